@@ -1,0 +1,1 @@
+//! The binary's parts, as a library so that whole-system tests can start what the commands start.

@@ -1,0 +1,2 @@
+//! `tokenx`: the one binary.
+fn main() {}
