@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {
+    AccessControlDefaultAdminRules
+} from "@openzeppelin/contracts/access/extensions/AccessControlDefaultAdminRules.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IExecutor} from "./interfaces/IExecutor.sol";
+import {ForbiddenSelectors} from "./lib/ForbiddenSelectors.sol";
+
+/// @title Executor
+/// @notice The keeper's door, one per node and one for the registry. Runs a command at most once, whoever sends it
+/// and however often; does nothing that its admin has not allowed; holds no money and no admin role.
+/// @dev One word per id: block number (64 bits) | first 24 bytes of keccak256(target ‖ data). Sender, `validUntil` and
+/// `gasLimit` are left out, so that the same command may be sent again with others.
+contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardTransient {
+    bytes32 public constant KEEPER_ROLE = keccak256("KEEPER_ROLE");
+    bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
+    bytes32 public constant FACTORY_ROLE = keccak256("FACTORY_ROLE");
+
+    /// @dev How much of a failed call's return data is kept.
+    uint256 private constant MAX_RETURN_DATA = 256;
+    /// @dev What an item costs beyond its call, at most: id word, two cold rule words, the day's first use of a limit,
+    /// a cold target, the log with its 256 bytes.
+    uint256 private constant ITEM_OVERHEAD = 70_000;
+    /// @dev What each later item costs at least: read its id, say that it is deferred.
+    uint256 private constant REST_PER_ITEM = 8_000;
+
+    /// @dev One word. `from` is the second since which the rule counts, 0 = no rule; of a scheduled rule, the second
+    /// from which it may be applied.
+    struct StoredRule {
+        uint48 from;
+        uint8 amountArg;
+        uint104 dailyLimit;
+    }
+
+    /// @dev One word.
+    struct Usage {
+        uint40 day;
+        uint104 amount;
+    }
+
+    /// @inheritdoc IExecutor
+    address public immutable previous;
+
+    /// @inheritdoc IExecutor
+    bool public stopped;
+
+    mapping(bytes32 id => bytes32) private _receipts;
+    mapping(address target => mapping(bytes4 selector => StoredRule)) private _rules;
+    mapping(address target => mapping(bytes4 selector => StoredRule)) private _scheduled;
+    mapping(address target => mapping(bytes4 selector => Usage)) private _usage;
+
+    constructor(ExecutorConfig memory config) AccessControlDefaultAdminRules(config.adminDelay, config.admin) {
+        previous = config.previous;
+        // An address that is no Executor would make every command fail; find out now.
+        if (config.previous != address(0)) IExecutor(config.previous).receiptOf(0);
+        if (config.guardian != address(0)) _grantRole(GUARDIAN_ROLE, config.guardian);
+        if (config.factory != address(0)) _grantRole(FACTORY_ROLE, config.factory);
+        for (uint256 i = 0; i < config.keepers.length; ++i) {
+            _grantRole(KEEPER_ROLE, config.keepers[i]);
+        }
+        for (uint256 i = 0; i < config.rules.length; ++i) {
+            _register(config.rules[i]);
+        }
+    }
+
+    modifier onlyGuardian() {
+        address account = _msgSender();
+        if (!hasRole(GUARDIAN_ROLE, account) && !hasRole(DEFAULT_ADMIN_ROLE, account)) revert NotGuardian(account);
+        _;
+    }
+
+    // ---------------------------------------------------------------- commands
+
+    /// @inheritdoc IExecutor
+    function execute(Command[] calldata commands)
+        external
+        nonReentrant
+        onlyRole(KEEPER_ROLE)
+        returns (Result[] memory results)
+    {
+        if (stopped) revert IsStopped();
+        emit BatchStarted(_msgSender());
+        results = new Result[](commands.length);
+        bool deferring;
+        for (uint256 i = 0; i < commands.length; ++i) {
+            Command calldata command = commands[i];
+            bytes24 payload = bytes24(keccak256(abi.encodePacked(command.target, command.data)));
+            bytes32 receipt = _receipt(command.id);
+            if (receipt != 0) {
+                // Before the look at the clock: a late replay is a replay.
+                if (_payload(receipt) == payload) {
+                    results[i].status = Status.Skipped;
+                    emit CommandSkipped(command.id);
+                } else {
+                    results[i].status = Status.Conflict;
+                    emit CommandConflict(command.id);
+                }
+            } else if (command.validUntil != 0 && block.timestamp > command.validUntil) {
+                results[i].status = Status.Expired;
+                emit CommandExpired(command.id);
+            } else if (deferring || !_gasSuffices(command, commands.length - i - 1)) {
+                // Later commands may build on this one: once one waits, all that would run wait.
+                deferring = true;
+                results[i].status = Status.Deferred;
+                emit CommandDeferred(command.id);
+            } else {
+                _receipts[command.id] = bytes32((block.number << 192) | uint192(payload));
+                (bool ok, bytes memory returnData) = _run(command);
+                results[i] = Result(ok ? Status.Executed : Status.Failed, returnData);
+                emit CommandExecuted(command.id, command.target, ok, returnData);
+            }
+        }
+    }
+
+    /// @inheritdoc IExecutor
+    function receiptOf(bytes32 id) external view returns (uint64 blockNumber, bytes24 payload) {
+        bytes32 receipt = _receipt(id);
+        return (uint64(uint256(receipt) >> 192), _payload(receipt));
+    }
+
+    // ---------------------------------------------------------------- rules
+
+    /// @inheritdoc IExecutor
+    function scheduleRule(Rule calldata rule) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        _checkRule(rule.target, rule.selector);
+        uint48 from = uint48(block.timestamp) + defaultAdminDelay();
+        _scheduled[rule.target][rule.selector] = StoredRule(from, rule.amountArg, rule.dailyLimit);
+        emit RuleScheduled(rule.target, rule.selector, rule.amountArg, rule.dailyLimit, from, _msgSender());
+    }
+
+    /// @inheritdoc IExecutor
+    function cancelRule(address target, bytes4 selector) external onlyGuardian {
+        if (_scheduled[target][selector].from == 0) revert NoRule(target, selector);
+        delete _scheduled[target][selector];
+        emit RuleCancelled(target, selector, _msgSender());
+    }
+
+    /// @inheritdoc IExecutor
+    function applyRule(address target, bytes4 selector) external {
+        StoredRule memory rule = _scheduled[target][selector];
+        if (rule.from == 0) revert NoRule(target, selector);
+        if (block.timestamp < rule.from) revert RuleNotReady(rule.from);
+        delete _scheduled[target][selector];
+        _setRule(target, selector, rule);
+    }
+
+    /// @inheritdoc IExecutor
+    function removeRule(address target, bytes4 selector) external onlyGuardian {
+        StoredRule memory rule = _rules[target][selector];
+        if (rule.from == 0) revert NoRule(target, selector);
+        delete _rules[target][selector];
+        emit RuleChanged(target, selector, false, rule.amountArg, rule.dailyLimit, _msgSender());
+    }
+
+    /// @inheritdoc IExecutor
+    function lowerLimit(address target, bytes4 selector, uint104 dailyLimit) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        StoredRule memory rule = _rules[target][selector];
+        if (rule.from == 0 || rule.amountArg == 0) revert NoRule(target, selector);
+        if (dailyLimit >= rule.dailyLimit) revert NotLower(rule.dailyLimit);
+        rule.dailyLimit = dailyLimit;
+        _setRule(target, selector, rule);
+    }
+
+    /// @inheritdoc IExecutor
+    function register(Rule[] calldata rules) external onlyRole(FACTORY_ROLE) {
+        for (uint256 i = 0; i < rules.length; ++i) {
+            _register(rules[i]);
+        }
+    }
+
+    /// @inheritdoc IExecutor
+    function ruleOf(address target, bytes4 selector)
+        external
+        view
+        returns (bool allowed, uint8 amountArg, uint104 dailyLimit, uint104 usedToday)
+    {
+        StoredRule memory rule = _rules[target][selector];
+        return (rule.from != 0, rule.amountArg, rule.dailyLimit, _usedToday(target, selector));
+    }
+
+    /// @inheritdoc IExecutor
+    function scheduledRuleOf(address target, bytes4 selector)
+        external
+        view
+        returns (uint48 effectiveFrom, uint8 amountArg, uint104 dailyLimit)
+    {
+        StoredRule memory rule = _scheduled[target][selector];
+        return (rule.from, rule.amountArg, rule.dailyLimit);
+    }
+
+    // ---------------------------------------------------------------- stop
+
+    /// @inheritdoc IExecutor
+    function stop() external onlyGuardian {
+        stopped = true;
+        emit Stopped(_msgSender());
+    }
+
+    /// @inheritdoc IExecutor
+    function resume() external onlyRole(DEFAULT_ADMIN_ROLE) {
+        stopped = false;
+        emit Resumed(_msgSender());
+    }
+
+    // ---------------------------------------------------------------- private
+
+    /// @dev Checks what the command may do, calls, and counts what it did. Never reverts.
+    function _run(Command calldata command) private returns (bool ok, bytes memory returnData) {
+        (address target, bytes4 selector) = (command.target, bytes4(command.data));
+        StoredRule memory rule = _rules[target][selector];
+        if (rule.from == 0) return (false, abi.encodeWithSelector(NotAllowed.selector, target, selector));
+        if (command.gasLimit == 0) return (false, abi.encodeWithSelector(NoGas.selector));
+        if (target.code.length == 0) return (false, abi.encodeWithSelector(InvalidTarget.selector, target));
+        if (rule.amountArg == 0) return _call(target, command.gasLimit, command.data);
+
+        uint256 start = 4 + 32 * (uint256(rule.amountArg) - 1);
+        if (command.data.length < start + 32) return (false, abi.encodeWithSelector(DataTooShort.selector));
+        uint256 amount = uint256(bytes32(command.data[start:start + 32]));
+        uint256 used = _usedToday(target, selector);
+        if (used > rule.dailyLimit || amount > rule.dailyLimit - used) {
+            return (false, abi.encodeWithSelector(DailyLimitExceeded.selector, rule.dailyLimit, used, amount));
+        }
+        (ok, returnData) = _call(target, command.gasLimit, command.data);
+        // Below the limit, thus within 104 bits.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        if (ok) _usage[target][selector] = Usage(_today(), uint104(used + amount));
+    }
+
+    /// @dev A call with its own gas that cannot hurt the batch: at most 256 bytes come back, and only from a failure.
+    function _call(address target, uint256 gasLimit, bytes memory data)
+        private
+        returns (bool ok, bytes memory returnData)
+    {
+        uint256 size;
+        assembly ("memory-safe") {
+            ok := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0, 0)
+            size := returndatasize()
+        }
+        if (ok) return (true, "");
+        returnData = new bytes(size > MAX_RETURN_DATA ? MAX_RETURN_DATA : size);
+        assembly ("memory-safe") {
+            returndatacopy(add(returnData, 0x20), 0, mload(returnData))
+        }
+    }
+
+    /// @dev Whether the call gets its full gas (the EVM keeps back one 64th) and the rest of the batch its own.
+    function _gasSuffices(Command calldata command, uint256 rest) private view returns (bool) {
+        uint256 needed = (uint256(command.gasLimit) * 64) / 63 + ITEM_OVERHEAD + command.data.length;
+        return gasleft() >= needed + rest * REST_PER_ITEM;
+    }
+
+    function _receipt(bytes32 id) private view returns (bytes32 receipt) {
+        receipt = _receipts[id];
+        if (receipt == 0 && previous != address(0)) {
+            (uint64 blockNumber, bytes24 payload) = IExecutor(previous).receiptOf(id);
+            receipt = bytes32((uint256(blockNumber) << 192) | uint192(payload));
+        }
+    }
+
+    function _payload(bytes32 receipt) private pure returns (bytes24) {
+        return bytes24(receipt << 64);
+    }
+
+    function _register(Rule memory rule) private {
+        _checkRule(rule.target, rule.selector);
+        if (_rules[rule.target][rule.selector].from != 0) revert RuleExists(rule.target, rule.selector);
+        _setRule(rule.target, rule.selector, StoredRule(uint48(block.timestamp), rule.amountArg, rule.dailyLimit));
+    }
+
+    function _setRule(address target, bytes4 selector, StoredRule memory rule) private {
+        _rules[target][selector] = rule;
+        emit RuleChanged(target, selector, true, rule.amountArg, rule.dailyLimit, _msgSender());
+    }
+
+    function _checkRule(address target, bytes4 selector) private view {
+        if (target == address(this) || target.code.length == 0) revert InvalidTarget(target);
+        if (ForbiddenSelectors.contains(selector)) revert ForbiddenSelector(selector);
+    }
+
+    function _usedToday(address target, bytes4 selector) private view returns (uint104) {
+        Usage memory usage = _usage[target][selector];
+        return usage.day == _today() ? usage.amount : 0;
+    }
+
+    function _today() private view returns (uint40) {
+        return uint40(block.timestamp / 1 days);
+    }
+}

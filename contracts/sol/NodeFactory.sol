@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {
+    IAccessControlDefaultAdminRules
+} from "@openzeppelin/contracts/access/extensions/IAccessControlDefaultAdminRules.sol";
+import {
+    AccessControlDefaultAdminRules
+} from "@openzeppelin/contracts/access/extensions/AccessControlDefaultAdminRules.sol";
+import {BeaconProxy} from "@openzeppelin/contracts/proxy/beacon/BeaconProxy.sol";
+import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol";
+import {Create2} from "@openzeppelin/contracts/utils/Create2.sol";
+import {ExecutorDeployer} from "./ExecutorDeployer.sol";
+import {IExecutor} from "./interfaces/IExecutor.sol";
+import {INodeFactory} from "./interfaces/INodeFactory.sol";
+import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
+
+/// @title NodeFactory
+/// @notice Deploys an issuer's node, wired, and then its tokens, all by CREATE2. Keeps no power over what it made
+/// beyond allowing a node's Executor to operate that node's new tokens.
+contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
+    bytes32 public constant DEPLOYER_ROLE = keccak256("DEPLOYER_ROLE");
+
+    /// @inheritdoc INodeFactory
+    address public immutable registry;
+    /// @inheritdoc INodeFactory
+    address public immutable beacon;
+
+    ExecutorDeployer private immutable _executorDeployer;
+
+    mapping(bytes32 nodeKey => Node) private _nodes;
+    mapping(bytes32 instrument => address) private _tokens;
+
+    /// @param admin Cold key: default admin, owner of the beacon, first deployer.
+    /// @param adminDelay Seconds that a change of admin waits.
+    /// @param registry_ The registry that new tokens ask.
+    /// @param tokenImplementation The SecurityToken that new tokens run.
+    constructor(address admin, uint48 adminDelay, address registry_, address tokenImplementation)
+        AccessControlDefaultAdminRules(adminDelay, admin)
+    {
+        if (registry_.code.length == 0) revert ISecurityToken.InvalidRegistry(registry_);
+        registry = registry_;
+        beacon = address(new UpgradeableBeacon(tokenImplementation, admin));
+        _executorDeployer = new ExecutorDeployer();
+        _grantRole(DEPLOYER_ROLE, admin);
+    }
+
+    /// @inheritdoc INodeFactory
+    function deployNode(NodeConfig calldata config) external onlyRole(DEPLOYER_ROLE) returns (address executor) {
+        if (config.nodeKey == 0) revert InvalidNodeKey();
+        Node storage node = _nodes[config.nodeKey];
+        if (node.executor != address(0)) revert NodeExists(config.nodeKey);
+
+        IExecutor.Rule[] memory rules = new IExecutor.Rule[](1);
+        rules[0] = IExecutor.Rule(address(this), INodeFactory.deployToken.selector, 0, 0);
+        executor = _executorDeployer.deploy(
+            config.nodeKey,
+            IExecutor.ExecutorConfig({
+                admin: config.admin,
+                adminDelay: config.adminDelay,
+                guardian: config.guardian,
+                keepers: config.keepers,
+                factory: address(this),
+                previous: config.previousExecutor,
+                rules: rules
+            })
+        );
+        (node.issuer, node.executor, node.treasury) = (config.issuer, executor, config.treasury);
+        emit NodeDeployed(config.nodeKey, config.issuer, executor, config.treasury, config.admin, node.contracts);
+    }
+
+    /// @inheritdoc INodeFactory
+    function deployToken(TokenConfig calldata config) external returns (address token) {
+        Node storage node = _nodes[config.nodeKey];
+        (address executor, bytes32 issuer) = (node.executor, node.issuer);
+        if (executor == address(0)) revert UnknownNode(config.nodeKey);
+        address admin = IAccessControlDefaultAdminRules(executor).defaultAdmin();
+        if (_msgSender() != executor && _msgSender() != admin) revert NotNodeOperator(_msgSender());
+        _checkInstrumentId(config.instrumentId);
+        bytes32 instrument = keccak256(bytes(config.instrumentId));
+        if (_tokens[instrument] != address(0)) {
+            revert InstrumentExists(config.instrumentId, _tokens[instrument]);
+        }
+
+        bytes32 salt = _salt(config.nodeKey, issuer, config.instrumentId);
+        token = Create2.deploy(0, salt, _proxyCode());
+        _tokens[instrument] = token;
+        ISecurityToken(token)
+            .initialize(
+                ISecurityToken.TokenInit({
+                instrumentId: config.instrumentId,
+                name: config.name,
+                symbol: config.symbol,
+                decimals: config.decimals,
+                maxSupply: config.maxSupply,
+                registry: registry,
+                admin: admin,
+                adminDelay: IAccessControlDefaultAdminRules(executor).defaultAdminDelay(),
+                operator: executor
+            })
+            );
+        IExecutor(executor).register(_operatingRules(token, config.dailyMintLimit, config.dailyForceLimit));
+        // Last: where a command of the Executor deploys, only logs after its own last one belong to the command.
+        _announce(token, executor, issuer, config, salt);
+    }
+
+    /// @inheritdoc INodeFactory
+    function predictToken(bytes32 nodeKey, bytes32 issuer, string calldata instrumentId)
+        external
+        view
+        returns (address)
+    {
+        return Create2.computeAddress(_salt(nodeKey, issuer, instrumentId), keccak256(_proxyCode()));
+    }
+
+    /// @inheritdoc INodeFactory
+    function nodeOf(bytes32 nodeKey) external view returns (Node memory) {
+        return _nodes[nodeKey];
+    }
+
+    /// @inheritdoc INodeFactory
+    function tokenOf(string calldata instrumentId) external view returns (address) {
+        return _tokens[keccak256(bytes(instrumentId))];
+    }
+
+    function _announce(address token, address executor, bytes32 issuer, TokenConfig calldata config, bytes32 salt)
+        private
+    {
+        emit TokenDeployed(
+            token,
+            executor,
+            issuer,
+            config.instrumentId,
+            config.name,
+            config.symbol,
+            config.decimals,
+            config.maxSupply,
+            salt
+        );
+    }
+
+    /// @dev What a node's Executor may do with a token: each operation in the form that carries a reason.
+    function _operatingRules(address token, uint104 mintLimit, uint104 forceLimit)
+        private
+        pure
+        returns (IExecutor.Rule[] memory rules)
+    {
+        rules = new IExecutor.Rule[](10);
+        rules[0] = IExecutor.Rule(token, ISecurityToken.mint.selector, 2, mintLimit);
+        rules[1] = IExecutor.Rule(token, ISecurityToken.burn.selector, 0, 0);
+        rules[2] = IExecutor.Rule(token, bytes4(keccak256("setFrozenTokens(address,uint256,bytes32)")), 0, 0);
+        rules[3] = IExecutor.Rule(token, ISecurityToken.setAddressFrozen.selector, 0, 0);
+        rules[4] =
+            IExecutor.Rule(token, bytes4(keccak256("forcedTransfer(address,address,uint256,bytes32)")), 3, forceLimit);
+        rules[5] = IExecutor.Rule(token, ISecurityToken.forcedBurn.selector, 2, forceLimit);
+        rules[6] = IExecutor.Rule(token, ISecurityToken.pause.selector, 0, 0);
+        rules[7] = IExecutor.Rule(token, ISecurityToken.unpause.selector, 0, 0);
+        rules[8] = IExecutor.Rule(token, ISecurityToken.pauseSupply.selector, 0, 0);
+        rules[9] = IExecutor.Rule(token, ISecurityToken.unpauseSupply.selector, 0, 0);
+    }
+
+    /// @dev Empty constructor data: the address depends on this factory, the beacon and the salt alone.
+    function _proxyCode() private view returns (bytes memory) {
+        return abi.encodePacked(type(BeaconProxy).creationCode, abi.encode(beacon, ""));
+    }
+
+    function _salt(bytes32 nodeKey, bytes32 issuer, string calldata instrumentId) private pure returns (bytes32) {
+        return keccak256(abi.encode(nodeKey, issuer, instrumentId));
+    }
+
+    function _checkInstrumentId(string calldata instrumentId) private pure {
+        bytes calldata text = bytes(instrumentId);
+        bool valid = text.length > 0 && text.length <= 32;
+        for (uint256 i = 0; valid && i < text.length; ++i) {
+            bytes1 c = text[i];
+            valid = (c >= "0" && c <= "9") || (c >= "A" && c <= "Z") || (c >= "a" && c <= "z") || c == "." || c == "_"
+                || c == "-";
+        }
+        if (!valid) revert InvalidInstrumentId(instrumentId);
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title INodeFactory
+/// @notice Deploys an issuer's node, wired, and then its tokens.
+interface INodeFactory {
+    /// @notice The six contracts of a node; zero where the node has none.
+    struct NodeContracts {
+        address listing;
+        address secondaryMarket;
+        address otcDesk;
+        address rentDistributor;
+        address feeVault;
+        address redemptionDesk;
+    }
+
+    /// @param issuer Key of the issuer.
+    /// @param executor The keeper's door of this node.
+    /// @param treasury Wallet that receives proceeds and funds payouts.
+    struct Node {
+        bytes32 issuer;
+        address executor;
+        address treasury;
+        NodeContracts contracts;
+    }
+
+    /// @param nodeKey Unique key of the node; CREATE2 salt of its contracts.
+    /// @param admin Cold key of the node, default admin of its Executor and tokens.
+    /// @param adminDelay Seconds that a new admin and a wider Executor rule wait.
+    /// @param guardian May stop the Executor; zero = none.
+    /// @param keepers Keys that may drive the Executor.
+    /// @param previousExecutor The Executor that the new one succeeds; zero = none.
+    struct NodeConfig {
+        bytes32 nodeKey;
+        bytes32 issuer;
+        address admin;
+        uint48 adminDelay;
+        address guardian;
+        address[] keepers;
+        address treasury;
+        address previousExecutor;
+    }
+
+    /// @param instrumentId 1 to 32 of [A-Za-z0-9._-], unique in this factory.
+    /// @param maxSupply Base units, 1 to 2^104 − 1.
+    /// @param dailyMintLimit Base units the Executor may mint per UTC day.
+    /// @param dailyForceLimit Base units the Executor may move, and as many burn, by force per UTC day.
+    struct TokenConfig {
+        bytes32 nodeKey;
+        string instrumentId;
+        string name;
+        string symbol;
+        uint8 decimals;
+        uint256 maxSupply;
+        uint104 dailyMintLimit;
+        uint104 dailyForceLimit;
+    }
+
+    event NodeDeployed(
+        bytes32 indexed nodeKey,
+        bytes32 indexed issuer,
+        address indexed executor,
+        address treasury,
+        address admin,
+        NodeContracts contracts
+    );
+
+    /// @param node The node's Executor.
+    event TokenDeployed(
+        address indexed token,
+        address indexed node,
+        bytes32 indexed issuer,
+        string instrumentId,
+        string name,
+        string symbol,
+        uint8 decimals,
+        uint256 maxSupply,
+        bytes32 salt
+    );
+
+    error InvalidNodeKey();
+    error NodeExists(bytes32 nodeKey);
+    error UnknownNode(bytes32 nodeKey);
+    /// @notice Neither the node's Executor nor its admin.
+    error NotNodeOperator(address account);
+    error InvalidInstrumentId(string instrumentId);
+    /// @notice `token` carries this instrument id.
+    error InstrumentExists(string instrumentId, address token);
+
+    /// @notice Deploys a node: its Executor, allowed to deploy tokens.
+    /// @custom:access DEPLOYER_ROLE
+    function deployNode(NodeConfig calldata config) external returns (address executor);
+
+    /// @notice Deploys a token of a node and lets the node's Executor operate it.
+    /// @custom:access the node's Executor or that Executor's default admin
+    function deployToken(TokenConfig calldata config) external returns (address token);
+
+    /// @notice Where `deployToken` puts a token.
+    function predictToken(bytes32 nodeKey, bytes32 issuer, string calldata instrumentId)
+        external
+        view
+        returns (address token);
+
+    function nodeOf(bytes32 nodeKey) external view returns (Node memory);
+
+    /// @notice The token of an instrument; zero if there is none.
+    function tokenOf(string calldata instrumentId) external view returns (address);
+
+    /// @notice The registry new tokens ask.
+    function registry() external view returns (address);
+
+    /// @notice The beacon that holds the tokens' implementation.
+    function beacon() external view returns (address);
+}

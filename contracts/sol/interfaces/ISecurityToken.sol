@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC1404} from "./IERC1404.sol";
+import {IERC7943Fungible} from "./IERC7943.sol";
+
+/// @title ISecurityToken
+/// @notice One instrument. Amounts are base units. Each change emits who, what, how much and why, with the value
+/// that results. Rich events label; balances follow from `Transfer` alone.
+interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
+    /// @param instrumentId The instrument's id on this platform.
+    /// @param decimals 0 to 18.
+    /// @param maxSupply Base units, 1 to 2^104 − 1.
+    /// @param registry The `IInvestorRegistry` that is asked.
+    /// @param admin Cold key: default admin of the token.
+    /// @param adminDelay Seconds that a change of admin waits.
+    /// @param operator Holder of all operating roles: the node's Executor.
+    struct TokenInit {
+        string instrumentId;
+        string name;
+        string symbol;
+        uint8 decimals;
+        uint256 maxSupply;
+        address registry;
+        address admin;
+        uint48 adminDelay;
+        address operator;
+    }
+
+    event TokenInitialized(
+        string instrumentId,
+        string name,
+        string symbol,
+        uint8 decimals,
+        uint256 maxSupply,
+        address registry,
+        address node,
+        address admin
+    );
+    event Minted(
+        address indexed to,
+        uint256 amount,
+        uint256 balanceAfter,
+        uint256 totalSupplyAfter,
+        bytes32 reason,
+        address operator
+    );
+    event Burned(
+        address indexed from,
+        uint256 amount,
+        uint256 balanceAfter,
+        uint256 totalSupplyAfter,
+        bytes32 reason,
+        address operator
+    );
+    event FrozenChanged(
+        address indexed account, uint256 oldAmount, uint256 newAmount, bytes32 reason, address operator
+    );
+    event AddressFreezeChanged(address indexed account, bool frozen, bytes32 reason, address operator);
+    event ForcedTransferExecuted(
+        address indexed from, address indexed to, uint256 amount, uint256 unfrozen, bytes32 reason, address operator
+    );
+    event ForcedBurnExecuted(
+        address indexed from,
+        uint256 amount,
+        uint256 unfrozen,
+        uint256 balanceAfter,
+        uint256 totalSupplyAfter,
+        bytes32 reason,
+        address operator
+    );
+    event PauseChanged(bool transfersPaused, bool supplyPaused, bytes32 reason, address operator);
+    event RegistryChanged(address oldRegistry, address newRegistry, bytes32 reason, address operator);
+    event OperatorReplaced(address indexed from, address indexed to, address admin);
+
+    /// @notice The rules refuse this movement; `code` is one of `RestrictionCodes`.
+    /// @dev `from` is zero for a mint, `to` is zero for a burn.
+    error TransferRestricted(address from, address to, uint256 amount, uint8 code);
+
+    /// @notice A forced transfer to oneself.
+    error SelfTransfer(address account);
+
+    /// @notice Not 0 to 18.
+    error InvalidDecimals(uint8 decimals);
+
+    /// @notice Not 1 to 2^104 − 1.
+    error InvalidMaxSupply(uint256 maxSupply);
+
+    /// @notice No contract stands there.
+    error InvalidRegistry(address registry);
+
+    /// @notice Sets up a new token; once.
+    function initialize(TokenInit calldata init) external;
+
+    /// @custom:access MINTER_ROLE
+    function mint(address to, uint256 amount, bytes32 reason) external;
+
+    /// @notice Destroys free units of `from`; frozen ones need `forcedBurn`.
+    /// @custom:access BURNER_ROLE
+    function burn(address from, uint256 amount, bytes32 reason) external;
+
+    /// @notice Sets the absolute frozen amount, kept as min(amount, 2^104 − 1).
+    /// @custom:access FREEZER_ROLE
+    function setFrozenTokens(address account, uint256 amount, bytes32 reason) external returns (bool);
+
+    /// @notice Freezes or unfreezes a whole wallet: it neither sends nor receives.
+    /// @custom:access FREEZER_ROLE
+    function setAddressFrozen(address account, bool frozen, bytes32 reason) external;
+
+    /// @notice Takes free units, then frozen ones. Works while paused, to a wallet that may receive.
+    /// @custom:access ENFORCER_ROLE
+    function forcedTransfer(address from, address to, uint256 amount, bytes32 reason) external returns (bool);
+
+    /// @notice Destroys free units, then frozen ones. Works while paused.
+    /// @custom:access ENFORCER_ROLE
+    function forcedBurn(address from, uint256 amount, bytes32 reason) external;
+
+    /// @notice Stops transfers between holders.
+    /// @custom:access PAUSER_ROLE
+    function pause(bytes32 reason) external;
+
+    /// @custom:access PAUSER_ROLE
+    function unpause(bytes32 reason) external;
+
+    /// @notice Stops mint and burn.
+    /// @custom:access PAUSER_ROLE
+    function pauseSupply(bytes32 reason) external;
+
+    /// @custom:access PAUSER_ROLE
+    function unpauseSupply(bytes32 reason) external;
+
+    /// @notice Points the token at another registry.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function setRegistry(address registry, bytes32 reason) external;
+
+    /// @notice Takes every operating role from one address and gives it to another, in that order.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function replaceOperator(address from, address to) external;
+
+    function isFrozen(address account) external view returns (bool);
+
+    function paused() external view returns (bool);
+
+    function supplyPaused() external view returns (bool);
+
+    function instrumentId() external view returns (string memory);
+
+    function registry() external view returns (address);
+
+    function maxSupply() external view returns (uint256);
+}
