@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod bytes;
+pub mod copy;
+mod database;
+pub mod numeric;
+pub mod outbox;
+mod position;
+
+pub use bytes::{Addr, Word};
+pub use database::{DatabaseError, check, connect, migrate, retryable};
+pub use numeric::{Delta, Uint256};
+pub use position::Position;
