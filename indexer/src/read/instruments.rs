@@ -1,0 +1,120 @@
+use alloy::primitives::{Address, B256, U256};
+use sqlx::postgres::PgRow;
+use sqlx::{PgExecutor, Row};
+use tokenx_migrations::{Addr, Uint256};
+
+use super::{Columns, int};
+
+/// A deployed token, as the chain describes it at the indexed head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instrument {
+    /// EIP-155 id of its chain.
+    pub chain_id: u64,
+    /// The token contract.
+    pub token: Address,
+    /// What the platform calls it.
+    pub instrument_id: String,
+    /// ERC-20 name, cleaned.
+    pub name: String,
+    /// ERC-20 symbol, cleaned.
+    pub symbol: String,
+    /// Decimals of an amount, 0–255 for somebody else's token, 0–18 for ours.
+    pub decimals: u8,
+    /// Most base units that may exist; `None` where the contract has no such limit.
+    pub max_supply: Option<U256>,
+    /// The Executor of its node, through which commands reach it; `None` for a followed token.
+    pub executor: Option<Address>,
+    /// Key of its issuer on chain; `None` for a followed token.
+    pub issuer_key: Option<B256>,
+    /// The registry it asks; `None` for a followed token.
+    pub registry: Option<Address>,
+    /// Base units that exist at the indexed head.
+    pub total_supply: U256,
+    /// Transfers between holders are paused.
+    pub transfers_paused: bool,
+    /// Mint and burn are paused.
+    pub supply_paused: bool,
+    /// Block of its deployment; for a followed token the block it is followed from.
+    pub created_block: u64,
+    /// Time of that block, Unix seconds.
+    pub created_time: u64,
+    /// Transaction of its deployment; `None` for a followed token.
+    pub created_tx: Option<B256>,
+    /// Why its holdings stand still; `None` while its logs add up.
+    pub inexact: Option<String>,
+}
+
+/// The instrument of this id; where several tokens claim it, the one deployed first.
+///
+/// # Errors
+/// The database's.
+pub async fn instrument(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    instrument_id: &str,
+) -> Result<Option<Instrument>, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT *
+           FROM instruments
+          WHERE chain_id = $1 AND instrument_id = $2
+          ORDER BY created_block, created_log
+          LIMIT 1",
+    )
+    .bind(int(chain_id))
+    .bind(instrument_id)
+    .fetch_optional(db)
+    .await?;
+    row.map(|row| from_row(chain_id, &row)).transpose()
+}
+
+/// The instrument of this token.
+///
+/// # Errors
+/// The database's.
+pub async fn instrument_of_token(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    token: Address,
+) -> Result<Option<Instrument>, sqlx::Error> {
+    let row = sqlx::query("SELECT * FROM instruments WHERE chain_id = $1 AND token = $2")
+        .bind(int(chain_id))
+        .bind(Addr(token))
+        .fetch_optional(db)
+        .await?;
+    row.map(|row| from_row(chain_id, &row)).transpose()
+}
+
+/// All instruments of a chain, oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn instruments(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Vec<Instrument>, sqlx::Error> {
+    let rows = sqlx::query("SELECT * FROM instruments WHERE chain_id = $1 ORDER BY created_block, created_log, token")
+        .bind(int(chain_id))
+        .fetch_all(db)
+        .await?;
+    rows.iter().map(|row| from_row(chain_id, row)).collect()
+}
+
+fn from_row(chain_id: u64, row: &PgRow) -> Result<Instrument, sqlx::Error> {
+    Ok(Instrument {
+        chain_id,
+        token: row.address("token")?,
+        instrument_id: row.try_get("instrument_id")?,
+        name: row.try_get("name")?,
+        symbol: row.try_get("symbol")?,
+        // The column's CHECK keeps it within a byte.
+        decimals: u8::try_from(row.try_get::<i16, _>("decimals")?).unwrap_or(u8::MAX),
+        max_supply: row.try_get::<Option<Uint256>, _>("max_supply")?.map(|supply| supply.0),
+        executor: row.maybe_address("executor")?,
+        issuer_key: row.maybe_word("issuer_key")?,
+        registry: row.maybe_address("registry")?,
+        total_supply: row.amount("total_supply")?,
+        transfers_paused: row.try_get("transfers_paused")?,
+        supply_paused: row.try_get("supply_paused")?,
+        created_block: row.height("created_block")?,
+        created_time: row.height("created_time")?,
+        created_tx: row.maybe_word("created_tx")?,
+        inexact: row.try_get("inexact_reason")?,
+    })
+}
