@@ -1,2 +1,5 @@
 //! `tokenx`: the one binary.
-fn main() {}
+
+fn main() {
+    std::process::exit(tokenx::cli::run());
+}
