@@ -1,1 +1,10 @@
 #![doc = include_str!("../README.md")]
+
+mod database;
+mod eventually;
+mod world;
+
+pub use database::TestDatabase;
+pub use eventually::{eventually, eventually_within};
+pub use tokenx::local::anvil::{KEYS, Mining};
+pub use world::World;

@@ -199,6 +199,16 @@ fn url(password: &str, port: u16, database: &str) -> String {
     format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}")
 }
 
+/// The same server's URL for another database.
+pub fn with_database(url: &str, database: &str) -> Result<String> {
+    let (base, query) = url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)));
+    let server = match base.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.split('/').next().unwrap_or_default()),
+        None => bail!("the database url does not begin with postgres://"),
+    };
+    Ok(query.map_or_else(|| format!("{server}/{database}"), |query| format!("{server}/{database}?{query}")))
+}
+
 /// A loopback port that nothing listens on just now.
 pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0)).context("no free port on 127.0.0.1")?.local_addr()?.port())
@@ -216,4 +226,22 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))?;
     file.set_permissions(fs::Permissions::from_mode(0o600))?;
     Ok(file.write_all(text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_database_keeps_server_and_parameters() {
+        for (url, expected) in [
+            ("postgres://u:p@h:1/a", "postgres://u:p@h:1/b"),
+            ("postgres://u:p@h:1", "postgres://u:p@h:1/b"),
+            ("postgres://h/a?sslmode=require", "postgres://h/b?sslmode=require"),
+            ("postgresql:///a?host=/run/pg", "postgresql:///b?host=/run/pg"),
+        ] {
+            assert_eq!(with_database(url, "b").unwrap(), expected);
+        }
+        assert!(with_database("h/a", "b").is_err());
+    }
 }

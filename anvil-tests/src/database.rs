@@ -1,0 +1,100 @@
+//! One Postgres for the process, one database for the test.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::Result;
+use sqlx::PgPool;
+use sqlx::migrate::MigrateDatabase;
+use tokenx::local::{Durability, Postgres, PostgresOptions, PostgresSource};
+use tokio::sync::OnceCell;
+
+static SERVER: OnceCell<Server> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+const POOL_SIZE: u32 = 12;
+
+/// Where test databases are made.
+#[derive(Debug)]
+enum Server {
+    /// Ours. Its `template1` is migrated, so that each database made there is a copy that needs nothing more.
+    /// The supervisor removes it when this process ends.
+    Private(Postgres),
+    /// Named by `DATABASE_URL`: nothing but the tests' own databases is ever made there.
+    Running(String),
+}
+
+impl Server {
+    async fn start() -> Result<Self> {
+        // `cargo test` shows this of failed tests and with --nocapture, where a wait needs explaining.
+        #[allow(clippy::print_stderr, reason = "progress of a test run")]
+        let report = |line: &str| eprintln!("{line}");
+        let programs = match PostgresSource::find(&report).await? {
+            PostgresSource::Running(url) => return Ok(Self::Running(url)),
+            PostgresSource::Programs(programs) => programs,
+        };
+        let folder = crate::world::scratch_folder("postgres")?;
+        let options = PostgresOptions { programs, folder, durability: Durability::Scratch, identity: None };
+        let postgres = Postgres::start(options, &report).await?;
+        migrate(&postgres.url("template1")).await?;
+        Ok(Self::Private(postgres))
+    }
+}
+
+async fn migrate(url: &str) -> Result<()> {
+    let pool = tokenx_migrations::connect(url, 1).await?;
+    tokenx_migrations::migrate(&pool).await?;
+    pool.close().await;
+    Ok(())
+}
+
+/// A migrated, empty database for one test; dropped with it.
+#[derive(Debug)]
+pub struct TestDatabase {
+    url: String,
+}
+
+impl TestDatabase {
+    /// Makes one. The first call of the process starts the server.
+    pub async fn create() -> Result<Self> {
+        let server = SERVER.get_or_try_init(Server::start).await?;
+        let name = format!("tokenx_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let url = match server {
+            Server::Private(postgres) => postgres.url(&name),
+            Server::Running(url) => tokenx::local::postgres::with_database(url, &name)?,
+        };
+        sqlx::Postgres::create_database(&url).await?;
+        let database = Self { url };
+        if matches!(server, Server::Running(_)) {
+            migrate(&database.url).await?;
+        }
+        Ok(database)
+    }
+
+    /// Its URL, password included.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A pool on it.
+    pub async fn pool(&self) -> Result<PgPool> {
+        Ok(tokenx_migrations::connect(&self.url, POOL_SIZE).await?)
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let url = self.url.clone();
+        // Our caller may be the only thread of the runtime that is ending: use another thread, and its own.
+        let dropped = std::thread::spawn(move || -> Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            Ok(runtime.block_on(sqlx::Postgres::force_drop_database(&url))?)
+        })
+        .join();
+        if !matches!(dropped, Ok(Ok(()))) {
+            #[allow(clippy::print_stderr, reason = "a leftover should be seen, and is no failure of the test")]
+            {
+                eprintln!("a test's database was not dropped: {dropped:?}");
+            }
+        }
+    }
+}

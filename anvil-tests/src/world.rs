@@ -1,0 +1,48 @@
+//! What a test stands on.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use sqlx::PgPool;
+use tokenx::local::anvil::Mining;
+use tokenx::local::{Anvil, AnvilOptions, Tool};
+
+use crate::TestDatabase;
+
+/// Blocks come fast, so that tests do not wait for them.
+const BLOCK_TIME: Duration = Duration::from_millis(100);
+
+/// A database and a chain of this test's own.
+#[derive(Debug)]
+pub struct World {
+    /// A pool on the database.
+    pub pool: PgPool,
+    /// The chain.
+    pub chain: Anvil,
+    /// The database; dropped last.
+    pub database: TestDatabase,
+}
+
+impl World {
+    /// A world with a block each 0.1 s.
+    pub async fn start() -> Result<Self> {
+        Self::with(Mining::Every(BLOCK_TIME)).await
+    }
+
+    /// A world whose blocks come as said.
+    pub async fn with(mining: Mining) -> Result<Self> {
+        #[allow(clippy::print_stderr, reason = "progress of a test run")]
+        let report = |line: &str| eprintln!("{line}");
+        let database = TestDatabase::create().await?;
+        let program = Tool::Anvil.find(&report).await?;
+        let folder = scratch_folder("anvil")?;
+        let options = AnvilOptions { program, folder, port: None, mining, state: None, scratch: true };
+        Ok(Self { chain: Anvil::start(options).await?, pool: database.pool().await?, database })
+    }
+}
+
+/// A new folder below the temporary one, which a supervisor removes.
+pub(crate) fn scratch_folder(what: &str) -> Result<PathBuf> {
+    Ok(tempfile::Builder::new().prefix(&format!("tokenx-test-{what}-")).tempdir()?.keep())
+}

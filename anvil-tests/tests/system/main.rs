@@ -1,0 +1,3 @@
+//! Whole-system tests, one module an area.
+
+mod local;
