@@ -1,3 +1,4 @@
 //! Whole-system tests, one module an area.
 
 mod local;
+mod supervisor;
