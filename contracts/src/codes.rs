@@ -1,0 +1,137 @@
+//! Why something was refused: one catalogue from the contract's restriction codes and errors to the API's
+//! `reason_code`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+mod revert;
+
+pub use revert::{Revert, decode_revert};
+
+/// Declares the catalogue: variant, name, restriction code on chain (if it is one), message.
+macro_rules! catalogue {
+    ($($variant:ident $name:literal $code:expr, $message:literal;)+) => {
+        /// A reason for refusing, the same everywhere. Its name is the API's `reason_code`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum ReasonCode {
+            $(#[doc = $message] $variant,)+
+        }
+
+        impl ReasonCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// Its name: `UPPER_SNAKE`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// One sentence, for people.
+            #[must_use]
+            pub const fn message(self) -> &'static str {
+                match self { $(Self::$variant => $message,)+ }
+            }
+
+            /// The contract's restriction code (ERC-1404) that means the same, where there is one.
+            #[must_use]
+            pub const fn restriction(self) -> Option<u8> {
+                match self { $(Self::$variant => $code,)+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    // What the token itself restricts: `sol/lib/RestrictionCodes.sol`.
+    TokenPaused             "TOKEN_PAUSED"              Some(10), "transfers of this token are paused";
+    SenderFrozen            "SENDER_FROZEN"             Some(11), "the sender's wallet is frozen";
+    RecipientFrozen         "RECIPIENT_FROZEN"          Some(12), "the recipient's wallet is frozen";
+    AmountFrozen            "AMOUNT_FROZEN"             Some(13), "the amount reaches into the sender's frozen balance";
+    SupplyPaused            "SUPPLY_PAUSED"             Some(15), "minting and burning of this token are paused";
+    MaxSupplyExceeded       "MAX_SUPPLY_EXCEEDED"       Some(16), "the amount would exceed the maximum supply";
+    SenderNotWhitelisted    "SENDER_NOT_WHITELISTED"    Some(20), "the sender's wallet is not whitelisted";
+    RecipientNotWhitelisted "RECIPIENT_NOT_WHITELISTED" Some(21), "the recipient's wallet is not whitelisted";
+    SenderKycExpired        "SENDER_KYC_EXPIRED"        Some(22), "the sender's KYC has expired";
+    RecipientKycExpired     "RECIPIENT_KYC_EXPIRED"     Some(23), "the recipient's KYC has expired";
+    SenderSanctioned        "SENDER_SANCTIONED"         Some(24), "the sender is under sanctions";
+    RecipientSanctioned     "RECIPIENT_SANCTIONED"      Some(25), "the recipient is under sanctions";
+    RegistryUnavailable     "REGISTRY_UNAVAILABLE"      Some(29), "the investor registry gives no answer";
+
+    // What else the contracts refuse, by their errors.
+    InsufficientBalance     "INSUFFICIENT_BALANCE"      None, "the balance is too small";
+    TransferNotAllowed      "TRANSFER_NOT_ALLOWED"      None, "the token does not allow this transfer";
+    SelfTransfer            "SELF_TRANSFER"             None, "sender and recipient are the same wallet";
+    InvalidWallet           "INVALID_WALLET"            None, "no wallet can have this address";
+    InvalidInvestor         "INVALID_INVESTOR"          None, "the investor record is not valid";
+    WalletBelongsToOther    "WALLET_BELONGS_TO_OTHER"   None, "the wallet belongs to another investor";
+    InstrumentExists        "INSTRUMENT_EXISTS"         None, "an instrument with this id exists";
+    InvalidInstrument       "INVALID_INSTRUMENT"        None, "the token's configuration is not valid";
+    ActionNotAllowed        "ACTION_NOT_ALLOWED"        None, "the executor is not allowed to do this";
+    DailyLimitExceeded      "DAILY_LIMIT_EXCEEDED"      None, "the day's limit on chain is exceeded";
+    ExecutorStopped         "EXECUTOR_STOPPED"          None, "the executor has been stopped by its guardian";
+    RoleMissing             "ROLE_MISSING"              None, "the sender lacks the role for this on chain";
+    CommandMalformed        "COMMAND_MALFORMED"         None, "the executor cannot read the command";
+    ContractPanic           "CONTRACT_PANIC"            None, "the contract stopped on an internal error";
+    ContractRefused         "CONTRACT_REFUSED"          None, "the contract refused";
+    NoReason                "NO_REASON"                 None, "the contract gave no reason: it ran out of gas, or there is no contract";
+    EffectMissing           "EFFECT_MISSING"            None, "the call succeeded without its effect";
+
+    // What is refused before any transaction.
+    UnknownInstrument       "UNKNOWN_INSTRUMENT"        None, "there is no such instrument";
+    UnknownParty            "UNKNOWN_PARTY"             None, "there is no such party";
+    UnknownWallet           "UNKNOWN_WALLET"            None, "the wallet is not known";
+    WalletNotWhitelisted    "WALLET_NOT_WHITELISTED"    None, "the wallet is not whitelisted";
+    WalletFrozen            "WALLET_FROZEN"             None, "the wallet is frozen";
+    KycExpired              "KYC_EXPIRED"               None, "the wallet's KYC has expired";
+    InsufficientSpendable   "INSUFFICIENT_SPENDABLE"    None, "the spendable balance is too small";
+    InstrumentInexact       "INSTRUMENT_INEXACT"        None, "the instrument's balances cannot be trusted";
+    InstrumentNotOperated   "INSTRUMENT_NOT_OPERATED"   None, "the instrument is followed but not operated here";
+    CommandConflict         "COMMAND_CONFLICT"          None, "the command id was used for another command";
+    CommandExpired          "COMMAND_EXPIRED"           None, "the command was not executed in time";
+    CommandCancelled        "COMMAND_CANCELLED"         None, "the command was cancelled";
+}
+
+impl ReasonCode {
+    /// The code for a contract's restriction code; `None` for 0 (no restriction) and for codes unknown here.
+    #[must_use]
+    pub fn from_restriction(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.restriction() == Some(code))
+    }
+
+    /// Its name in lower case, as the Token App surface writes it.
+    #[must_use]
+    pub fn lower(self) -> String {
+        self.as_str().to_ascii_lowercase()
+    }
+}
+
+impl fmt::Display for ReasonCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A name that is in no catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a reason code")]
+pub struct UnknownReasonCode(pub String);
+
+impl FromStr for ReasonCode {
+    type Err = UnknownReasonCode;
+
+    fn from_str(name: &str) -> Result<Self, UnknownReasonCode> {
+        let found = Self::ALL.iter().copied().find(|code| code.as_str() == name);
+        found.ok_or_else(|| UnknownReasonCode(name.to_owned()))
+    }
+}
+
+/// As its name.
+impl Serialize for ReasonCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
