@@ -1,0 +1,76 @@
+//! How much gas items and batches get. Never estimated by the node: an estimate of `execute` converges where the
+//! *items* fail, because a batch whose items all run out of gas still succeeds.
+
+use crate::Operation;
+
+/// Gas of one item of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ItemGas {
+    /// Cap of the item's own call: generous, since what is not used is not paid.
+    pub limit: u64,
+    /// What it costs in a batch, all included (call data, id word, rules, logs), at its dearest usual course.
+    pub expected: u64,
+}
+
+/// A transaction's own cost, and the Executor's before its first item.
+const TRANSACTION: u64 = 21_000 + 30_000;
+/// What the Executor demands beside an item's cap before it runs it (its own constant of the same name).
+const ITEM_OVERHEAD: u64 = 70_000;
+/// A word of slack per item for the result it returns.
+const REST_PER_ITEM: u64 = 8_000;
+/// Gas of a no-op: a transfer of nothing to oneself.
+pub const NOOP: u64 = 21_000;
+
+/// Gas of an operation's item; figures from the contracts' gas report, rounded up.
+pub fn of_item(operation: &Operation, data: &[u8]) -> ItemGas {
+    let (limit, run) = match operation {
+        Operation::Mint { .. } => (150_000, 60_000),
+        Operation::Burn { .. } => (150_000, 45_000),
+        Operation::Freeze { .. } | Operation::Unfreeze { .. } => (120_000, 50_000),
+        Operation::FreezeAddress { .. } | Operation::UnfreezeAddress { .. } => (120_000, 45_000),
+        Operation::ForcedTransfer { .. } => (200_000, 80_000),
+        Operation::ForcedBurn { .. } => (200_000, 65_000),
+        Operation::Pause { .. } | Operation::Unpause { .. } => (100_000, 45_000),
+        Operation::Whitelist { .. } | Operation::Revoke { .. } => (120_000, 60_000),
+    };
+    ItemGas { limit, expected: run + call_data(data.len()) }
+}
+
+/// Gas limit of a batch: every item at its expected cost, and the largest cap once, so that the item which happens to
+/// run last still gets its full cap (the EVM keeps back one 64th of what a call is given).
+pub fn of_batch(items: impl IntoIterator<Item = ItemGas>) -> u64 {
+    let mut expected = 0u64;
+    let mut largest = 0u64;
+    for item in items {
+        expected = expected.saturating_add(item.expected.max(REST_PER_ITEM));
+        largest = largest.max(item.limit);
+    }
+    TRANSACTION + expected + largest.saturating_mul(64).div_ceil(63) + ITEM_OVERHEAD
+}
+
+/// Call data of an item inside `execute`: its bytes and seven words around them, at the price of non-zero bytes.
+fn call_data(length: usize) -> u64 {
+    16 * (length as u64 + 7 * 32) / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINT: ItemGas = ItemGas { limit: 150_000, expected: 63_000 };
+
+    #[test]
+    fn a_full_batch_of_mints_fits_below_nine_tenths_of_the_transaction_cap() {
+        let gas = of_batch(std::iter::repeat_n(MINT, 200));
+        assert!(gas < 16_777_216 / 10 * 9, "{gas}");
+    }
+
+    #[test]
+    fn whichever_item_comes_last_still_gets_its_cap() {
+        for n in 1..=200u64 {
+            let gas = of_batch(std::iter::repeat_n(MINT, usize::try_from(n).unwrap()));
+            let left = gas - TRANSACTION - MINT.expected * (n - 1);
+            assert!(left >= MINT.limit * 64 / 63 + ITEM_OVERHEAD, "{n}");
+        }
+    }
+}
