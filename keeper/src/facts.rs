@@ -1,0 +1,195 @@
+//! What the indexed chain and the open commands say about a request: read in one statement, hence of one snapshot,
+//! so that a burn just mined is counted as balance or as reservation, never as both and never as neither.
+
+use alloy::primitives::{Address, U256};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use tokenx_migrations::{Addr, Uint256};
+
+use crate::Operation;
+
+/// Facts about the instrument, the wallet drawn on and the wallet that receives.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The instrument as indexed; `None` if there is none of that id.
+    pub instrument: Option<Instrument>,
+    /// The position the operation is about.
+    pub position: Position,
+    /// The registry's record of the wallet it is about.
+    pub wallet: Investor,
+    /// Of a forced transfer: is the receiving wallet frozen as a whole?
+    pub receiver_frozen: bool,
+    /// Of a forced transfer: the registry's record of the receiving wallet.
+    pub receiver: Investor,
+}
+
+/// An instrument, by what intake must know of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instrument {
+    /// Its contract.
+    pub token: Address,
+    /// The Executor that operates it; `None` for a followed token of somebody else's.
+    pub executor: Option<Address>,
+    /// Units in existence at the indexed head.
+    pub total_supply: U256,
+    /// Cap on those; `None` where unknown.
+    pub max_supply: Option<U256>,
+    /// Mint and burn are stopped.
+    pub supply_paused: bool,
+    /// Its logs do not add up: what is known of its balances is not enough to act on.
+    pub inexact: bool,
+}
+
+/// A wallet's position in the instrument, with what open commands will take from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Units held at the indexed head.
+    pub balance: U256,
+    /// Units frozen; may exceed the balance.
+    pub frozen: U256,
+    /// Is the wallet frozen as a whole?
+    pub address_frozen: bool,
+    /// Units that open commands have asked for and the chain has not taken yet.
+    pub reserved: U256,
+    /// Of those, units that will leave the wallet (the rest only gets frozen).
+    pub leaving: U256,
+    /// What the newest open partial freeze will leave frozen.
+    pub frozen_by_open: Option<U256>,
+}
+
+/// The registry's record of a wallet; the default is no record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Investor {
+    /// Its investor; 0 = none.
+    pub investor_id: u64,
+    /// May hold and trade.
+    pub whitelisted: bool,
+    /// Under sanctions.
+    pub sanctioned: bool,
+    /// Unix seconds from which the KYC no longer counts; 0 = never.
+    pub kyc_expires_at: u64,
+}
+
+impl Position {
+    /// Units free to be burned or moved: neither frozen nor asked for by an open command.
+    pub fn spendable(&self) -> U256 {
+        if self.address_frozen {
+            return U256::ZERO;
+        }
+        self.balance.saturating_sub(self.frozen).saturating_sub(self.reserved)
+    }
+
+    /// Units that force can take.
+    pub fn seizable(&self) -> U256 {
+        self.balance.saturating_sub(self.leaving)
+    }
+
+    /// What is frozen once the open commands have run.
+    pub fn frozen_soon(&self) -> U256 {
+        self.frozen_by_open.unwrap_or(self.frozen)
+    }
+}
+
+const WHITELISTED: i16 = 1;
+const SANCTIONED: i16 = 2;
+
+/// Reads the facts about `operation`. Call it under the subject's lock where the operation reserves or freezes.
+pub(crate) async fn read(
+    conn: &mut PgConnection,
+    chain_id: i64,
+    operation: &Operation,
+    subject: &str,
+) -> Result<Facts, sqlx::Error> {
+    let receiver = match operation {
+        Operation::ForcedTransfer { to, .. } => Some(*to),
+        _ => None,
+    };
+    let row = sqlx::query(
+        "SELECT i.token, i.executor, i.total_supply, i.max_supply, i.supply_paused,
+                i.inexact_block IS NOT NULL AS inexact,
+                h.balance, h.frozen, h.address_frozen,
+                w.investor_id, w.flags, w.kyc_expires_at,
+                rh.address_frozen  AS receiver_frozen,
+                rw.investor_id     AS receiver_investor_id,
+                rw.flags           AS receiver_flags,
+                rw.kyc_expires_at  AS receiver_kyc_expires_at,
+                open.reserved, open.leaving, open.frozen_by_open
+           FROM (SELECT $1::bigint AS chain_id, $2::text AS instrument_id,
+                        $3::bytea AS wallet, $4::bytea AS receiver, $5::text AS subject) asked
+           LEFT JOIN LATERAL (
+                SELECT *
+                  FROM instruments i
+                 WHERE i.chain_id = asked.chain_id AND i.instrument_id = asked.instrument_id
+                 ORDER BY i.created_block, i.created_log
+                 LIMIT 1
+                ) i ON true
+           LEFT JOIN holdings h
+                  ON h.chain_id = asked.chain_id AND h.token = i.token AND h.wallet = asked.wallet
+           LEFT JOIN investor_wallets w
+                  ON w.chain_id = asked.chain_id AND w.wallet = asked.wallet
+           LEFT JOIN holdings rh
+                  ON rh.chain_id = asked.chain_id AND rh.token = i.token AND rh.wallet = asked.receiver
+           LEFT JOIN investor_wallets rw
+                  ON rw.chain_id = asked.chain_id AND rw.wallet = asked.receiver
+          CROSS JOIN LATERAL (
+                SELECT coalesce(sum(c.reserves::numeric), 0) AS reserved,
+                       coalesce(sum(c.reserves::numeric) FILTER (WHERE c.kind <> 'freeze'), 0) AS leaving,
+                       (array_agg(c.frozen_after::numeric ORDER BY c.seq DESC)
+                              FILTER (WHERE c.frozen_after IS NOT NULL))[1] AS frozen_by_open
+                  FROM commands c
+                 WHERE c.subject = asked.subject
+                   AND c.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast')
+                ) open",
+    )
+    .bind(chain_id)
+    .bind(operation.instrument().map(|id| id.as_str()))
+    .bind(operation.wallet().map(Addr))
+    .bind(receiver.map(Addr))
+    .bind(subject)
+    .fetch_one(conn)
+    .await?;
+    from_row(&row)
+}
+
+fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
+    let amount = |column: &str| Ok::<_, sqlx::Error>(row.try_get::<Option<Uint256>, _>(column)?.map(|amount| amount.0));
+    let instrument = match row.try_get::<Option<Addr>, _>("token")? {
+        None => None,
+        Some(token) => Some(Instrument {
+            token: token.0,
+            executor: row.try_get::<Option<Addr>, _>("executor")?.map(|address| address.0),
+            total_supply: amount("total_supply")?.unwrap_or_default(),
+            max_supply: amount("max_supply")?,
+            inexact: row.try_get("inexact")?,
+            supply_paused: row.try_get::<Option<bool>, _>("supply_paused")?.unwrap_or_default(),
+        }),
+    };
+    Ok(Facts {
+        instrument,
+        position: Position {
+            balance: amount("balance")?.unwrap_or_default(),
+            frozen: amount("frozen")?.unwrap_or_default(),
+            address_frozen: row.try_get::<Option<bool>, _>("address_frozen")?.unwrap_or_default(),
+            reserved: amount("reserved")?.unwrap_or_default(),
+            leaving: amount("leaving")?.unwrap_or_default(),
+            frozen_by_open: amount("frozen_by_open")?,
+        },
+        wallet: investor(row, ["investor_id", "flags", "kyc_expires_at"])?,
+        receiver_frozen: row.try_get::<Option<bool>, _>("receiver_frozen")?.unwrap_or_default(),
+        receiver: investor(row, ["receiver_investor_id", "receiver_flags", "receiver_kyc_expires_at"])?,
+    })
+}
+
+fn investor(row: &PgRow, [id, flags, expires]: [&str; 3]) -> Result<Investor, sqlx::Error> {
+    let Some(investor_id) = row.try_get::<Option<i64>, _>(id)? else {
+        return Ok(Investor::default());
+    };
+    let flags = row.try_get::<i16, _>(flags)?;
+    Ok(Investor {
+        // The column holds the chain's 64 bits.
+        investor_id: investor_id.cast_unsigned(),
+        whitelisted: flags & WHITELISTED != 0,
+        sanctioned: flags & SANCTIONED != 0,
+        kyc_expires_at: row.try_get::<i64, _>(expires)?.cast_unsigned(),
+    })
+}

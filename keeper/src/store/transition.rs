@@ -1,0 +1,222 @@
+//! The one way a command's state is written: lock the rows in `seq` order, step each in memory, write all back with
+//! one statement, tell the outbox what people wait for.
+
+use alloy::primitives::B256;
+use sqlx::{PgConnection, Row};
+use time::OffsetDateTime;
+use tokenx_migrations::{Word, outbox};
+
+use crate::state::{Event, Illegal, State, Verdict, step};
+
+/// A command's row, locked by this transaction.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub seq: i64,
+    pub scope: String,
+    pub command_id: String,
+    pub state: State,
+    pub cancel_requested: bool,
+    pub reason_code: Option<String>,
+    pub failure: Option<String>,
+}
+
+/// What happens to one command.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub seq: i64,
+    pub event: Event,
+    pub outcome: Option<Outcome>,
+    pub reason: Option<Reason>,
+    /// Part of the notice's key, so that the same block told twice is one notice.
+    pub cause: Option<String>,
+}
+
+/// Where the chain gave its verdict.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub tx_hash: B256,
+    pub block_number: i64,
+    pub block_hash: B256,
+    pub block_time: OffsetDateTime,
+    pub log_index: i32,
+}
+
+/// Why a command ended without effect.
+#[derive(Clone, Debug)]
+pub(crate) struct Reason {
+    pub code: String,
+    pub message: String,
+}
+
+impl Change {
+    pub(crate) fn of(seq: i64, event: Event) -> Self {
+        Self { seq, event, outcome: None, reason: None, cause: None }
+    }
+
+    pub(crate) fn because(mut self, code: impl Into<String>, message: impl Into<String>) -> Self {
+        self.reason = Some(Reason { code: code.into(), message: message.into() });
+        self
+    }
+}
+
+/// Why a change was not written. `Illegal` is a lost race or a bug: the transaction must not commit.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransitionError {
+    #[error("command {seq}: {illegal}")]
+    Illegal { seq: i64, illegal: Illegal },
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Locks commands in `seq` order, the order of every writer.
+pub(crate) async fn hold(conn: &mut PgConnection, seqs: &[i64]) -> Result<Vec<Held>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT seq, scope, command_id, state, verdict, cancel_requested, reason_code, failure
+           FROM commands
+          WHERE seq = ANY ($1)
+          ORDER BY seq
+            FOR NO KEY UPDATE",
+    )
+    .bind(seqs)
+    .fetch_all(conn)
+    .await?;
+    rows.iter().map(held).collect()
+}
+
+fn held(row: &sqlx::postgres::PgRow) -> Result<Held, sqlx::Error> {
+    let verdict = row.try_get::<Option<&str>, _>("verdict")?.and_then(Verdict::parse);
+    let name: &str = row.try_get("state")?;
+    Ok(Held {
+        seq: row.try_get("seq")?,
+        scope: row.try_get("scope")?,
+        command_id: row.try_get("command_id")?,
+        state: State::parse(name, verdict).ok_or_else(|| crate::view::decode_error("state", name.to_owned()))?,
+        cancel_requested: row.try_get("cancel_requested")?,
+        reason_code: row.try_get("reason_code")?,
+        failure: row.try_get("failure")?,
+    })
+}
+
+/// Columns of the one UPDATE, in parallel arrays.
+#[derive(Default)]
+struct Columns {
+    seq: Vec<i64>,
+    state: Vec<&'static str>,
+    verdict: Vec<Option<&'static str>>,
+    settled: Vec<bool>,
+    forget: Vec<bool>,
+    tx_hash: Vec<Option<Word>>,
+    block_number: Vec<Option<i64>>,
+    block_hash: Vec<Option<Word>>,
+    block_time: Vec<Option<OffsetDateTime>>,
+    log_index: Vec<Option<i32>>,
+    reason_code: Vec<Option<String>>,
+    failure: Vec<Option<String>>,
+}
+
+/// Steps each change and writes what came out. `held` are the rows locked before; a change of a command that is not
+/// among them is left out. Notices go to the outbox only if `live`.
+pub(crate) async fn apply(
+    conn: &mut PgConnection,
+    held: &[Held],
+    changes: &[Change],
+    live: bool,
+) -> Result<(), TransitionError> {
+    let mut columns = Columns::default();
+    let mut notices = Vec::new();
+    for change in changes {
+        let Ok(at) = held.binary_search_by_key(&change.seq, |command| command.seq) else { continue };
+        let command = &held[at];
+        let (next, effects) =
+            step(command.state, change.event).map_err(|illegal| TransitionError::Illegal { seq: change.seq, illegal })?;
+        if next == command.state && effects == Default::default() && change.outcome.is_none() {
+            continue;
+        }
+        let verdict = match next {
+            State::Mined(verdict) => Some(verdict.name()),
+            _ => None,
+        };
+        let outcome = change.outcome.filter(|_| next != command.state);
+        columns.seq.push(change.seq);
+        columns.state.push(next.name());
+        columns.verdict.push(verdict);
+        columns.settled.push(effects.settle);
+        columns.forget.push(effects.forget_outcome);
+        columns.tx_hash.push(outcome.map(|o| Word(o.tx_hash)));
+        columns.block_number.push(outcome.map(|o| o.block_number));
+        columns.block_hash.push(outcome.map(|o| Word(o.block_hash)));
+        columns.block_time.push(outcome.map(|o| o.block_time));
+        columns.log_index.push(outcome.map(|o| o.log_index));
+        columns.reason_code.push(change.reason.as_ref().map(|r| r.code.clone()));
+        columns.failure.push(change.reason.as_ref().map(|r| r.message.clone()));
+        if let Some(kind) = effects.publish.filter(|_| live) {
+            let reason = change.reason.as_ref().map(|r| (r.code.as_str(), r.message.as_str()));
+            let kept = command.reason_code.as_deref().zip(command.failure.as_deref());
+            notices.push(notice(command, kind, next, reason.or(kept), change.cause.as_deref()));
+        }
+    }
+    if columns.seq.is_empty() {
+        return Ok(());
+    }
+    write(conn, &columns).await?;
+    outbox::append_all(conn, &notices).await?;
+    Ok(())
+}
+
+fn notice(
+    command: &Held,
+    kind: &'static str,
+    state: State,
+    reason: Option<(&str, &str)>,
+    cause: Option<&str>,
+) -> outbox::Event {
+    outbox::Event {
+        kind: kind.to_owned(),
+        subject: format!("command:{}", command.seq),
+        payload: serde_json::json!({
+            "scope": command.scope,
+            "command_id": command.command_id,
+            "state": state.name(),
+            "reason_code": reason.map(|(code, _)| code),
+            "failure": reason.map(|(_, message)| message),
+        }),
+        effect_key: cause.map(|cause| format!("{kind}:{}:{cause}", command.seq)),
+    }
+}
+
+async fn write(conn: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE commands c
+            SET state        = n.state,
+                verdict      = n.verdict,
+                settled      = c.settled OR n.settled,
+                tx_hash      = CASE WHEN n.forget THEN NULL ELSE coalesce(n.tx_hash, c.tx_hash)           END,
+                block_number = CASE WHEN n.forget THEN NULL ELSE coalesce(n.block_number, c.block_number) END,
+                block_hash   = CASE WHEN n.forget THEN NULL ELSE coalesce(n.block_hash, c.block_hash)     END,
+                block_time   = CASE WHEN n.forget THEN NULL ELSE coalesce(n.block_time, c.block_time)     END,
+                log_index    = CASE WHEN n.forget THEN NULL ELSE coalesce(n.log_index, c.log_index)       END,
+                reason_code  = CASE WHEN n.forget THEN NULL ELSE coalesce(n.reason_code, c.reason_code)   END,
+                failure      = CASE WHEN n.forget THEN NULL ELSE coalesce(n.failure, c.failure)           END,
+                updated_at   = now()
+           FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::boolean[], $6::bytea[], $7::bigint[],
+                       $8::bytea[], $9::timestamptz[], $10::integer[], $11::text[], $12::text[])
+             AS n (seq, state, verdict, settled, forget, tx_hash, block_number, block_hash, block_time, log_index,
+                   reason_code, failure)
+          WHERE c.seq = n.seq",
+    )
+    .bind(&columns.seq)
+    .bind(&columns.state)
+    .bind(&columns.verdict)
+    .bind(&columns.settled)
+    .bind(&columns.forget)
+    .bind(&columns.tx_hash)
+    .bind(&columns.block_number)
+    .bind(&columns.block_hash)
+    .bind(&columns.block_time)
+    .bind(&columns.log_index)
+    .bind(&columns.reason_code)
+    .bind(&columns.failure)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
