@@ -1,4 +1,7 @@
 //! The binary's parts, as a library so that whole-system tests can start what the commands start.
 
 pub mod cli;
+pub mod dev;
+pub mod failure;
 pub mod local;
+pub mod progress;

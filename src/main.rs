@@ -1,5 +1,5 @@
 //! `tokenx`: the one binary.
 
 fn main() {
-    std::process::exit(tokenx::cli::run());
+    tokenx::cli::run()
 }

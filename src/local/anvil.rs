@@ -144,7 +144,7 @@ fn task(options: &AnvilOptions) -> Task {
         Mining::Manual => task.arg("--no-mining"),
     };
     if let Some(state) = &options.state {
-        task = task.arg("--state").arg(state).args(["--state-interval", STATE_INTERVAL, "--preserve-historical-states"]);
+        task = task.arg("--state").arg(state).args(["--state-interval", STATE_INTERVAL]);
     }
     if options.scratch {
         task = task.removing(&options.folder);

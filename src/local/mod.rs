@@ -11,6 +11,7 @@ pub mod tools;
 
 pub use anvil::{Anvil, AnvilOptions};
 pub use files::checkout;
+pub(crate) use postgres::write_secret;
 pub use postgres::{Durability, Postgres, PostgresOptions};
 pub use supervisor::{Supervised, Task};
 pub use tools::{PostgresSource, Tool};

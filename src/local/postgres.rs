@@ -34,10 +34,12 @@ pub enum Durability {
 pub struct PostgresOptions {
     /// The folder with `postgres` and `initdb`.
     pub programs: PathBuf,
-    /// Where everything of this cluster goes; made if missing, reused if it holds a cluster.
+    /// Where everything of this cluster goes; made if missing.
     pub folder: PathBuf,
     /// What happens to the data.
     pub durability: Durability,
+    /// Whether a cluster that is there is used again; else it is replaced.
+    pub keep: bool,
     /// As whom it runs; found out if not said.
     pub identity: Option<Identity>,
 }
@@ -63,10 +65,10 @@ impl Postgres {
         let folder = home(&folder, identity)?;
         let programs = identity.reach(&options.programs, &folder)?;
         let scratch = options.durability == Durability::Scratch;
-        let password = if folder.join("data/PG_VERSION").is_file() {
+        let password = if options.keep && folder.join("data/PG_VERSION").is_file() {
             fs::read_to_string(folder.join("password")).context("the kept cluster has lost its password file")?
         } else {
-            report("making a database cluster");
+            report("making a Postgres cluster");
             initialize(&programs, &folder, identity, scratch).await?
         };
         let mut last = String::new();
@@ -146,14 +148,14 @@ async fn initialize(programs: &Path, folder: &Path, identity: Identity, scratch:
     identity.own(&file)?;
     let mut task = identity
         .task(&programs.join("initdb"))?
-        .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions", "--username", USER])
+        .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync", "--username", USER])
         .arg("--pwfile")
         .arg(&file)
         .arg("--pgdata")
         .arg(&data)
         .directory(folder);
     if scratch {
-        task = task.arg("--no-sync").removing(folder);
+        task = task.removing(folder);
     }
     let output = task.output().await?;
     if !output.status.success() {

@@ -183,18 +183,15 @@ impl Task {
         Ok(Supervised { child, leash })
     }
 
-    /// Runs it to its end and gives what it printed; still under a supervisor, so that it ends with us.
+    /// Runs it to its end and gives what it printed. It ends early with this future, as it does with us.
     pub async fn output(self) -> Result<Output> {
-        tokio::task::spawn_blocking(move || {
-            let mut command = self.command()?;
-            command.stdout(Stdio::piped()).stderr(Stdio::piped());
-            let mut child = command.spawn().context("cannot start a supervisor")?;
-            let leash = child.stdin.take();
-            let output = child.wait_with_output()?;
-            drop(leash);
-            Ok(output)
-        })
-        .await?
+        let mut command = self.command()?;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("cannot start a supervisor")?;
+        let leash = child.stdin.take();
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await??;
+        drop(leash);
+        Ok(output)
     }
 }
 

@@ -68,6 +68,13 @@ impl Tool {
     }
 }
 
+/// The folder of the contracts with what their tools need installed.
+pub async fn contracts(report: Report<'_>) -> Result<PathBuf> {
+    let folder = files::checkout()?.join("contracts");
+    npm::install(&folder, "the contracts' toolchain", report).await?;
+    Ok(folder)
+}
+
 /// Where a database comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PostgresSource {
@@ -138,7 +145,7 @@ fn link_libraries(package: &Path) -> Result<()> {
 }
 
 /// The first program of that name in `PATH`.
-pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
+pub fn in_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| is_program(path))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokenx::local::identity::Identity;
 use tokenx::local::supervisor::program;
 use tokenx::local::{Durability, Postgres, PostgresOptions, PostgresSource};
-use tokenx_anvil_tests::{eventually, eventually_within};
+use tokenx_anvil_tests::{eventually, eventually_within, skipped};
 
 /// A supervisor of `sh -c script`, whose pipe another process holds; `script` finds the scratch folder in `$0`.
 struct Family {
@@ -106,13 +106,14 @@ async fn a_child_that_ends_by_itself_is_reported_with_its_status() {
 async fn a_cluster_runs_and_goes(identity: Identity) {
     let report = |line: &str| println!("{line}");
     let PostgresSource::Programs(programs) = PostgresSource::find(&report).await.unwrap() else {
-        return println!("skipped: DATABASE_URL names a running server, no cluster of ours is started");
+        return skipped("DATABASE_URL names a running server, no cluster of ours is started");
     };
     let outer = tempfile::tempdir().unwrap();
     let options = PostgresOptions {
         programs,
         folder: outer.path().join("cluster"),
         durability: Durability::Scratch,
+        keep: false,
         identity: Some(identity),
     };
     let cluster = Postgres::start(options, &report).await.unwrap();
@@ -131,7 +132,7 @@ async fn a_cluster_runs_and_goes(identity: Identity) {
 #[tokio::test]
 async fn root_runs_postgres_in_a_namespace_or_as_nobody() {
     if std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) != 0) {
-        return println!("skipped: we are not root, so Postgres runs as we are");
+        return skipped("we are not root, so Postgres runs as we are");
     }
     a_cluster_runs_and_goes(Identity::Nobody).await;
     let probe = Command::new("unshare").args(["-U", "--map-user=1000", "true"]).status();

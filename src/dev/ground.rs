@@ -1,0 +1,127 @@
+//! What the rest of `dev` stands on: a database and a chain, empty or kept together.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use sqlx::migrate::MigrateDatabase;
+
+use super::folder::{CHAIN_STATE, Folder};
+use super::Options;
+use crate::failure::{Advice, TRY_LATER};
+use crate::local::anvil::Mining;
+use crate::local::postgres::with_database;
+use crate::local::tools::DEV_APPLICATION;
+use crate::local::{Anvil, AnvilOptions, Durability, Postgres, PostgresOptions, PostgresSource, Report, Tool};
+use crate::progress::Progress;
+
+/// The database's name in our own cluster.
+const DATABASE: &str = "tokenx";
+
+/// A database and a chain.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    /// None where `DATABASE_URL` named a running server.
+    postgres: Option<Postgres>,
+    /// The chain.
+    pub(crate) chain: Anvil,
+    /// The database's URL, password included.
+    pub(crate) database_url: String,
+}
+
+impl Ground {
+    /// Finds or installs the tools and starts both.
+    pub(crate) async fn start(options: &Options, folder: &Folder, progress: &Progress) -> Result<Self> {
+        free(options.api_port, "--api-port")?;
+        free(options.rpc_port, "--rpc-port")?;
+        let report = |line: &str| progress.step(line);
+        report("looking for Postgres and anvil");
+        let source = PostgresSource::find(&report).await?;
+        let anvil = Tool::Anvil.find(&report).await?;
+        let (database, chain) = tokio::try_join!(
+            database(source, folder, &report),
+            chain(anvil, options, folder, &report)
+        )?;
+        let (postgres, database_url) = database;
+        let ground = Self { postgres, chain, database_url };
+        ground.belongs_together(&folder.join("genesis"), folder.resumes()).await?;
+        Ok(ground)
+    }
+
+    /// A kept database is a view of one chain: the chain whose first block we wrote down.
+    async fn belongs_together(&self, note: &Path, resumes: bool) -> Result<()> {
+        let genesis = self.chain.genesis().await?;
+        match fs::read_to_string(note) {
+            Ok(known) if resumes && known != genesis => {
+                Err(anyhow!("the kept database follows a chain that began with {known}, the kept chain began with {genesis}"))
+                    .hint("start once without --keep, which empties both")
+            }
+            _ => fs::write(note, genesis).with_context(|| format!("cannot write {}", note.display())),
+        }
+    }
+
+    /// Ends both.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.chain.stop().await?;
+        match self.postgres {
+            Some(postgres) => postgres.stop().await,
+            None => Ok(()),
+        }
+    }
+}
+
+async fn database(
+    source: PostgresSource,
+    folder: &Folder,
+    report: Report<'_>,
+) -> Result<(Option<Postgres>, String)> {
+    let (postgres, url) = match source {
+        PostgresSource::Programs(programs) => {
+            report("starting Postgres");
+            let home = folder.join("postgres");
+            let durability = Durability::Full;
+            let options = PostgresOptions { programs, folder: home, durability, keep: folder.resumes(), identity: None };
+            let postgres = Postgres::start(options, report).await?;
+            let url = postgres.url(DATABASE);
+            (Some(postgres), url)
+        }
+        PostgresSource::Running(url) => {
+            // Never the database that the URL names: that one is somebody's. One for each data folder instead.
+            let name = format!("tokenx_dev_{}", folder.name());
+            (None, with_database(&url, &name)?)
+        }
+    };
+    let there = sqlx::Postgres::database_exists(&url).await.context("the database server does not answer")?;
+    if there && !folder.resumes() {
+        sqlx::Postgres::force_drop_database(&url).await?;
+    }
+    if !there || !folder.resumes() {
+        sqlx::Postgres::create_database(&url).await?;
+    }
+    let separator = if url.contains('?') { '&' } else { '?' };
+    Ok((postgres, format!("{url}{separator}{DEV_APPLICATION}")))
+}
+
+async fn chain(program: PathBuf, options: &Options, folder: &Folder, report: Report<'_>) -> Result<Anvil> {
+    report("starting anvil");
+    Anvil::start(AnvilOptions {
+        program,
+        folder: folder.join("chain"),
+        state: options.keep.then(|| folder.join(CHAIN_STATE)),
+        port: Some(options.rpc_port),
+        mining: Mining::Every(options.block_time),
+        scratch: false,
+    })
+    .await
+}
+
+/// Refuses a port that another program listens on, naming the flag that chooses another.
+fn free(port: u16, flag: &str) -> Result<()> {
+    match TcpListener::bind(("127.0.0.1", port)) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(anyhow!("port {port} on 127.0.0.1 cannot be used: {error}"))
+            .hint(format!("end the program that listens there, or choose another port with {flag}"))
+            .code(TRY_LATER),
+    }
+}
