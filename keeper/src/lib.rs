@@ -4,6 +4,7 @@
 mod call;
 mod cancel;
 mod commands;
+pub mod deploy;
 pub mod disposition;
 pub mod facts;
 pub mod fees;
@@ -11,8 +12,10 @@ pub mod gas;
 pub mod hosted;
 mod operation;
 mod refusal;
+pub mod rpc;
 pub mod state;
 mod store;
+mod tx;
 mod view;
 mod wake;
 

@@ -1,0 +1,142 @@
+//! The few calls the keeper makes. Inclusion is the indexer's to say; here are simulation, sending, the fee market,
+//! and receipts for what leaves no log.
+
+use std::time::Duration;
+
+use alloy::eips::BlockId;
+use alloy::network::TransactionBuilder;
+use alloy::primitives::{Address, B256, Bytes, U64, U256};
+use alloy::rpc::client::RpcClient;
+use alloy::rpc::types::{Block, TransactionReceipt, TransactionRequest};
+use alloy::transports::{RpcError, TransportErrorKind, TransportResult};
+use serde_json::json;
+
+use crate::fees::Market;
+
+/// How long one request may take. A send that takes longer may have been sent.
+const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Why a call gave no answer.
+pub type CallError = RpcError<TransportErrorKind>;
+
+/// A client of one JSON-RPC endpoint. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Rpc {
+    client: RpcClient,
+}
+
+/// The endpoint's address cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{url:?} is no usable rpc endpoint: {why}")]
+pub struct BadEndpoint {
+    url: String,
+    why: String,
+}
+
+/// What a head says about fees and room.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    /// Height of the node's newest block.
+    pub number: u64,
+    /// Fees there.
+    pub market: Market,
+    /// Gas that a block holds.
+    pub gas_limit: u64,
+}
+
+impl Rpc {
+    /// A client for this URL.
+    ///
+    /// # Errors
+    /// Where the URL or the TLS set-up is unusable.
+    pub fn new(url: &str) -> Result<Self, BadEndpoint> {
+        let bad = |why: String| BadEndpoint { url: url.to_owned(), why };
+        let parsed = url.parse().map_err(|e| bad(format!("{e}")))?;
+        let http = alloy::transports::http::reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .build()
+            .map_err(|e| bad(e.to_string()))?;
+        Ok(Self { client: RpcClient::new_http_with_client(http, parsed) })
+    }
+
+    /// The chain's id, which must be the configured one.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn chain_id(&self) -> TransportResult<u64> {
+        let id: U64 = self.client.request_noparams("eth_chainId").await?;
+        Ok(id.to())
+    }
+
+    /// Newest block and suggested tip, in one batch.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn head(&self) -> TransportResult<Head> {
+        let mut batch = self.client.new_batch();
+        let block = batch.add_call::<_, Block>("eth_getBlockByNumber", &("latest", false))?;
+        let tip = batch.add_call::<_, U256>("eth_maxPriorityFeePerGas", &())?;
+        batch.send().await?;
+        let header = block.await?.header.inner;
+        // A node that has no opinion is content with any tip.
+        let tip = tip.await.unwrap_or(U256::from(1)).saturating_to();
+        let base_fee = u128::from(header.base_fee_per_gas.unwrap_or_default());
+        Ok(Head { number: header.number, market: Market { base_fee, tip }, gas_limit: header.gas_limit })
+    }
+
+    /// Transactions that an account has sent, as of a block.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn nonce(&self, account: Address, at: BlockId) -> TransportResult<u64> {
+        let nonce: U64 = self.client.request("eth_getTransactionCount", (account, at)).await?;
+        Ok(nonce.to())
+    }
+
+    /// What a call from `from` would return on the state after the block of that hash.
+    ///
+    /// # Errors
+    /// The endpoint's; a revert is one of them, with its data.
+    pub async fn call_at(&self, from: Address, to: Address, data: Bytes, gas: u64, at: B256) -> TransportResult<Bytes> {
+        let request = TransactionRequest::default().with_from(from).with_to(to).with_input(data).with_gas_limit(gas);
+        let block = json!({ "blockHash": at });
+        self.client.request("eth_call", (request, block)).await
+    }
+
+    /// Sends signed transactions in this order in one JSON-RPC batch. One result per transaction; the outer error is
+    /// that of the whole request, after which each of them may have been sent.
+    ///
+    /// # Errors
+    /// See above.
+    pub async fn send_raw(&self, raws: &[Bytes]) -> TransportResult<Vec<TransportResult<B256>>> {
+        let mut batch = self.client.new_batch();
+        let mut waiters = Vec::with_capacity(raws.len());
+        for raw in raws {
+            waiters.push(batch.add_call::<_, B256>("eth_sendRawTransaction", &(raw,))?);
+        }
+        batch.send().await?;
+        let mut results = Vec::with_capacity(raws.len());
+        for waiter in waiters {
+            results.push(waiter.await);
+        }
+        Ok(results)
+    }
+
+    /// Receipts of transactions, `None` where the node has none, which proves nothing.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn receipts(&self, hashes: &[B256]) -> TransportResult<Vec<Option<TransactionReceipt>>> {
+        let mut batch = self.client.new_batch();
+        let mut waiters = Vec::with_capacity(hashes.len());
+        for hash in hashes {
+            waiters.push(batch.add_call::<_, Option<TransactionReceipt>>("eth_getTransactionReceipt", &(hash,))?);
+        }
+        batch.send().await?;
+        let mut receipts = Vec::with_capacity(hashes.len());
+        for waiter in waiters {
+            receipts.push(waiter.await?);
+        }
+        Ok(receipts)
+    }
+}
