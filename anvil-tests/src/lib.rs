@@ -9,4 +9,5 @@ pub use database::TestDatabase;
 pub use eventually::{eventually, eventually_within};
 pub use skip::skipped;
 pub use tokenx::local::anvil::{KEYS, Mining};
+pub use tokenx::local::suite::Deployment;
 pub use world::World;

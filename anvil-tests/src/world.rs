@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use alloy::primitives::Address;
 use anyhow::Result;
 use sqlx::PgPool;
 use tokenx::local::anvil::Mining;
+use tokenx::local::suite::{self, Deployment, Plan};
 use tokenx::local::{Anvil, AnvilOptions, Tool};
 
 use crate::TestDatabase;
@@ -20,6 +22,7 @@ pub struct World {
     pub pool: PgPool,
     /// The chain.
     pub chain: Anvil,
+    mining: Mining,
     /// The database; dropped last.
     pub database: TestDatabase,
 }
@@ -30,6 +33,36 @@ impl World {
         Self::with(Mining::Every(BLOCK_TIME)).await
     }
 
+    /// Deploys the suite and two nodes: the first with the instrument `rCC`, the second, of another issuer, `rDD`.
+    /// Blocks are mined for it where they do not come by themselves.
+    pub async fn deploy(&self) -> Result<Deployment> {
+        let plan = |node_id, issuer_id, instrument_id, name| Plan {
+            node_id,
+            issuer_id,
+            instrument_id,
+            name,
+            treasury: Address::repeat_byte(0x77),
+        };
+        let plans = [plan("node-1", "issuer-1", "rCC", "Real Credit"), plan("node-2", "issuer-2", "rDD", "Real Debt")];
+        let url = self.chain.url();
+        let deployed = suite::deploy(&url, &plans);
+        match self.mining {
+            Mining::Every(_) => deployed.await,
+            Mining::Manual => tokio::select! {
+                deployed = deployed => deployed,
+                stopped = self.mine_on() => stopped,
+            },
+        }
+    }
+
+    /// Mines until it is dropped.
+    async fn mine_on<T>(&self) -> Result<T> {
+        loop {
+            self.chain.mine(1).await?;
+            tokio::time::sleep(BLOCK_TIME).await;
+        }
+    }
+
     /// A world whose blocks come as said.
     pub async fn with(mining: Mining) -> Result<Self> {
         #[allow(clippy::print_stderr, reason = "progress of a test run")]
@@ -38,7 +71,7 @@ impl World {
         let program = Tool::Anvil.find(&report).await?;
         let folder = scratch_folder("anvil")?;
         let options = AnvilOptions { program, folder, port: None, mining, state: None, scratch: true };
-        Ok(Self { chain: Anvil::start(options).await?, pool: database.pool().await?, database })
+        Ok(Self { chain: Anvil::start(options).await?, pool: database.pool().await?, mining, database })
     }
 }
 

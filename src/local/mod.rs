@@ -6,6 +6,7 @@ mod files;
 pub mod identity;
 mod npm;
 pub mod postgres;
+pub mod suite;
 pub mod supervisor;
 pub mod tools;
 

@@ -61,3 +61,17 @@ async fn waiting_names_what_did_not_happen() {
     let panic = wait.await.unwrap_err().into_panic();
     assert!(panic.downcast_ref::<String>().unwrap().contains("pigs fly"));
 }
+
+#[tokio::test]
+async fn the_suite_is_deployed_however_blocks_come() {
+    for world in [World::start().await.unwrap(), World::with(Mining::Manual).await.unwrap()] {
+        let deployment = world.deploy().await.unwrap();
+        let [first, second] = deployment.nodes.as_slice() else { panic!("two nodes were planned") };
+        assert_eq!((first.instrument_id.as_str(), second.instrument_id.as_str()), ("rCC", "rDD"));
+        let suite = deployment.suite;
+        for address in [suite.registry, suite.registry_executor, suite.factory, first.node.executor, second.token] {
+            let code = world.chain.rpc("eth_getCode", json!([address, "latest"])).await.unwrap();
+            assert!(code.as_str().unwrap().len() > 100, "no contract at {address}");
+        }
+    }
+}
