@@ -23,8 +23,8 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     /// @dev What an item costs beyond its call, at most: id word, two cold rule words, the day's first use of a limit,
     /// a cold target, the log with its 256 bytes.
     uint256 private constant ITEM_OVERHEAD = 70_000;
-    /// @dev What each later item costs at least: read its id, say that it is deferred.
-    uint256 private constant REST_PER_ITEM = 8_000;
+    /// @dev What each later item costs at least: read its id, here and in predecessors, and say that it is deferred.
+    uint256 private constant REST_PER_ITEM = 12_000;
 
     /// @dev One word. `from` is the second since which the rule counts, 0 = no rule; of a scheduled rule, the second
     /// from which it may be applied.
@@ -34,10 +34,11 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         uint104 dailyLimit;
     }
 
-    /// @dev One word.
-    struct Usage {
-        uint40 day;
-        uint104 amount;
+    /// @dev `usage` is what successful calls have used of the limit: day since 1970 (UTC) << 104 | amount. It outlives
+    /// its rule: taking a rule away and back resets nothing.
+    struct Permission {
+        StoredRule rule;
+        uint256 usage;
     }
 
     /// @inheritdoc IExecutor
@@ -47,9 +48,8 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     bool public stopped;
 
     mapping(bytes32 id => bytes32) private _receipts;
-    mapping(address target => mapping(bytes4 selector => StoredRule)) private _rules;
+    mapping(address target => mapping(bytes4 selector => Permission)) private _permissions;
     mapping(address target => mapping(bytes4 selector => StoredRule)) private _scheduled;
-    mapping(address target => mapping(bytes4 selector => Usage)) private _usage;
 
     constructor(ExecutorConfig memory config) AccessControlDefaultAdminRules(config.adminDelay, config.admin) {
         previous = config.previous;
@@ -82,34 +82,38 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     {
         if (stopped) revert IsStopped();
         emit BatchStarted(_msgSender());
-        results = new Result[](commands.length);
+        uint256 rest = commands.length;
+        results = new Result[](rest);
         bool deferring;
         for (uint256 i = 0; i < commands.length; ++i) {
+            --rest;
             Command calldata command = commands[i];
-            bytes24 payload = bytes24(keccak256(abi.encodePacked(command.target, command.data)));
-            bytes32 receipt = _receipt(command.id);
+            Result memory result = results[i];
+            bytes32 id = command.id;
+            bytes memory packed = abi.encodePacked(command.target, command.data);
+            bytes24 payload = bytes24(keccak256(packed));
+            bytes32 receipt = _receipt(id);
             if (receipt != 0) {
                 // Before the look at the clock: a late replay is a replay.
                 if (_payload(receipt) == payload) {
-                    results[i].status = Status.Skipped;
-                    emit CommandSkipped(command.id);
+                    result.status = Status.Skipped;
+                    emit CommandSkipped(id);
                 } else {
-                    results[i].status = Status.Conflict;
-                    emit CommandConflict(command.id);
+                    result.status = Status.Conflict;
+                    emit CommandConflict(id);
                 }
-            } else if (command.validUntil != 0 && block.timestamp > command.validUntil) {
-                results[i].status = Status.Expired;
-                emit CommandExpired(command.id);
-            } else if (deferring || !_gasSuffices(command, commands.length - i - 1)) {
+            } else if (_isLate(command)) {
+                result.status = Status.Expired;
+                emit CommandExpired(id);
+            } else if (deferring || !_gasSuffices(command.gasLimit, packed.length, rest)) {
                 // Later commands may build on this one: once one waits, all that would run wait.
                 deferring = true;
-                results[i].status = Status.Deferred;
-                emit CommandDeferred(command.id);
+                result.status = Status.Deferred;
+                emit CommandDeferred(id);
             } else {
-                _receipts[command.id] = bytes32((block.number << 192) | uint192(payload));
-                (bool ok, bytes memory returnData) = _run(command);
-                results[i] = Result(ok ? Status.Executed : Status.Failed, returnData);
-                emit CommandExecuted(command.id, command.target, ok, returnData);
+                _receipts[id] = bytes32((block.number << 192) | uint192(payload));
+                _run(command.target, bytes4(command.data), command.gasLimit, packed, result);
+                emit CommandExecuted(id, command.target, result.status == Status.Executed, result.returnData);
             }
         }
     }
@@ -148,15 +152,15 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
 
     /// @inheritdoc IExecutor
     function removeRule(address target, bytes4 selector) external onlyGuardian {
-        StoredRule memory rule = _rules[target][selector];
+        StoredRule memory rule = _permissions[target][selector].rule;
         if (rule.from == 0) revert NoRule(target, selector);
-        delete _rules[target][selector];
+        delete _permissions[target][selector].rule;
         emit RuleChanged(target, selector, false, rule.amountArg, rule.dailyLimit, _msgSender());
     }
 
     /// @inheritdoc IExecutor
     function lowerLimit(address target, bytes4 selector, uint104 dailyLimit) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        StoredRule memory rule = _rules[target][selector];
+        StoredRule memory rule = _permissions[target][selector].rule;
         if (rule.from == 0 || rule.amountArg == 0) revert NoRule(target, selector);
         if (dailyLimit >= rule.dailyLimit) revert NotLower(rule.dailyLimit);
         rule.dailyLimit = dailyLimit;
@@ -176,8 +180,9 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         view
         returns (bool allowed, uint8 amountArg, uint104 dailyLimit, uint104 usedToday)
     {
-        StoredRule memory rule = _rules[target][selector];
-        return (rule.from != 0, rule.amountArg, rule.dailyLimit, _usedToday(target, selector));
+        Permission storage permission = _permissions[target][selector];
+        StoredRule memory rule = permission.rule;
+        return (rule.from != 0, rule.amountArg, rule.dailyLimit, _usedToday(permission));
     }
 
     /// @inheritdoc IExecutor
@@ -207,48 +212,73 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     // ---------------------------------------------------------------- private
 
     /// @dev Checks what the command may do, calls, and counts what it did. Never reverts.
-    function _run(Command calldata command) private returns (bool ok, bytes memory returnData) {
-        (address target, bytes4 selector) = (command.target, bytes4(command.data));
-        StoredRule memory rule = _rules[target][selector];
-        if (rule.from == 0) return (false, abi.encodeWithSelector(NotAllowed.selector, target, selector));
-        if (command.gasLimit == 0) return (false, abi.encodeWithSelector(NoGas.selector));
-        if (target.code.length == 0) return (false, abi.encodeWithSelector(InvalidTarget.selector, target));
-        if (rule.amountArg == 0) return _call(target, command.gasLimit, command.data);
-
-        uint256 start = 4 + 32 * (uint256(rule.amountArg) - 1);
-        if (command.data.length < start + 32) return (false, abi.encodeWithSelector(DataTooShort.selector));
-        uint256 amount = uint256(bytes32(command.data[start:start + 32]));
-        uint256 used = _usedToday(target, selector);
-        if (used > rule.dailyLimit || amount > rule.dailyLimit - used) {
-            return (false, abi.encodeWithSelector(DailyLimitExceeded.selector, rule.dailyLimit, used, amount));
+    /// @param packed The target, then the call data.
+    function _run(address target, bytes4 selector, uint256 gasLimit, bytes memory packed, Result memory result)
+        private
+    {
+        Permission storage permission = _permissions[target][selector];
+        StoredRule memory rule = permission.rule;
+        result.status = Status.Failed;
+        if (rule.from == 0) {
+            result.returnData = abi.encodeWithSelector(NotAllowed.selector, target, selector);
+        } else if (gasLimit == 0) {
+            result.returnData = abi.encodeWithSelector(NoGas.selector);
+        } else if (target.code.length == 0) {
+            result.returnData = abi.encodeWithSelector(InvalidTarget.selector, target);
+        } else if (rule.amountArg == 0) {
+            _call(target, gasLimit, packed, result);
+        } else {
+            // Address (20 bytes), selector (4), then the words before the amount and the amount itself.
+            uint256 end = 24 + 32 * uint256(rule.amountArg);
+            if (packed.length < end) {
+                result.returnData = abi.encodeWithSelector(DataTooShort.selector);
+                return;
+            }
+            uint256 amount;
+            assembly ("memory-safe") {
+                amount := mload(add(packed, end))
+            }
+            (uint256 limit, uint256 used) = (rule.dailyLimit, _usedToday(permission));
+            if (used > limit || amount > limit - used) {
+                result.returnData = abi.encodeWithSelector(DailyLimitExceeded.selector, limit, used, amount);
+                return;
+            }
+            _call(target, gasLimit, packed, result);
+            if (result.status == Status.Executed) permission.usage = (_today() << 104) | (used + amount);
         }
-        (ok, returnData) = _call(target, command.gasLimit, command.data);
-        // Below the limit, thus within 104 bits.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        if (ok) _usage[target][selector] = Usage(_today(), uint104(used + amount));
     }
 
     /// @dev A call with its own gas that cannot hurt the batch: at most 256 bytes come back, and only from a failure.
-    function _call(address target, uint256 gasLimit, bytes memory data)
-        private
-        returns (bool ok, bytes memory returnData)
-    {
+    function _call(address target, uint256 gasLimit, bytes memory packed, Result memory result) private {
+        bool ok;
         uint256 size;
         assembly ("memory-safe") {
-            ok := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0, 0)
+            // The call data stand behind the length (32 bytes) and the target (20 bytes).
+            ok := call(gasLimit, target, 0, add(packed, 0x34), sub(mload(packed), 0x14), 0, 0)
             size := returndatasize()
         }
-        if (ok) return (true, "");
-        returnData = new bytes(size > MAX_RETURN_DATA ? MAX_RETURN_DATA : size);
+        if (ok) {
+            result.status = Status.Executed;
+            return;
+        }
+        bytes memory returnData = new bytes(size > MAX_RETURN_DATA ? MAX_RETURN_DATA : size);
         assembly ("memory-safe") {
             returndatacopy(add(returnData, 0x20), 0, mload(returnData))
         }
+        result.returnData = returnData;
+    }
+
+    function _isLate(Command calldata command) private view returns (bool) {
+        uint256 validUntil = command.validUntil;
+        return validUntil != 0 && block.timestamp > validUntil;
     }
 
     /// @dev Whether the call gets its full gas (the EVM keeps back one 64th) and the rest of the batch its own.
-    function _gasSuffices(Command calldata command, uint256 rest) private view returns (bool) {
-        uint256 needed = (uint256(command.gasLimit) * 64) / 63 + ITEM_OVERHEAD + command.data.length;
-        return gasleft() >= needed + rest * REST_PER_ITEM;
+    function _gasSuffices(uint256 gasLimit, uint256 dataLength, uint256 rest) private view returns (bool) {
+        unchecked {
+            // Far from overflow: the cap has 64 bits, the others fit a transaction.
+            return gasleft() >= (gasLimit * 64) / 63 + ITEM_OVERHEAD + dataLength + rest * REST_PER_ITEM;
+        }
     }
 
     function _receipt(bytes32 id) private view returns (bytes32 receipt) {
@@ -265,12 +295,12 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
 
     function _register(Rule memory rule) private {
         _checkRule(rule.target, rule.selector);
-        if (_rules[rule.target][rule.selector].from != 0) revert RuleExists(rule.target, rule.selector);
+        if (_permissions[rule.target][rule.selector].rule.from != 0) revert RuleExists(rule.target, rule.selector);
         _setRule(rule.target, rule.selector, StoredRule(uint48(block.timestamp), rule.amountArg, rule.dailyLimit));
     }
 
     function _setRule(address target, bytes4 selector, StoredRule memory rule) private {
-        _rules[target][selector] = rule;
+        _permissions[target][selector].rule = rule;
         emit RuleChanged(target, selector, true, rule.amountArg, rule.dailyLimit, _msgSender());
     }
 
@@ -279,12 +309,14 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         if (ForbiddenSelectors.contains(selector)) revert ForbiddenSelector(selector);
     }
 
-    function _usedToday(address target, bytes4 selector) private view returns (uint104) {
-        Usage memory usage = _usage[target][selector];
-        return usage.day == _today() ? usage.amount : 0;
+    function _usedToday(Permission storage permission) private view returns (uint104) {
+        uint256 usage = permission.usage;
+        // The low 104 bits are the amount.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return usage >> 104 == _today() ? uint104(usage) : 0;
     }
 
-    function _today() private view returns (uint40) {
-        return uint40(block.timestamp / 1 days);
+    function _today() private view returns (uint256) {
+        return block.timestamp / 1 days;
     }
 }

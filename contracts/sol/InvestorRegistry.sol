@@ -80,10 +80,13 @@ contract InvestorRegistry is IInvestorRegistry, AccessControlDefaultAdminRules {
         view
         returns (uint8)
     {
-        Investor memory investor = _investors[wallet];
-        if (investor.flags & SANCTIONED != 0) return sanctioned;
-        if (investor.flags & WHITELISTED == 0) return notWhitelisted;
-        if (investor.kycExpiresAt != 0 && block.timestamp >= investor.kycExpiresAt) return expired;
+        Investor storage investor = _investors[wallet];
+        uint8 flags = investor.flags;
+        if (flags & (WHITELISTED | SANCTIONED) != WHITELISTED) {
+            return flags & SANCTIONED != 0 ? sanctioned : notWhitelisted;
+        }
+        uint40 expiry = investor.kycExpiresAt;
+        if (expiry != 0 && block.timestamp >= expiry) return expired;
         return RestrictionCodes.OK;
     }
 

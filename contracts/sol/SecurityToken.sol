@@ -294,19 +294,23 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
             }
             if (code != RestrictionCodes.OK) revert TransferRestricted(from, to, value, code);
         }
-        HolderSlot holder = $.holders[from];
-        uint256 balance = holder.balance();
-        if (from != address(0) && balance < value) revert ERC20InsufficientBalance(from, balance, value);
         unchecked {
-            // No overflow: a mint stays below `maxSupply` (checked above, never enforced), all else below `balance`.
+            // No overflow: a mint stays below `maxSupply` (one of the rules, and a mint is never enforced), all else
+            // below the sender's balance.
             // forge-lint: disable-start(unsafe-typecast)
-            if (from == address(0)) $.totalSupply += uint104(value);
-            else if (from != to) $.holders[from] = holder.withBalance(balance - value);
+            if (from == address(0)) {
+                $.totalSupply += uint104(value);
+            } else {
+                HolderSlot sender = $.holders[from];
+                uint256 balance = sender.balance();
+                if (balance < value) revert ERC20InsufficientBalance(from, balance, value);
+                if (from != to) $.holders[from] = sender.withBalance(balance - value);
+            }
             if (to == address(0)) {
                 $.totalSupply -= uint104(value);
             } else if (from != to) {
-                holder = $.holders[to];
-                $.holders[to] = holder.withBalance(holder.balance() + value);
+                HolderSlot receiver = $.holders[to];
+                $.holders[to] = receiver.withBalance(receiver.balance() + value);
             }
             // forge-lint: disable-end(unsafe-typecast)
         }
@@ -325,7 +329,9 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
             HolderSlot sender = $.holders[from];
             if (sender.addressFrozen()) return RestrictionCodes.SENDER_FROZEN;
             // Above the whole balance it is not the freeze that stands in the way.
-            if (amount > sender.free() && amount <= sender.balance()) return RestrictionCodes.AMOUNT_FROZEN;
+            if (sender.frozen() != 0 && amount > sender.free() && amount <= sender.balance()) {
+                return RestrictionCodes.AMOUNT_FROZEN;
+            }
             // A burn is the issuer's act: what the registry thinks of the holder does not stop it.
             if (to == address(0)) return RestrictionCodes.OK;
         }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {SecurityToken} from "../sol/SecurityToken.sol";
+import {IExecutor} from "../sol/interfaces/IExecutor.sol";
+import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
+import {Base} from "./Base.sol";
+
+/// @notice Gas of whole transactions, 21,000 and call data included, for the table of the README and its gate.
+/// @dev Only figures of `forge test --isolate` mean anything: there each call is a transaction of its own.
+contract GasTest is Base {
+    uint256 private constant AMOUNT = 123_456e15;
+
+    function setUp() public override {
+        super.setUp();
+        give(alice, 1_000e18);
+        give(bob, 1_000e18);
+    }
+
+    function test_gas_transfer() public {
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer");
+    }
+
+    function test_gas_transfer_to_new_holder() public {
+        whitelist(carol, 3);
+        vm.prank(alice);
+        token.transfer(carol, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer to a new holder");
+    }
+
+    function test_gas_transfer_without_proxy() public {
+        SecurityToken direct = new SecurityToken();
+        vm.store(address(direct), 0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00, 0);
+        ISecurityToken.TokenInit memory init = ISecurityToken.TokenInit(
+            INSTRUMENT, "n", "s", 18, MAX_SUPPLY, address(registry), admin, ADMIN_DELAY, address(executor)
+        );
+        direct.initialize(init);
+        token = direct;
+        give(alice, 1_000e18);
+        give(bob, 1_000e18);
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer, implementation called directly");
+        give(alice, AMOUNT);
+        vm.snapshotGasLastCall("gas", "mint to a holder, implementation called directly");
+    }
+
+    function test_gas_mint() public {
+        give(alice, AMOUNT);
+        vm.snapshotGasLastCall("gas", "mint to a holder");
+        whitelist(carol, 3);
+        give(carol, AMOUNT);
+        vm.snapshotGasLastCall("gas", "mint to a new holder");
+    }
+
+    function test_gas_burn() public {
+        vm.prank(address(executor));
+        token.burn(alice, AMOUNT, REASON);
+        vm.snapshotGasLastCall("gas", "burn");
+    }
+
+    function test_gas_forced_transfer() public {
+        vm.prank(address(executor));
+        token.forcedTransfer(alice, bob, AMOUNT, REASON);
+        vm.snapshotGasLastCall("gas", "forced transfer");
+        freeze(alice, 1_000e18);
+        vm.prank(address(executor));
+        token.forcedTransfer(alice, bob, AMOUNT, REASON);
+        vm.snapshotGasLastCall("gas", "forced transfer that unfreezes");
+    }
+
+    function test_gas_freeze() public {
+        freeze(alice, AMOUNT);
+        vm.snapshotGasLastCall("gas", "first partial freeze");
+        freezeAddress(bob, true);
+        vm.snapshotGasLastCall("gas", "freeze of a wallet");
+    }
+
+    function test_gas_whitelist() public {
+        whitelist(carol, 3);
+        vm.snapshotGasLastCall("gas", "whitelist one wallet");
+    }
+
+    function test_gas_single_command() public {
+        execute(command("first", address(token), mintCall(alice, AMOUNT)));
+        execute(command("id", address(token), mintCall(alice, AMOUNT)));
+        vm.snapshotGasLastCall("gas", "mint to a holder through the Executor, alone");
+        execute(command("id", address(token), mintCall(alice, AMOUNT)));
+        vm.snapshotGasLastCall("gas", "replay");
+    }
+
+    function test_gas_batches() public {
+        execute(command("first", address(token), mintCall(alice, AMOUNT)));
+        uint256 used = batch(100, 1_000);
+        vm.snapshotValue("gas", "mint to a new holder, each of a batch of 100", used / 100);
+        used = batch(100, 1_000);
+        vm.snapshotValue("gas", "mint to a holder, each of a batch of 100", used / 100);
+        used = batch(200, 2_000);
+        vm.snapshotValue("gas", "batch of 200 mints to new holders", used);
+        vm.assertLe(used, 1 << 24, "above the cap of a transaction");
+    }
+
+    function test_gas_deployments() public {
+        vm.prank(admin);
+        factory.deployNode(nodeConfig("second"));
+        vm.snapshotGasLastCall("gas", "deploy a node");
+        vm.prank(admin);
+        factory.deployToken(tokenConfig("second", "second"));
+        vm.snapshotGasLastCall("gas", "deploy a token");
+    }
+
+    /// @dev Gas of one batch of mints to wallets numbered from `base`; ids differ from batch to batch.
+    function batch(uint256 n, uint160 base) private returns (uint256) {
+        IExecutor.Command[] memory items = new IExecutor.Command[](n);
+        for (uint160 i = 0; i < n; ++i) {
+            address wallet = address(uint160(uint256(keccak256(abi.encode(base + i)))));
+            if (registry.investorOf(wallet).investorId == 0) whitelist(wallet, 10);
+            bytes32 id = keccak256(abi.encode(base + i, token.balanceOf(wallet)));
+            items[i] = command(id, address(token), mintCall(wallet, AMOUNT));
+        }
+        vm.prank(keeper);
+        IExecutor.Result[] memory results = executor.execute(items);
+        uint256 used = vm.snapshotGasLastCall("gas", "last batch");
+        for (uint256 i = 0; i < n; ++i) {
+            assertStatus(results[i].status, IExecutor.Status.Executed);
+        }
+        return used;
+    }
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {Executor} from "../sol/Executor.sol";
+import {ExecutorDeployer} from "../sol/ExecutorDeployer.sol";
+import {NodeFactory} from "../sol/NodeFactory.sol";
+import {SecurityToken} from "../sol/SecurityToken.sol";
+import {IExecutor} from "../sol/interfaces/IExecutor.sol";
+import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
+import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
+import {Base, Vm} from "./Base.sol";
+
+contract NodeFactoryTest is Base {
+    // ---------------------------------------------------------------- nodes
+
+    function test_a_node_is_wired_and_announced() public {
+        bytes32 key = keccak256("second");
+        vm.recordLogs();
+        vm.prank(admin);
+        address made = factory.deployNode(nodeConfig(key));
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        Vm.Log memory last = logs[logs.length - 1];
+        vm.assertEq(last.topics[0], INodeFactory.NodeDeployed.selector);
+        vm.assertEq(last.topics[1], key);
+        vm.assertEq(last.topics[2], ISSUER);
+        vm.assertEq(last.topics[3], bytes32(uint256(uint160(made))));
+        INodeFactory.NodeContracts memory none;
+        vm.assertEq(last.data, abi.encode(treasury, admin, none));
+
+        INodeFactory.Node memory node = factory.nodeOf(key);
+        vm.assertEq(node.executor, made);
+        vm.assertEq(node.treasury, treasury);
+        vm.assertEq(node.issuer, ISSUER);
+        Executor door = Executor(made);
+        vm.assertEq(door.defaultAdmin(), admin);
+        vm.assertEq(door.defaultAdminDelay(), ADMIN_DELAY);
+        vm.assertTrue(door.hasRole(door.KEEPER_ROLE(), keeper));
+        vm.assertTrue(door.hasRole(door.GUARDIAN_ROLE(), guardian));
+        (bool allowed,,,) = door.ruleOf(address(factory), INodeFactory.deployToken.selector);
+        vm.assertTrue(allowed);
+    }
+
+    function test_a_node_key_is_used_once_and_by_a_deployer() public {
+        vm.prank(admin);
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.NodeExists.selector, NODE_KEY));
+        factory.deployNode(nodeConfig(NODE_KEY));
+        vm.prank(admin);
+        vm.expectRevert(INodeFactory.InvalidNodeKey.selector);
+        factory.deployNode(nodeConfig(0));
+        bytes32 role = factory.DEPLOYER_ROLE();
+        vm.expectRevert(
+            abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, address(this), role)
+        );
+        factory.deployNode(nodeConfig("other"));
+    }
+
+    function test_executors_come_from_the_factory_alone() public {
+        vm.prank(address(factory));
+        ExecutorDeployer deployer = new ExecutorDeployer();
+        vm.assertEq(deployer.factory(), address(factory));
+        vm.expectRevert(abi.encodeWithSelector(ExecutorDeployer.NotFactory.selector, address(this)));
+        deployer.deploy(0, registryExecutorConfig());
+    }
+
+    // ---------------------------------------------------------------- tokens
+
+    function testFuzz_a_token_is_where_it_was_predicted(bytes32 nodeKey, bytes32 issuer, uint256 seed) public {
+        vm.assume(nodeKey != 0 && nodeKey != NODE_KEY);
+        INodeFactory.NodeConfig memory node = nodeConfig(nodeKey);
+        node.issuer = issuer;
+        string memory instrumentId = instrument(seed);
+        address predicted = factory.predictToken(nodeKey, issuer, instrumentId);
+        vm.assertEq(predicted.code.length, 0);
+        vm.prank(admin);
+        factory.deployNode(node);
+        vm.prank(admin);
+        vm.assertEq(factory.deployToken(tokenConfig(nodeKey, instrumentId)), predicted);
+        vm.assertEq(factory.tokenOf(instrumentId), predicted);
+        vm.assertEq(SecurityToken(predicted).instrumentId(), instrumentId);
+    }
+
+    function test_a_token_is_announced_last() public {
+        vm.recordLogs();
+        vm.prank(admin);
+        address made = factory.deployToken(tokenConfig(NODE_KEY, "second"));
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        Vm.Log memory last = logs[logs.length - 1];
+        vm.assertEq(last.emitter, address(factory));
+        vm.assertEq(last.topics[0], INodeFactory.TokenDeployed.selector);
+        vm.assertEq(last.topics[1], bytes32(uint256(uint160(made))));
+        vm.assertEq(last.topics[2], bytes32(uint256(uint160(address(executor)))));
+        vm.assertEq(last.topics[3], ISSUER);
+        bytes32 salt = keccak256(abi.encode(NODE_KEY, ISSUER, "second"));
+        vm.assertEq(last.data, abi.encode("second", "Rental Cash Certificate", "RCC", uint8(18), MAX_SUPPLY, salt));
+        uint256 initialised;
+        for (uint256 i = 0; i < logs.length; ++i) {
+            if (logs[i].topics[0] == ISecurityToken.TokenInitialized.selector) {
+                ++initialised;
+                vm.assertEq(
+                    logs[i].data,
+                    abi.encode(
+                        "second",
+                        "Rental Cash Certificate",
+                        "RCC",
+                        uint8(18),
+                        MAX_SUPPLY,
+                        address(registry),
+                        address(executor),
+                        admin
+                    )
+                );
+            }
+        }
+        vm.assertEq(initialised, 1);
+    }
+
+    function test_the_keeper_deploys_a_token_through_its_node_and_can_operate_it() public {
+        bytes memory data = abi.encodeCall(factory.deployToken, (tokenConfig(NODE_KEY, "kept")));
+        IExecutor.Command memory item = command("deploy", address(factory), data);
+        item.gasLimit = 3_000_000;
+        assertStatus(execute(item).status, IExecutor.Status.Executed);
+        token = SecurityToken(factory.tokenOf("kept"));
+        vm.assertEq(token.defaultAdmin(), admin);
+        assertStatus(execute(command("mint", address(token), mintCall(alice, 100))).status, IExecutor.Status.Executed);
+        bytes[9] memory operations = [
+            abi.encodeWithSignature("setFrozenTokens(address,uint256,bytes32)", alice, 5, REASON),
+            abi.encodeCall(token.setAddressFrozen, (alice, true, REASON)),
+            abi.encodeWithSignature("forcedTransfer(address,address,uint256,bytes32)", alice, bob, 1, REASON),
+            abi.encodeCall(token.forcedBurn, (alice, 1, REASON)),
+            abi.encodeCall(token.burn, (bob, 1, REASON)),
+            abi.encodeCall(token.pause, (REASON)),
+            abi.encodeCall(token.unpause, (REASON)),
+            abi.encodeCall(token.pauseSupply, (REASON)),
+            abi.encodeCall(token.unpauseSupply, (REASON))
+        ];
+        for (uint256 i = 0; i < operations.length; ++i) {
+            IExecutor.Result memory result = execute(command(bytes32(i + 1), address(token), operations[i]));
+            assertStatus(result.status, IExecutor.Status.Executed);
+        }
+    }
+
+    function test_a_token_is_of_its_node_only() public {
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.NotNodeOperator.selector, address(this)));
+        factory.deployToken(tokenConfig(NODE_KEY, "x"));
+        INodeFactory.NodeConfig memory other = nodeConfig("other");
+        other.admin = carol;
+        vm.prank(admin);
+        Executor door = Executor(factory.deployNode(other));
+        vm.prank(carol);
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.NotNodeOperator.selector, carol));
+        factory.deployToken(tokenConfig(NODE_KEY, "x"));
+        vm.prank(carol);
+        SecurityToken theirs = SecurityToken(factory.deployToken(tokenConfig("other", "x")));
+        vm.assertEq(theirs.defaultAdmin(), carol);
+        vm.assertFalse(theirs.hasRole(theirs.MINTER_ROLE(), address(executor)));
+        vm.assertTrue(theirs.hasRole(theirs.MINTER_ROLE(), address(door)));
+        vm.prank(admin);
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.UnknownNode.selector, bytes32("nowhere")));
+        factory.deployToken(tokenConfig("nowhere", "x"));
+    }
+
+    function test_an_instrument_is_deployed_once_and_a_failure_frees_its_id() public {
+        INodeFactory.TokenConfig memory config = tokenConfig(NODE_KEY, "once");
+        config.decimals = 19;
+        vm.prank(admin);
+        vm.expectRevert(abi.encodeWithSelector(ISecurityToken.InvalidDecimals.selector, 19));
+        factory.deployToken(config);
+        vm.assertEq(factory.tokenOf("once"), address(0));
+        config.decimals = 0;
+        vm.prank(admin);
+        address made = factory.deployToken(config);
+        vm.prank(admin);
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.InstrumentExists.selector, "once", made));
+        factory.deployToken(config);
+    }
+
+    function test_the_largest_supply_is_2_to_104_less_1() public {
+        INodeFactory.TokenConfig memory config = tokenConfig(NODE_KEY, "big");
+        uint256[2] memory refused = [uint256(0), 1 << 104];
+        for (uint256 i = 0; i < 2; ++i) {
+            config.maxSupply = refused[i];
+            vm.prank(admin);
+            vm.expectRevert(abi.encodeWithSelector(ISecurityToken.InvalidMaxSupply.selector, refused[i]));
+            factory.deployToken(config);
+        }
+        config.maxSupply = (1 << 104) - 1;
+        vm.prank(admin);
+        factory.deployToken(config);
+    }
+
+    function test_instrument_ids_are_1_to_32_of_their_alphabet() public {
+        string[6] memory refused = ["", "a b", unicode"é", "a/b", "a\x00", "012345678901234567890123456789012"];
+        for (uint256 i = 0; i < refused.length; ++i) {
+            vm.prank(admin);
+            vm.expectRevert(abi.encodeWithSelector(INodeFactory.InvalidInstrumentId.selector, refused[i]));
+            factory.deployToken(tokenConfig(NODE_KEY, refused[i]));
+        }
+        vm.prank(admin);
+        factory.deployToken(tokenConfig(NODE_KEY, "AZaz09._-AZaz09._-AZaz09._-AZaz0"));
+    }
+
+    function test_a_registry_must_be_there() public {
+        vm.expectRevert(abi.encodeWithSelector(ISecurityToken.InvalidRegistry.selector, carol));
+        new NodeFactory(admin, 0, carol, address(token));
+    }
+
+    function instrument(uint256 seed) private pure returns (string memory) {
+        bytes memory alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+        bytes memory text = new bytes(1 + seed % 32);
+        for (uint256 i = 0; i < text.length; ++i) {
+            text[i] = alphabet[(seed >> (8 * (i % 30))) % alphabet.length];
+        }
+        // Not the one that stands already.
+        if (keccak256(text) == keccak256(bytes(INSTRUMENT))) text[0] = "x";
+        return string(text);
+    }
+}
