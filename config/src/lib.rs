@@ -1,1 +1,18 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod load;
+pub mod metrics;
+pub mod retry;
+mod secret;
+mod settings;
+pub mod telemetry;
+mod validate;
+
+pub use load::SettingsError;
+pub use secret::{is_dev_key, key_bytes};
+pub use settings::{
+    Argon2, Auth, Chain, Database, Finality, Follow, Keeper, Limits, LogFormat, Monitor, Profile, Server, Settings,
+    Signer, Telemetry,
+};
+pub use validate::{Invalid, Problem};

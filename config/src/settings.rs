@@ -1,0 +1,461 @@
+//! The settings tree. Its `Default` is the first layer; `config/default.toml` documents every key with that value,
+//! and a test holds the two together.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::secret::{redact, redact_all, redact_some};
+
+/// Everything that can be set. Read it with [`Settings::load`]; printing or serializing it never shows a secret.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// What kind of place this process runs in.
+    pub profile: Profile,
+    /// The database.
+    pub database: Database,
+    /// The chain that is followed and written to.
+    pub chain: Chain,
+    /// The loop that refreshes the `/status` snapshot.
+    pub monitor: Monitor,
+    /// Sending commands to the chain.
+    pub keeper: Keeper,
+    /// Keys.
+    pub signer: Signer,
+    /// The HTTP server.
+    pub server: Server,
+    /// Accounts and access tokens.
+    pub auth: Auth,
+    /// Rate limits.
+    pub limits: Limits,
+    /// Logs.
+    pub telemetry: Telemetry,
+}
+
+/// What kind of place a process runs in; also the name of the file that is layered over the defaults.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// A developer's machine: known keys, no rate limits, one confirmation.
+    Dev,
+    /// Automated tests.
+    Test,
+    /// The real thing: refuses everything that is only good elsewhere.
+    #[default]
+    Production,
+    /// Benchmarks: production's shape without rate limits.
+    Bench,
+}
+
+impl Profile {
+    /// Its name, as in `config/{name}.toml`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Test => "test",
+            Self::Production => "production",
+            Self::Bench => "bench",
+        }
+    }
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Profile {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        [Self::Dev, Self::Test, Self::Production, Self::Bench]
+            .into_iter()
+            .find(|profile| profile.as_str() == name)
+            .ok_or_else(|| format!("{name:?} is not a profile: use dev, test, production or bench"))
+    }
+}
+
+/// The database.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Database {
+    /// `postgres://user:password@host:port/name`. May go through a transaction-mode pooler.
+    #[serde(serialize_with = "redact")]
+    pub url: SecretString,
+    /// Straight to the server, for locks, LISTEN and migrations; `url` where absent.
+    #[serde(serialize_with = "redact_some")]
+    pub direct_url: Option<SecretString>,
+    /// Most connections of this process's pool.
+    pub max_connections: u32,
+}
+
+impl Database {
+    /// The address for session locks, LISTEN and migrations.
+    #[must_use]
+    pub fn direct_url(&self) -> &SecretString {
+        self.direct_url.as_ref().unwrap_or(&self.url)
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: SecretString::default(), direct_url: None, max_connections: 16 }
+    }
+}
+
+/// The chain that is followed and written to.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chain {
+    /// JSON-RPC over HTTP. A secret, since providers put keys into it.
+    #[serde(serialize_with = "redact")]
+    pub rpc_url: SecretString,
+    /// JSON-RPC over WebSocket, for hints of new heads; polling alone where absent.
+    #[serde(serialize_with = "redact_some")]
+    pub ws_url: Option<SecretString>,
+    /// What the endpoint must say its chain is.
+    pub chain_id: u64,
+    /// A block counts once it is this many blocks deep, its own included.
+    pub confirmations: u64,
+    /// When a block can no longer be replaced.
+    pub finality: Finality,
+    /// Pause between polls for a new head, in milliseconds.
+    pub poll_interval_ms: u64,
+    /// First block that is followed.
+    pub start_block: u64,
+    /// The `NodeFactory` whose tokens and executors are believed.
+    pub factory: Option<Address>,
+    /// The `InvestorRegistry`.
+    pub registry: Option<Address>,
+    /// Executors besides those that the factory deployed, the registry's for one.
+    pub executors: Vec<Address>,
+    /// Tokens that somebody else deployed.
+    pub follow: Vec<Follow>,
+    /// Most blocks asked for at once in a backfill.
+    pub batch_blocks: u64,
+    /// Largest answer that is read, in bytes.
+    pub max_response_bytes: usize,
+    /// Longest wait for an answer, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Most requests a second to the endpoint; no limit where absent.
+    pub requests_per_second: Option<u32>,
+}
+
+impl Chain {
+    /// [`Chain::poll_interval_ms`] as a duration.
+    #[must_use]
+    pub const fn poll_interval(&self) -> Duration {
+        Duration::from_millis(self.poll_interval_ms)
+    }
+
+    /// [`Chain::request_timeout_ms`] as a duration.
+    #[must_use]
+    pub const fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            rpc_url: SecretString::default(),
+            ws_url: None,
+            chain_id: 0,
+            confirmations: 12,
+            finality: Finality::Finalized,
+            poll_interval_ms: 1_000,
+            start_block: 0,
+            factory: None,
+            registry: None,
+            executors: Vec::new(),
+            follow: Vec::new(),
+            batch_blocks: 2_000,
+            max_response_bytes: 16 << 20,
+            request_timeout_ms: 10_000,
+            requests_per_second: None,
+        }
+    }
+}
+
+/// When a block can no longer be replaced: `"finalized"`, or a number of blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finality {
+    /// What the endpoint calls `finalized`.
+    Finalized,
+    /// Once it is this many blocks deep, its own included.
+    Depth(u64),
+}
+
+impl<'de> Deserialize<'de> for Finality {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The environment brings numbers as text.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Depth(u64),
+            Text(String),
+        }
+        let refusal = |text| serde::de::Error::custom(format!("{text:?} is not a finality: use \"finalized\" or a number of blocks"));
+        match Written::deserialize(deserializer)? {
+            Written::Depth(depth) => Ok(Self::Depth(depth)),
+            Written::Text(text) if text == "finalized" => Ok(Self::Finalized),
+            Written::Text(text) => text.parse().map(Self::Depth).map_err(|_| refusal(text)),
+        }
+    }
+}
+
+impl Serialize for Finality {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Finalized => serializer.serialize_str("finalized"),
+            Self::Depth(depth) => serializer.serialize_u64(*depth),
+        }
+    }
+}
+
+/// A token that somebody else deployed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Follow {
+    /// Its address.
+    pub token: Address,
+    /// What it is called here; its own `symbol()` is never believed.
+    pub instrument_id: String,
+    /// First block to read; found from its code where absent.
+    #[serde(default)]
+    pub start_block: Option<u64>,
+}
+
+/// The loop that refreshes the `/status` snapshot.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Monitor {
+    /// Off: `/status` shows no tokens; the data endpoints still work.
+    pub enabled: bool,
+    /// Pause between passes, in seconds.
+    pub poll_interval_seconds: u64,
+}
+
+impl Default for Monitor {
+    fn default() -> Self {
+        Self { enabled: true, poll_interval_seconds: 5 }
+    }
+}
+
+/// Sending commands to the chain.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keeper {
+    /// Off: commands are accepted and wait.
+    pub enabled: bool,
+    /// Pause between looks for work, in milliseconds; wake-ups usually come sooner.
+    pub lane_poll_ms: u64,
+    /// Most commands in one transaction, up to 200.
+    pub batch_max_items: u32,
+    /// Most gas of one transaction, below the protocol's 2^24.
+    pub batch_max_gas: u64,
+    /// Most unconfirmed transactions of one key, up to 16: what public pools keep of one sender.
+    pub max_in_flight: u32,
+    /// Blocks that a transaction may wait before its fee is raised.
+    pub bump_after_blocks: u64,
+    /// No transaction ever offers more than this per gas, in gwei.
+    pub max_fee_cap_gwei: u64,
+    /// Ask the chain before spending a nonce.
+    pub simulate: bool,
+    /// Addresses kept ready for new hosted wallets.
+    pub hosted_pool: u32,
+}
+
+impl Default for Keeper {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            lane_poll_ms: 50,
+            batch_max_items: 200,
+            // 90 % of 2^24, the most that one transaction may use (EIP-7825).
+            batch_max_gas: 15_099_494,
+            max_in_flight: 16,
+            bump_after_blocks: 3,
+            max_fee_cap_gwei: 500,
+            simulate: true,
+            hosted_pool: 16,
+        }
+    }
+}
+
+/// Keys.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Signer {
+    /// 32 bytes in hexadecimal or base64 under which hosted wallets' keys are encrypted.
+    #[serde(serialize_with = "redact")]
+    pub master_key: SecretString,
+    /// The keeper's keys in hexadecimal, one lane each. Not in production.
+    #[serde(serialize_with = "redact_all")]
+    pub keys: Vec<SecretString>,
+    /// A keystore file (Web3 Secret Storage), or a folder of them, one lane each.
+    pub keystore_path: Option<PathBuf>,
+    /// The keystore's password.
+    #[serde(serialize_with = "redact_some")]
+    pub keystore_password: Option<SecretString>,
+}
+
+/// The HTTP server.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Where the API listens.
+    pub bind: SocketAddr,
+    /// Where health and metrics listen, if elsewhere.
+    pub ops_bind: Option<SocketAddr>,
+    /// How long a client may take to send its headers, in milliseconds.
+    pub header_read_timeout_ms: u64,
+    /// How long a request may take, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// How long open requests may take to finish once the process is asked to stop, in milliseconds.
+    pub shutdown_grace_ms: u64,
+    /// Largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// Origins (`https://app.example.com`) that may call the API from a browser.
+    pub cors_origins: Vec<String>,
+}
+
+impl Server {
+    /// [`Server::header_read_timeout_ms`] as a duration.
+    #[must_use]
+    pub const fn header_read_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_read_timeout_ms)
+    }
+
+    /// [`Server::request_timeout_ms`] as a duration.
+    #[must_use]
+    pub const fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// [`Server::shutdown_grace_ms`] as a duration.
+    #[must_use]
+    pub const fn shutdown_grace(&self) -> Duration {
+        Duration::from_millis(self.shutdown_grace_ms)
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            ops_bind: None,
+            header_read_timeout_ms: 5_000,
+            request_timeout_ms: 30_000,
+            shutdown_grace_ms: 10_000,
+            max_body_bytes: 1 << 20,
+            max_connections: 10_000,
+            cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// Accounts and access tokens.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Key of the access tokens' HMAC, 32 bytes or more.
+    #[serde(serialize_with = "redact")]
+    pub jwt_secret: SecretString,
+    /// `iss` of the access tokens.
+    pub issuer: String,
+    /// `aud` of the access tokens.
+    pub audience: String,
+    /// Life of an access token, in seconds.
+    pub access_ttl_seconds: u64,
+    /// Life of a refresh token, in seconds.
+    pub refresh_ttl_seconds: u64,
+    /// Cost of a password check.
+    pub argon2: Argon2,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            jwt_secret: SecretString::default(),
+            issuer: "tokenx".to_owned(),
+            audience: "tokenx".to_owned(),
+            access_ttl_seconds: 86_400,
+            refresh_ttl_seconds: 30 * 86_400,
+            argon2: Argon2::default(),
+        }
+    }
+}
+
+/// Cost of a password check (argon2id). The defaults are OWASP's first choice.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Argon2 {
+    /// Memory, in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl Default for Argon2 {
+    fn default() -> Self {
+        Self { memory_kib: 19_456, iterations: 2, parallelism: 1 }
+    }
+}
+
+/// Rate limits, per account or address.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Logins a minute.
+    pub login_per_minute: u32,
+    /// Writes a minute.
+    pub writes_per_minute: u32,
+    /// Reads a minute.
+    pub reads_per_minute: u32,
+    /// Lifts them all. Not in production.
+    pub off: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { login_per_minute: 5, writes_per_minute: 120, reads_per_minute: 1_200, off: false }
+    }
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// How lines look.
+    pub format: LogFormat,
+    /// Which lines appear, as `tracing` filters are written: `info,tokenx_keeper=debug`.
+    pub filter: String,
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, filter: "info".to_owned() }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line, for collectors.
+    Json,
+}
