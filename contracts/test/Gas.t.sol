@@ -122,7 +122,7 @@ contract GasTest is Base {
         }
         vm.prank(keeper);
         IExecutor.Result[] memory results = executor.execute(items);
-        uint256 used = vm.snapshotGasLastCall("gas", "last batch");
+        uint256 used = vm.lastCallGas().gasTotalUsed;
         for (uint256 i = 0; i < n; ++i) {
             assertStatus(results[i].status, IExecutor.Status.Executed);
         }
