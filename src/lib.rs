@@ -5,3 +5,4 @@ pub mod dev;
 pub mod failure;
 pub mod local;
 pub mod progress;
+pub mod settings;

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod config;
+mod migrate;
+
 use std::process::exit;
 
 use clap::{Parser, Subcommand};
 
 use crate::local::supervisor;
+use crate::settings::Flags;
 use crate::{dev, failure};
 
 /// On-chain-first indexer, keeper and API for security tokens
@@ -24,6 +28,15 @@ enum Command {
     /// Run everything on this machine from nothing: Postgres, chain, contracts, demo data, indexer, keeper, API
     #[command(after_long_help = DEV_HELP, args_override_self = true)]
     Dev(dev::Options),
+    /// Bring a database to this version's tables
+    Migrate(Flags),
+    /// Look at the settings
+    Config {
+        #[command(flatten)]
+        flags: Flags,
+        #[command(subcommand)]
+        command: config::Command,
+    },
     /// Run a program that ends when the pipe on standard input closes
     #[command(hide = true)]
     Supervise(supervisor::Arguments),
@@ -47,6 +60,8 @@ pub fn run() -> ! {
     let cli = Cli::parse();
     let done = match cli.command {
         Command::Dev(options) => threads().and_then(|runtime| runtime.block_on(dev::run(options))).map(|()| 0),
+        Command::Migrate(flags) => threads().and_then(|runtime| runtime.block_on(migrate::run(&flags))).map(|()| 0),
+        Command::Config { flags, command } => config::run(&command, &flags).map(|()| 0),
         Command::Supervise(arguments) => one_thread().and_then(|runtime| runtime.block_on(supervisor::supervise(arguments))),
     };
     exit(done.unwrap_or_else(|error| {
