@@ -1,5 +1,6 @@
 //! Whole-system tests, one module an area.
 
+mod contracts;
 mod dev;
 mod keeper_deploy;
 mod local;
