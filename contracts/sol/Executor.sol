@@ -82,39 +82,10 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     {
         if (stopped) revert IsStopped();
         emit BatchStarted(_msgSender());
-        uint256 rest = commands.length;
-        results = new Result[](rest);
+        results = new Result[](commands.length);
         bool deferring;
         for (uint256 i = 0; i < commands.length; ++i) {
-            --rest;
-            Command calldata command = commands[i];
-            Result memory result = results[i];
-            bytes32 id = command.id;
-            bytes memory packed = abi.encodePacked(command.target, command.data);
-            bytes24 payload = bytes24(keccak256(packed));
-            bytes32 receipt = _receipt(id);
-            if (receipt != 0) {
-                // Before the look at the clock: a late replay is a replay.
-                if (_payload(receipt) == payload) {
-                    result.status = Status.Skipped;
-                    emit CommandSkipped(id);
-                } else {
-                    result.status = Status.Conflict;
-                    emit CommandConflict(id);
-                }
-            } else if (_isLate(command)) {
-                result.status = Status.Expired;
-                emit CommandExpired(id);
-            } else if (deferring || !_gasSuffices(command.gasLimit, packed.length, rest)) {
-                // Later commands may build on this one: once one waits, all that would run wait.
-                deferring = true;
-                result.status = Status.Deferred;
-                emit CommandDeferred(id);
-            } else {
-                _receipts[id] = bytes32((block.number << 192) | uint192(payload));
-                _run(command.target, bytes4(command.data), command.gasLimit, packed, result);
-                emit CommandExecuted(id, command.target, result.status == Status.Executed, result.returnData);
-            }
+            deferring = _item(commands[i], commands.length - 1 - i, deferring, results[i]);
         }
     }
 
@@ -211,65 +182,92 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
 
     // ---------------------------------------------------------------- private
 
+    /// @dev Settles one command.
+    /// @param rest How many come after it.
+    /// @param deferring Whether one before it waits.
+    /// @return Whether one waits now.
+    function _item(Command calldata command, uint256 rest, bool deferring, Result memory result)
+        private
+        returns (bool)
+    {
+        bytes32 id = command.id;
+        address target = command.target;
+        bytes memory packed = abi.encodePacked(target, command.data);
+        bytes24 payload = bytes24(keccak256(packed));
+        bytes32 receipt = _receipt(id);
+        if (receipt != 0) {
+            // Before the look at the clock: a late replay is a replay.
+            if (_payload(receipt) == payload) {
+                result.status = Status.Skipped;
+                emit CommandSkipped(id);
+            } else {
+                result.status = Status.Conflict;
+                emit CommandConflict(id);
+            }
+        } else if (_isLate(command.validUntil)) {
+            result.status = Status.Expired;
+            emit CommandExpired(id);
+        } else if (deferring || !_gasSuffices(command.gasLimit, packed.length, rest)) {
+            // Later commands may build on this one: once one waits, all that would run wait.
+            deferring = true;
+            result.status = Status.Deferred;
+            emit CommandDeferred(id);
+        } else {
+            _receipts[id] = bytes32((block.number << 192) | uint192(payload));
+            (bool ok, bytes memory returnData) = _run(target, bytes4(command.data), command.gasLimit, packed);
+            (result.status, result.returnData) = (ok ? Status.Executed : Status.Failed, returnData);
+            emit CommandExecuted(id, target, ok, returnData);
+        }
+        return deferring;
+    }
+
     /// @dev Checks what the command may do, calls, and counts what it did. Never reverts.
     /// @param packed The target, then the call data.
-    function _run(address target, bytes4 selector, uint256 gasLimit, bytes memory packed, Result memory result)
+    function _run(address target, bytes4 selector, uint256 gasLimit, bytes memory packed)
         private
+        returns (bool ok, bytes memory returnData)
     {
         Permission storage permission = _permissions[target][selector];
         StoredRule memory rule = permission.rule;
-        result.status = Status.Failed;
-        if (rule.from == 0) {
-            result.returnData = abi.encodeWithSelector(NotAllowed.selector, target, selector);
-        } else if (gasLimit == 0) {
-            result.returnData = abi.encodeWithSelector(NoGas.selector);
-        } else if (target.code.length == 0) {
-            result.returnData = abi.encodeWithSelector(InvalidTarget.selector, target);
-        } else if (rule.amountArg == 0) {
-            _call(target, gasLimit, packed, result);
-        } else {
-            // Address (20 bytes), selector (4), then the words before the amount and the amount itself.
-            uint256 end = 24 + 32 * uint256(rule.amountArg);
-            if (packed.length < end) {
-                result.returnData = abi.encodeWithSelector(DataTooShort.selector);
-                return;
-            }
-            uint256 amount;
-            assembly ("memory-safe") {
-                amount := mload(add(packed, end))
-            }
-            (uint256 limit, uint256 used) = (rule.dailyLimit, _usedToday(permission));
-            if (used > limit || amount > limit - used) {
-                result.returnData = abi.encodeWithSelector(DailyLimitExceeded.selector, limit, used, amount);
-                return;
-            }
-            _call(target, gasLimit, packed, result);
-            if (result.status == Status.Executed) permission.usage = (_today() << 104) | (used + amount);
+        if (rule.from == 0) return (false, abi.encodeWithSelector(NotAllowed.selector, target, selector));
+        if (gasLimit == 0) return (false, abi.encodeWithSelector(NoGas.selector));
+        if (target.code.length == 0) return (false, abi.encodeWithSelector(InvalidTarget.selector, target));
+        if (rule.amountArg == 0) return _call(target, gasLimit, packed);
+
+        // Address (20 bytes), selector (4), then the words before the amount and the amount itself.
+        uint256 end = 24 + 32 * uint256(rule.amountArg);
+        if (packed.length < end) return (false, abi.encodeWithSelector(DataTooShort.selector));
+        uint256 amount;
+        assembly ("memory-safe") {
+            amount := mload(add(packed, end))
         }
+        (uint256 limit, uint256 used) = (rule.dailyLimit, _usedToday(permission));
+        if (used > limit || amount > limit - used) {
+            return (false, abi.encodeWithSelector(DailyLimitExceeded.selector, limit, used, amount));
+        }
+        (ok, returnData) = _call(target, gasLimit, packed);
+        if (ok) permission.usage = (_today() << 104) | (used + amount);
     }
 
     /// @dev A call with its own gas that cannot hurt the batch: at most 256 bytes come back, and only from a failure.
-    function _call(address target, uint256 gasLimit, bytes memory packed, Result memory result) private {
-        bool ok;
+    function _call(address target, uint256 gasLimit, bytes memory packed)
+        private
+        returns (bool ok, bytes memory returnData)
+    {
         uint256 size;
         assembly ("memory-safe") {
             // The call data stand behind the length (32 bytes) and the target (20 bytes).
             ok := call(gasLimit, target, 0, add(packed, 0x34), sub(mload(packed), 0x14), 0, 0)
             size := returndatasize()
         }
-        if (ok) {
-            result.status = Status.Executed;
-            return;
-        }
-        bytes memory returnData = new bytes(size > MAX_RETURN_DATA ? MAX_RETURN_DATA : size);
+        if (ok) return (true, "");
+        returnData = new bytes(size > MAX_RETURN_DATA ? MAX_RETURN_DATA : size);
         assembly ("memory-safe") {
             returndatacopy(add(returnData, 0x20), 0, mload(returnData))
         }
-        result.returnData = returnData;
     }
 
-    function _isLate(Command calldata command) private view returns (bool) {
-        uint256 validUntil = command.validUntil;
+    function _isLate(uint256 validUntil) private view returns (bool) {
         return validUntil != 0 && block.timestamp > validUntil;
     }
 
