@@ -6,9 +6,10 @@ use std::time::Duration;
 use alloy::primitives::Address;
 use anyhow::Result;
 use sqlx::PgPool;
-use tokenx::local::anvil::Mining;
-use tokenx::local::suite::{self, Deployment, Plan};
+use tokenx::local::anvil::{CHAIN_ID, Mining};
+use tokenx::local::suite::{self, Deployment, LANE_KEYS, Plan};
 use tokenx::local::{Anvil, AnvilOptions, Tool};
+use tokenx_config::{Profile, Settings};
 
 use crate::TestDatabase;
 
@@ -53,6 +54,24 @@ impl World {
                 stopped = self.mine_on() => stopped,
             },
         }
+    }
+
+    /// Settings of the profile `test` for this world with what was deployed on it; the API takes a free port.
+    pub fn settings(&self, deployment: &Deployment) -> Result<Settings> {
+        let suite = deployment.suite;
+        let mut settings = Settings::embedded(Profile::Test)?;
+        settings.database.url = self.database.url().into();
+        settings.chain.rpc_url = self.chain.url().into();
+        settings.chain.ws_url = Some(self.chain.ws_url().into());
+        settings.chain.chain_id = CHAIN_ID;
+        settings.chain.start_block = suite.block;
+        settings.chain.factory = Some(suite.factory);
+        settings.chain.registry = Some(suite.registry);
+        settings.chain.executors = vec![suite.registry_executor];
+        settings.signer.keys = LANE_KEYS.map(Into::into).to_vec();
+        settings.server.bind = ([127, 0, 0, 1], 0).into();
+        settings.validate()?;
+        Ok(settings)
     }
 
     /// Mines until it is dropped.

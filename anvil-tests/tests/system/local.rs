@@ -69,6 +69,7 @@ async fn the_suite_is_deployed_however_blocks_come() {
         let [first, second] = deployment.nodes.as_slice() else { panic!("two nodes were planned") };
         assert_eq!((first.instrument_id.as_str(), second.instrument_id.as_str()), ("rCC", "rDD"));
         let suite = deployment.suite;
+        assert_eq!(world.settings(&deployment).unwrap().chain.registry, Some(suite.registry));
         for address in [suite.registry, suite.registry_executor, suite.factory, first.node.executor, second.token] {
             let code = world.chain.rpc("eth_getCode", json!([address, "latest"])).await.unwrap();
             assert!(code.as_str().unwrap().len() > 100, "no contract at {address}");
