@@ -121,7 +121,8 @@ contract GasTest is Base {
             items[i] = command(id, address(token), mintCall(wallet, AMOUNT));
         }
         vm.prank(keeper);
-        IExecutor.Result[] memory results = executor.execute(items);
+        // A transaction may have 2^24 gas (EIP-7825); its call data and its start take their part first.
+        IExecutor.Result[] memory results = executor.execute{gas: (1 << 24) - 21_000 - n * 2_800}(items);
         uint256 used = vm.lastCallGas().gasTotalUsed;
         for (uint256 i = 0; i < n; ++i) {
             assertStatus(results[i].status, IExecutor.Status.Executed);
