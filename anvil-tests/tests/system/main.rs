@@ -2,6 +2,7 @@
 
 mod contracts;
 mod dev;
+mod floor;
 mod keeper_deploy;
 mod local;
 mod supervisor;
