@@ -64,9 +64,11 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`], naming the file or the key.
     pub fn load(dir: &Path, profile: Profile) -> Result<Self, SettingsError> {
-        Self::layered(Some(dir), profile, std::env::vars_os().filter_map(|(key, value)| {
-            Some((key.into_string().ok()?, value.into_string().ok()?))
-        }))
+        Self::layered(
+            Some(dir),
+            profile,
+            std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?))),
+        )
     }
 
     /// The settings that the binary carries for `profile`: no files, no environment.
@@ -102,13 +104,14 @@ impl Settings {
         if let Some(said) = root.get("profile").map(ToString::to_string).filter(|said| *said != profile.as_str()) {
             return Err(SettingsError::Key {
                 key: "profile".to_owned(),
-                problem: format!("the settings say {said:?}, but {profile} was asked for: remove the key or change the command"),
+                problem: format!(
+                    "the settings say {said:?}, but {profile} was asked for: remove the key or change the command"
+                ),
             });
         }
         root.insert("profile".to_owned(), Value::new(None, profile.as_str()));
-        serde_path_to_error::deserialize(Value::new(None, ValueKind::Table(root))).map_err(|error| {
-            SettingsError::Key { key: error.path().to_string(), problem: error.inner().to_string() }
-        })
+        serde_path_to_error::deserialize(Value::new(None, ValueKind::Table(root)))
+            .map_err(|error| SettingsError::Key { key: error.path().to_string(), problem: error.inner().to_string() })
     }
 }
 
@@ -157,8 +160,9 @@ impl Source for Environment {
             let key = key.to_ascii_lowercase().replace(SEPARATOR, ".");
             let value = if text.trim_start().starts_with('[') {
                 let origin = Some(&format!("environment variable {name}"));
-                let list: Map<String, Value> = toml::from_str(&format!("list = {text}"))
-                    .map_err(|_| ConfigError::Message(format!("{name} begins a list but is not one: write it as in toml")))?;
+                let list: Map<String, Value> = toml::from_str(&format!("list = {text}")).map_err(|_| {
+                    ConfigError::Message(format!("{name} begins a list but is not one: write it as in toml"))
+                })?;
                 list.get("list").map(|value| Value::new(origin, value.kind.clone()))
             } else {
                 Some(Value::new(None, text.as_str()))

@@ -71,11 +71,7 @@ impl Iterator for Pauses {
 ///
 /// # Errors
 /// The operation's.
-pub async fn retry<T, E, O, F>(
-    policy: Policy,
-    verdict: impl Fn(&E) -> Verdict,
-    mut operation: O,
-) -> Result<T, E>
+pub async fn retry<T, E, O, F>(policy: Policy, verdict: impl Fn(&E) -> Verdict, mut operation: O) -> Result<T, E>
 where
     O: FnMut() -> F,
     F: Future<Output = Result<T, E>>,
@@ -110,11 +106,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_goes_on_until_it_succeeds() {
         let tries = Cell::new(0);
-        let done: Result<u32, String> = retry(Policy::forever(MS, 8 * MS), |_| Verdict::Retry, || {
-            tries.set(tries.get() + 1);
-            let n = tries.get();
-            async move { if n < 50 { Err("not yet".to_owned()) } else { Ok(n) } }
-        })
+        let done: Result<u32, String> = retry(
+            Policy::forever(MS, 8 * MS),
+            |_| Verdict::Retry,
+            || {
+                tries.set(tries.get() + 1);
+                let n = tries.get();
+                async move { if n < 50 { Err("not yet".to_owned()) } else { Ok(n) } }
+            },
+        )
         .await;
         assert_eq!(done, Ok(50));
     }
@@ -123,10 +123,14 @@ mod tests {
     async fn an_error_that_no_retry_mends_comes_back_at_once() {
         let tries = Cell::new(0);
         let policy = Policy::forever(MS, MS);
-        let done: Result<(), &str> = retry(policy, |_| Verdict::GiveUp, || {
-            tries.set(tries.get() + 1);
-            async { Err("refused") }
-        })
+        let done: Result<(), &str> = retry(
+            policy,
+            |_| Verdict::GiveUp,
+            || {
+                tries.set(tries.get() + 1);
+                async { Err("refused") }
+            },
+        )
         .await;
         assert_eq!((done, tries.get()), (Err("refused"), 1));
     }
@@ -136,11 +140,15 @@ mod tests {
         let started = tokio::time::Instant::now();
         let tries = Cell::new(0);
         let asked = Duration::from_secs(7);
-        let done: Result<(), &str> = retry(Policy::forever(MS, MS), |_| Verdict::RetryAfter(asked), || {
-            tries.set(tries.get() + 1);
-            let n = tries.get();
-            async move { if n == 1 { Err("slow down") } else { Ok(()) } }
-        })
+        let done: Result<(), &str> = retry(
+            Policy::forever(MS, MS),
+            |_| Verdict::RetryAfter(asked),
+            || {
+                tries.set(tries.get() + 1);
+                let n = tries.get();
+                async move { if n == 1 { Err("slow down") } else { Ok(()) } }
+            },
+        )
         .await;
         assert_eq!(done, Ok(()));
         assert!(started.elapsed() >= asked);

@@ -202,7 +202,9 @@ impl<'de> Deserialize<'de> for Finality {
             Depth(u64),
             Text(String),
         }
-        let refusal = |text| serde::de::Error::custom(format!("{text:?} is not a finality: use \"finalized\" or a number of blocks"));
+        let refusal = |text| {
+            serde::de::Error::custom(format!("{text:?} is not a finality: use \"finalized\" or a number of blocks"))
+        };
         match Written::deserialize(deserializer)? {
             Written::Depth(depth) => Ok(Self::Depth(depth)),
             Written::Text(text) if text == "finalized" => Ok(Self::Finalized),

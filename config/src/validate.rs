@@ -70,9 +70,8 @@ impl Settings {
     }
 
     fn check_places(&self, problems: &mut Problems) {
-        let begins = |url: &SecretString, schemes: &[&str]| {
-            schemes.iter().any(|scheme| url.expose_secret().starts_with(scheme))
-        };
+        let begins =
+            |url: &SecretString, schemes: &[&str]| schemes.iter().any(|scheme| url.expose_secret().starts_with(scheme));
         let postgres = ["postgres://", "postgresql://"];
         let advice = "set it to postgres://user:password@host:port/name";
         problems.unless(begins(&self.database.url, &postgres), "database.url", advice);
@@ -85,7 +84,11 @@ impl Settings {
         for origin in &self.server.cors_origins {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             let fine = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '?', ' ']));
-            problems.unless(fine, "server.cors_origins", format!("{origin:?} is not an origin: use https://host or https://host:port"));
+            problems.unless(
+                fine,
+                "server.cors_origins",
+                format!("{origin:?} is not an origin: use https://host or https://host:port"),
+            );
         }
     }
 
@@ -119,14 +122,30 @@ impl Settings {
         }
         if let Finality::Depth(depth) = chain.finality {
             let fine = depth >= chain.confirmations;
-            problems.unless(fine, "chain.finality", format!("{depth} is less deep than chain.confirmations, {}: raise it", chain.confirmations));
+            problems.unless(
+                fine,
+                "chain.finality",
+                format!("{depth} is less deep than chain.confirmations, {}: raise it", chain.confirmations),
+            );
         }
         let items = (1..=MAX_BATCH_ITEMS).contains(&keeper.batch_max_items);
-        problems.unless(items, "keeper.batch_max_items", format!("{} is out of range: use 1 to {MAX_BATCH_ITEMS}", keeper.batch_max_items));
+        problems.unless(
+            items,
+            "keeper.batch_max_items",
+            format!("{} is out of range: use 1 to {MAX_BATCH_ITEMS}", keeper.batch_max_items),
+        );
         let gas = (1..=MAX_TRANSACTION_GAS).contains(&keeper.batch_max_gas);
-        problems.unless(gas, "keeper.batch_max_gas", format!("{} is out of range: use 1 to {MAX_TRANSACTION_GAS}", keeper.batch_max_gas));
+        problems.unless(
+            gas,
+            "keeper.batch_max_gas",
+            format!("{} is out of range: use 1 to {MAX_TRANSACTION_GAS}", keeper.batch_max_gas),
+        );
         let in_flight = (1..=MAX_IN_FLIGHT).contains(&keeper.max_in_flight);
-        problems.unless(in_flight, "keeper.max_in_flight", format!("{} is out of range: use 1 to {MAX_IN_FLIGHT}", keeper.max_in_flight));
+        problems.unless(
+            in_flight,
+            "keeper.max_in_flight",
+            format!("{} is out of range: use 1 to {MAX_IN_FLIGHT}", keeper.max_in_flight),
+        );
         for (text, key) in [(&auth.issuer, "auth.issuer"), (&auth.audience, "auth.audience")] {
             problems.unless(!text.is_empty(), key, "is empty: set it to the name that access tokens carry");
         }
@@ -134,7 +153,11 @@ impl Settings {
             let id = &follow.instrument_id;
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
             let fine = (1..=32).contains(&id.len()) && id.bytes().all(allowed);
-            problems.unless(fine, "chain.follow", format!("{id:?} is not an instrument id: use 1 to 32 of letters, digits, dot, underscore and hyphen"));
+            problems.unless(
+                fine,
+                "chain.follow",
+                format!("{id:?} is not an instrument id: use 1 to 32 of letters, digits, dot, underscore and hyphen"),
+            );
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.telemetry.filter) {
             problems.unless(false, "telemetry.filter", format!("{:?} is not a filter: {error}", self.telemetry.filter));
@@ -149,11 +172,19 @@ impl Settings {
             "is not 32 bytes: make one with `openssl rand -base64 32`",
         );
         for (i, key) in signer.keys.iter().enumerate() {
-            problems.unless(key_bytes(key).is_some(), "signer.keys", format!("number {} is not 32 bytes in hexadecimal", i + 1));
+            problems.unless(
+                key_bytes(key).is_some(),
+                "signer.keys",
+                format!("number {} is not 32 bytes in hexadecimal", i + 1),
+            );
         }
         if self.keeper.enabled {
             let one = signer.keys.is_empty() != signer.keystore_path.is_none();
-            problems.unless(one, "signer", "the keeper needs keys: set either keystore_path with keystore_password, or keys");
+            problems.unless(
+                one,
+                "signer",
+                "the keeper needs keys: set either keystore_path with keystore_password, or keys",
+            );
         }
         let password = signer.keystore_path.is_none() || signer.keystore_password.is_some();
         problems.unless(password, "signer.keystore_password", "is not set: the keystore needs it");
@@ -166,14 +197,28 @@ impl Settings {
 
     fn check_production(&self, problems: &mut Problems) {
         let id = self.chain.chain_id;
-        problems.unless(!DEV_CHAINS.contains(&id), "chain.chain_id", format!("{id} is a development node's: set the real chain's id"));
-        problems.unless(self.signer.keys.is_empty(), "signer.keys", "plain keys are for development: use signer.keystore_path");
+        problems.unless(
+            !DEV_CHAINS.contains(&id),
+            "chain.chain_id",
+            format!("{id} is a development node's: set the real chain's id"),
+        );
+        problems.unless(
+            self.signer.keys.is_empty(),
+            "signer.keys",
+            "plain keys are for development: use signer.keystore_path",
+        );
         let known = |key: &SecretString| key_bytes(key).is_some_and(|bytes| is_dev_key(&bytes));
         let any_known = self.signer.keys.iter().chain([&self.signer.master_key]).any(known);
         problems.unless(!any_known, "signer", "holds a private key that everybody knows: make your own");
-        for (secret, key) in [(&self.auth.jwt_secret, "auth.jwt_secret"), (&self.signer.master_key, "signer.master_key")] {
+        for (secret, key) in
+            [(&self.auth.jwt_secret, "auth.jwt_secret"), (&self.signer.master_key, "signer.master_key")]
+        {
             problems.unless(!is_default(secret), key, "is a development secret that everybody knows: make your own");
-            problems.unless(is_varied(secret), key, "is too regular to be random: make it with `openssl rand -base64 48`");
+            problems.unless(
+                is_varied(secret),
+                key,
+                "is too regular to be random: make it with `openssl rand -base64 48`",
+            );
         }
         problems.unless(!self.limits.off, "limits.off", "rate limits cannot be lifted in production: remove it");
         let test_money = self.chain.follow.iter().any(|follow| follow.instrument_id.eq_ignore_ascii_case("testusd"));

@@ -98,8 +98,7 @@ impl AmountText {
     pub fn from_json(value: &RawValue) -> Result<Self, AmountError> {
         let json = value.get().trim();
         if json.starts_with('"') {
-            let text: String =
-                serde_json::from_str(json).map_err(|_| AmountError::NotANumber(shorten(json)))?;
+            let text: String = serde_json::from_str(json).map_err(|_| AmountError::NotANumber(shorten(json)))?;
             return Self::from_text(&text);
         }
         let number = Decimal::split(json).ok_or_else(|| AmountError::NotANumber(shorten(json)))?;

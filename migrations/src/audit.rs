@@ -77,11 +77,7 @@ pub async fn append_all(conn: &mut PgConnection, entries: &[Entry<'_>]) -> Resul
 ///
 /// # Errors
 /// The database's.
-pub async fn page(
-    db: impl PgExecutor<'_>,
-    before: Option<Position>,
-    limit: i64,
-) -> Result<Vec<Kept>, sqlx::Error> {
+pub async fn page(db: impl PgExecutor<'_>, before: Option<Position>, limit: i64) -> Result<Vec<Kept>, sqlx::Error> {
     let (xid, seq) = before.map_or((u64::MAX, i64::MAX), |p| (p.xid, p.seq));
     let rows = sqlx::query(
         "SELECT xid::text AS xid, seq, at, actor, action, subject, request_id, detail

@@ -40,8 +40,7 @@ impl From<Word> for B256 {
 
 fn decode_fixed<const N: usize>(value: PgValueRef<'_>) -> Result<FixedBytes<N>, BoxDynError> {
     let bytes = <Vec<u8> as Decode<Postgres>>::decode(value)?;
-    FixedBytes::try_from(bytes.as_slice())
-        .map_err(|_| format!("expected {N} bytes, found {}", bytes.len()).into())
+    FixedBytes::try_from(bytes.as_slice()).map_err(|_| format!("expected {N} bytes, found {}", bytes.len()).into())
 }
 
 macro_rules! bytea {

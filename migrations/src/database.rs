@@ -51,7 +51,9 @@ pub enum DatabaseError {
     },
     /// A logical dump was restored into a younger server: positions in outbox and audit log lie ahead of its
     /// transaction counter, and subscribers would wait for it to catch up.
-    #[error("outbox is ahead of this server's transaction counter ({outbox} > {server}): restore by physical backup or replication")]
+    #[error(
+        "outbox is ahead of this server's transaction counter ({outbox} > {server}): restore by physical backup or replication"
+    )]
     Restored {
         /// The newest transaction id in the outbox.
         outbox: String,
@@ -69,8 +71,7 @@ pub enum DatabaseError {
 /// [`DatabaseError::Url`], [`DatabaseError::Query`] or [`DatabaseError::ServerTooOld`].
 pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, DatabaseError> {
     // The parser's error names what is wrong, never the URL itself, which holds a password.
-    let options: PgConnectOptions =
-        url.parse().map_err(|error: sqlx::Error| DatabaseError::Url(error.to_string()))?;
+    let options: PgConnectOptions = url.parse().map_err(|error: sqlx::Error| DatabaseError::Url(error.to_string()))?;
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -129,9 +130,7 @@ pub async fn check(pool: &PgPool) -> Result<(), DatabaseError> {
 
 /// The migrations that the database has had, with the checksum of their text.
 async fn applied(pool: &PgPool) -> Result<Vec<(i64, Vec<u8>)>, DatabaseError> {
-    let kept: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(pool)
-        .await?;
+    let kept: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;
     if !kept {
         return Ok(Vec::new());
     }

@@ -62,11 +62,7 @@ impl Delta {
     /// `value` changed by this; `None` outside 0…2^256−1.
     #[must_use]
     pub fn apply(&self, value: U256) -> Option<U256> {
-        if self.negative {
-            value.checked_sub(self.magnitude)
-        } else {
-            value.checked_add(self.magnitude)
-        }
+        if self.negative { value.checked_sub(self.magnitude) } else { value.checked_add(self.magnitude) }
     }
 }
 
@@ -88,8 +84,7 @@ pub(crate) fn encode(negative: bool, magnitude: U256, out: &mut Vec<u8>) {
 
 /// Reads the binary form: the sign (true = negative) and the magnitude.
 fn decode_binary(bytes: &[u8]) -> Result<(bool, U256), BoxDynError> {
-    let words: Vec<u16> =
-        bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
+    let words: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
     let [count, weight, sign, _decimals, digits @ ..] = words.as_slice() else {
         return Err("numeric shorter than its header".into());
     };
@@ -113,8 +108,8 @@ fn decode_binary(bytes: &[u8]) -> Result<(bool, U256), BoxDynError> {
         return Err("numeric above uint256".into());
     }
     let padded = digits.iter().copied().chain(std::iter::repeat(0)).take(whole);
-    let magnitude = U256::from_base_be(BASE, padded.map(u64::from))
-        .map_err(|error| format!("numeric outside uint256: {error}"))?;
+    let magnitude =
+        U256::from_base_be(BASE, padded.map(u64::from)).map_err(|error| format!("numeric outside uint256: {error}"))?;
     Ok((negative && !magnitude.is_zero(), magnitude))
 }
 
@@ -235,10 +230,7 @@ mod tests {
     fn postgres_strips_trailing_zero_digits_and_they_come_back() {
         // 1e18 as Postgres sends it: one digit 100, weight 4.
         let bytes = [0, 1, 0, 4, 0, 0, 0, 0, 0, 100];
-        assert_eq!(
-            decode_binary(&bytes).unwrap(),
-            (false, U256::from(10).pow(U256::from(18)))
-        );
+        assert_eq!(decode_binary(&bytes).unwrap(), (false, U256::from(10).pow(U256::from(18))));
     }
 
     #[test]

@@ -82,15 +82,11 @@ pub async fn wake(db: impl PgExecutor<'_>) -> Result<(), sqlx::Error> {
 }
 
 /// Up to `limit` events after `position`, in order, none ever skipped: only those of transactions older than the
-/// oldest one still running.
+/// oldest one still running. A long write transaction anywhere on the server therefore holds events back.
 ///
 /// # Errors
 /// The database's.
-pub async fn read_after(
-    db: impl PgExecutor<'_>,
-    position: Position,
-    limit: i64,
-) -> Result<Vec<Kept>, sqlx::Error> {
+pub async fn read_after(db: impl PgExecutor<'_>, position: Position, limit: i64) -> Result<Vec<Kept>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT xid::text AS xid, seq, at, kind, subject, payload
            FROM outbox
@@ -131,9 +127,7 @@ pub async fn head(db: impl PgExecutor<'_>) -> Result<Position, sqlx::Error> {
     )
     .fetch_optional(db)
     .await?;
-    row.map_or(Ok(Position::START), |row| {
-        Position::from_columns(row.try_get("xid")?, row.try_get("seq")?)
-    })
+    row.map_or(Ok(Position::START), |row| Position::from_columns(row.try_get("xid")?, row.try_get("seq")?))
 }
 
 /// A durable subscriber, with the queue figures that `/status` shows.
@@ -155,11 +149,7 @@ pub struct Consumer {
 ///
 /// # Errors
 /// The database's; `queue_maxsize` below 1 is one of them.
-pub async fn register(
-    db: impl PgExecutor<'_>,
-    name: &str,
-    queue_maxsize: i64,
-) -> Result<Position, sqlx::Error> {
+pub async fn register(db: impl PgExecutor<'_>, name: &str, queue_maxsize: i64) -> Result<Position, sqlx::Error> {
     let row = sqlx::query(
         "INSERT INTO outbox_consumers (name, xid, seq, queue_maxsize)
          VALUES ($1, '0', 0, $2)

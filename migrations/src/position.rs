@@ -19,10 +19,9 @@ impl Position {
 
     /// From the `xid::text` and `seq` columns of a row. `xid8` has no binary form that sqlx knows.
     pub(crate) fn from_columns(xid: &str, seq: i64) -> Result<Self, sqlx::Error> {
-        let xid = xid.parse().map_err(|error| sqlx::Error::ColumnDecode {
-            index: "xid".to_owned(),
-            source: Box::new(error),
-        })?;
+        let xid = xid
+            .parse()
+            .map_err(|error| sqlx::Error::ColumnDecode { index: "xid".to_owned(), source: Box::new(error) })?;
         Ok(Self { xid, seq })
     }
 }

@@ -45,7 +45,11 @@ fn the_documented_defaults_are_those_of_the_code() {
 fn every_key_is_documented() {
     fn keys(value: &serde_json::Value, found: &mut Vec<String>) {
         for (key, inner) in value.as_object().into_iter().flatten() {
-            if inner.is_object() { keys(inner, found) } else { found.push(key.clone()) }
+            if inner.is_object() {
+                keys(inner, found);
+            } else {
+                found.push(key.clone());
+            };
         }
     }
     let mut found = Vec::new();
@@ -104,7 +108,8 @@ fn a_secret_file_lies_over_everything_and_loses_its_line_break() {
 
 #[test]
 fn a_missing_secret_file_is_named_with_its_key() {
-    let error = load(&[("production.toml", "[auth]\njwt_secret_file = 'nowhere/secret'")], &[]).unwrap_err().to_string();
+    let error =
+        load(&[("production.toml", "[auth]\njwt_secret_file = 'nowhere/secret'")], &[]).unwrap_err().to_string();
     assert!(error.contains("auth.jwt_secret_file") && error.contains("nowhere/secret"), "{error}");
 }
 
@@ -118,12 +123,15 @@ fn digits_in_the_environment_stay_text_where_text_belongs() {
 fn the_environment_can_hold_lists_and_a_depth() {
     let token = "0x52908400098527886E0F7030069857D2E4169EE7";
     let follow = format!("[{{ token = '{token}', instrument_id = 'usdx' }}]");
-    let settings = load(&[], &[
-        ("TOKENX__CHAIN__FOLLOW", &follow),
-        ("TOKENX__CHAIN__FINALITY", "64"),
-        ("TOKENX__SIGNER__KEYS", "['01', '02']"),
-        ("TOKENX_PG_BIN", "npm"),
-    ])
+    let settings = load(
+        &[],
+        &[
+            ("TOKENX__CHAIN__FOLLOW", &follow),
+            ("TOKENX__CHAIN__FINALITY", "64"),
+            ("TOKENX__SIGNER__KEYS", "['01', '02']"),
+            ("TOKENX_PG_BIN", "npm"),
+        ],
+    )
     .unwrap();
     assert_eq!(settings.chain.follow[0].token.to_string(), token);
     assert_eq!(settings.chain.finality, Finality::Depth(64));

@@ -19,7 +19,11 @@ fn good() -> Settings {
 fn problems(change: impl FnOnce(&mut Settings)) -> Vec<&'static str> {
     let mut settings = good();
     change(&mut settings);
-    settings.validate().err().map(|Invalid(problems)| problems.iter().map(|problem| problem.key).collect()).unwrap_or_default()
+    settings
+        .validate()
+        .err()
+        .map(|Invalid(problems)| problems.iter().map(|problem| problem.key).collect())
+        .unwrap_or_default()
 }
 
 #[test]
@@ -39,7 +43,9 @@ fn each_mistake_is_named_by_its_key() {
         ("chain.chain_id", |s| s.chain.chain_id = 0),
         ("chain.confirmations", |s| s.chain.confirmations = 0),
         ("chain.finality", |s| s.chain.finality = Finality::Depth(11)),
-        ("chain.follow", |s| s.chain.follow = vec![Follow { token: [1; 20].into(), instrument_id: "a b".into(), start_block: None }]),
+        ("chain.follow", |s| {
+            s.chain.follow = vec![Follow { token: [1; 20].into(), instrument_id: "a b".into(), start_block: None }]
+        }),
         ("keeper.batch_max_items", |s| s.keeper.batch_max_items = 201),
         ("keeper.batch_max_gas", |s| s.keeper.batch_max_gas = (1 << 24) + 1),
         ("keeper.max_in_flight", |s| s.keeper.max_in_flight = 17),
@@ -65,7 +71,8 @@ fn production_refuses_what_is_only_good_elsewhere() {
     assert_eq!(problems(|s| s.auth.jwt_secret = "a".repeat(64).into()), ["auth.jwt_secret"]);
     assert_eq!(problems(|s| s.limits.off = true), ["limits.off"]);
     assert_eq!(
-        problems(|s| s.chain.follow = vec![Follow { token: [1; 20].into(), instrument_id: "TestUSD".into(), start_block: None }]),
+        problems(|s| s.chain.follow =
+            vec![Follow { token: [1; 20].into(), instrument_id: "TestUSD".into(), start_block: None }]),
         ["chain.follow"]
     );
     let anvils_first = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";

@@ -91,10 +91,8 @@ proptest! {
 
 #[test]
 fn four_spellings_of_a_hundred_are_one() {
-    let spelled: Vec<AmountText> = ["\"100\"", "100", "\"100.0\"", "1e2"]
-        .iter()
-        .map(|json| AmountText::from_json(&raw(json)).unwrap())
-        .collect();
+    let spelled: Vec<AmountText> =
+        ["\"100\"", "100", "\"100.0\"", "1e2"].iter().map(|json| AmountText::from_json(&raw(json)).unwrap()).collect();
     assert!(spelled.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(spelled[0].to_amount(18).unwrap().to_string(), "100.0");
 }
@@ -123,8 +121,26 @@ fn each_bad_text_has_its_own_refusal() {
         assert!(matches!(refusal(json), AmountError::Exponent(_)), "{json}");
     }
     for json in [
-        "\"NaN\"", "\"Infinity\"", "\"+1\"", "\" 1\"", "\"1 \"", "\"1,000\"", "\"1_000\"", "\".5\"", "\"5.\"",
-        "\"0x10\"", "\"١٠\"", "\"1.2.3\"", "\"--1\"", "\"1e\"", "true", "null", "[]", "{}", "\"-\"", "\".\"",
+        "\"NaN\"",
+        "\"Infinity\"",
+        "\"+1\"",
+        "\" 1\"",
+        "\"1 \"",
+        "\"1,000\"",
+        "\"1_000\"",
+        "\".5\"",
+        "\"5.\"",
+        "\"0x10\"",
+        "\"١٠\"",
+        "\"1.2.3\"",
+        "\"--1\"",
+        "\"1e\"",
+        "true",
+        "null",
+        "[]",
+        "{}",
+        "\"-\"",
+        "\".\"",
     ] {
         assert!(matches!(refusal(json), AmountError::NotANumber(_)), "{json}");
     }

@@ -69,11 +69,12 @@ fn token(data: &[u8]) -> Option<Revert> {
             ReasonCode::AmountFrozen,
             format_args!("{} has {} unfrozen of {} needed", e.account, e.unfrozen, e.amount),
         ),
-        E::ERC7943CannotTransfer(e) => Revert::new(
-            ReasonCode::TransferNotAllowed,
-            format_args!("{} from {} to {}", e.amount, e.from, e.to),
-        ),
-        E::ERC7943CannotSend(e) => Revert::new(ReasonCode::TransferNotAllowed, format_args!("{} cannot send", e.account)),
+        E::ERC7943CannotTransfer(e) => {
+            Revert::new(ReasonCode::TransferNotAllowed, format_args!("{} from {} to {}", e.amount, e.from, e.to))
+        }
+        E::ERC7943CannotSend(e) => {
+            Revert::new(ReasonCode::TransferNotAllowed, format_args!("{} cannot send", e.account))
+        }
         E::ERC7943CannotReceive(e) => {
             Revert::new(ReasonCode::TransferNotAllowed, format_args!("{} cannot receive", e.account))
         }
@@ -83,7 +84,9 @@ fn token(data: &[u8]) -> Option<Revert> {
         E::AccessControlUnauthorizedAccount(e) => {
             Revert::new(ReasonCode::RoleMissing, format_args!("{} lacks role {}", e.account, e.neededRole))
         }
-        E::InvalidDecimals(_) | E::InvalidMaxSupply(_) | E::InvalidRegistry(_) => named(E::name_by_selector, ReasonCode::InvalidInstrument, data),
+        E::InvalidDecimals(_) | E::InvalidMaxSupply(_) | E::InvalidRegistry(_) => {
+            named(E::name_by_selector, ReasonCode::InvalidInstrument, data)
+        }
         _ => named(E::name_by_selector, ReasonCode::ContractRefused, data),
     })
 }
@@ -105,10 +108,9 @@ fn registry(data: &[u8]) -> Option<Revert> {
 fn executor(data: &[u8]) -> Option<Revert> {
     use ExecutorErrors as E;
     Some(match ExecutorErrors::abi_decode(data).ok()? {
-        E::NotAllowed(e) => Revert::new(
-            ReasonCode::ActionNotAllowed,
-            format_args!("selector {} of {}", e.selector, e.target),
-        ),
+        E::NotAllowed(e) => {
+            Revert::new(ReasonCode::ActionNotAllowed, format_args!("selector {} of {}", e.selector, e.target))
+        }
         E::DailyLimitExceeded(e) => Revert::new(
             ReasonCode::DailyLimitExceeded,
             format_args!("{} used of {}, {} asked", e.used, e.limit, e.amount),
@@ -125,7 +127,9 @@ fn factory(data: &[u8]) -> Option<Revert> {
         E::InstrumentExists(e) => {
             Revert::new(ReasonCode::InstrumentExists, format_args!("{:?} at {}", e.instrumentId, e.token))
         }
-        E::InvalidInstrumentId(e) => Revert::new(ReasonCode::InvalidInstrument, format_args!("id {:?}", e.instrumentId)),
+        E::InvalidInstrumentId(e) => {
+            Revert::new(ReasonCode::InvalidInstrument, format_args!("id {:?}", e.instrumentId))
+        }
         E::NotNodeOperator(e) => Revert::new(ReasonCode::RoleMissing, e.account),
         _ => named(E::name_by_selector, ReasonCode::ContractRefused, data),
     })
