@@ -1,62 +1,41 @@
 //! What logs say. Decoding never fails loudly: what does not decode is kept raw and counted.
 
-use alloy::primitives::{B256, Log, LogData};
-use alloy::sol_types::SolEventInterface;
+use alloy::primitives::{B256, Bytes};
+use alloy::sol_types::{SolEvent, SolEventInterface};
 
-use crate::watch::Kind;
+use crate::Kind;
 
-mod abi {
-    #![allow(missing_docs)]
+/// The Executor's events and their fields.
+pub use tokenx_contracts::bindings::Executor;
+/// The registry's events and their fields.
+pub use tokenx_contracts::bindings::InvestorRegistry;
+/// The factory's events and their fields.
+pub use tokenx_contracts::bindings::NodeFactory;
+/// The token's events and their fields.
+pub use tokenx_contracts::bindings::SecurityToken;
+
+/// Events of an Executor.
+pub type ExecutorEvent = Executor::ExecutorEvents;
+/// Events of a node factory.
+pub type FactoryEvent = NodeFactory::NodeFactoryEvents;
+/// Events of the investor registry.
+pub type RegistryEvent = InvestorRegistry::InvestorRegistryEvents;
+/// Events of a security token, its plain ERC-20 and ERC-7943 events among them.
+pub type TokenEvent = SecurityToken::SecurityTokenEvents;
+
+mod proxy {
+    #![allow(missing_docs, unreachable_pub, reason = "generated")]
     alloy::sol! {
-        #[derive(Debug, PartialEq)]
-        interface SecurityToken {
-            event Transfer(address indexed from, address indexed to, uint256 value);
-            event Approval(address indexed owner, address indexed spender, uint256 value);
-            event ForcedTransfer(address indexed from, address indexed to, uint256 amount);
-            event Frozen(address indexed account, uint256 amount);
-            event TokenInitialized(string instrumentId, string name, string symbol, uint8 decimals, uint256 maxSupply, address registry, address node, address admin);
-            event Minted(address indexed to, uint256 amount, uint256 balanceAfter, uint256 totalSupplyAfter, bytes32 reason, address operator);
-            event Burned(address indexed from, uint256 amount, uint256 balanceAfter, uint256 totalSupplyAfter, bytes32 reason, address operator);
-            event FrozenChanged(address indexed account, uint256 oldAmount, uint256 newAmount, bytes32 reason, address operator);
-            event AddressFreezeChanged(address indexed account, bool frozen, bytes32 reason, address operator);
-            event ForcedTransferExecuted(address indexed from, address indexed to, uint256 amount, uint256 unfrozen, bytes32 reason, address operator);
-            event ForcedBurnExecuted(address indexed from, uint256 amount, uint256 unfrozen, uint256 balanceAfter, uint256 totalSupplyAfter, bytes32 reason, address operator);
-            event PauseChanged(bool transfersPaused, bool supplyPaused, bytes32 reason, address operator);
-            event RegistryChanged(address oldRegistry, address newRegistry, bytes32 reason, address operator);
-        }
-        #[derive(Debug, PartialEq)]
-        interface InvestorRegistry {
-            event InvestorChanged(address indexed wallet, uint64 indexed investorId, uint16 country, uint8 investorClass, uint40 kycExpiresAt, uint8 flags, bytes32 reason, address operator);
-        }
-        #[derive(Debug, PartialEq)]
-        interface Executor {
-            event BatchStarted(address indexed keeper);
-            event CommandExecuted(bytes32 indexed id, address indexed target, bool ok, bytes returnData);
-            event CommandSkipped(bytes32 indexed id);
-            event CommandConflict(bytes32 indexed id);
-            event CommandExpired(bytes32 indexed id);
-            event CommandDeferred(bytes32 indexed id);
-        }
-        #[derive(Debug, PartialEq)]
-        interface NodeFactory {
-            struct NodeContracts { address listing; address secondaryMarket; address otcDesk; address rentDistributor; address feeVault; address redemptionDesk; }
-            event NodeDeployed(bytes32 indexed nodeKey, bytes32 indexed issuer, address indexed executor, address treasury, address admin, NodeContracts contracts);
-            event TokenDeployed(address indexed token, address indexed node, bytes32 indexed issuer, string instrumentId, string name, string symbol, uint8 decimals, uint256 maxSupply, bytes32 salt);
-        }
+        /// ERC-1967: what a proxy says of itself, at its contract's address but in no ABI of ours.
+        #[derive(Debug, PartialEq, Eq)]
+        event BeaconUpgraded(address indexed beacon);
     }
 }
-
-/// Events of a security token, its plain ERC-20 and ERC-7943 events among them.
-pub use abi::SecurityToken::{self, SecurityTokenEvents as TokenEvent};
-/// Events of the investor registry.
-pub use abi::InvestorRegistry::{self, InvestorRegistryEvents as RegistryEvent};
-/// Events of an Executor.
-pub use abi::Executor::{self, ExecutorEvents as ExecutorEvent};
-/// Events of a node factory.
-pub use abi::NodeFactory::{self, NodeFactoryEvents as FactoryEvent};
+pub use proxy::BeaconUpgraded;
 
 /// A decoded log, by the kind of contract that emitted it.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "most logs are of the large kind")]
 pub enum Event {
     /// A token's, our own or a followed one's.
     Token(TokenEvent),
@@ -66,17 +45,78 @@ pub enum Event {
     Executor(ExecutorEvent),
     /// A node factory's.
     Factory(FactoryEvent),
+    /// A token's proxy got its beacon.
+    Proxy(BeaconUpgraded),
 }
+
+/// First topic of an ERC-20 Transfer.
+pub(crate) const TRANSFER: B256 = SecurityToken::Transfer::SIGNATURE_HASH;
 
 /// Decodes a log of a contract of this kind; `None` if it is not one of its events, or is malformed.
 #[must_use]
-pub fn decode(kind: Kind, topics: &[B256], data: &alloy::primitives::Bytes) -> Option<Event> {
-    let data = LogData::new(topics.to_vec(), data.clone())?;
-    let log = Log { address: alloy::primitives::Address::ZERO, data };
+pub fn decode(kind: Kind, topics: &[B256], data: &Bytes) -> Option<Event> {
     match kind {
-        Kind::Token | Kind::Followed => TokenEvent::decode_log(&log).ok().map(|log| Event::Token(log.data)),
-        Kind::Registry => RegistryEvent::decode_log(&log).ok().map(|log| Event::Registry(log.data)),
-        Kind::Executor => ExecutorEvent::decode_log(&log).ok().map(|log| Event::Executor(log.data)),
-        Kind::Factory => FactoryEvent::decode_log(&log).ok().map(|log| Event::Factory(log.data)),
+        Kind::Token => TokenEvent::decode_raw_log(topics, data)
+            .map(Event::Token)
+            .or_else(|_| BeaconUpgraded::decode_raw_log(topics, data).map(Event::Proxy))
+            .ok(),
+        // Of somebody else's token only the standard's movement is believed, whatever else it may say.
+        Kind::Followed => SecurityToken::Transfer::decode_raw_log(topics, data)
+            .map(|transfer| Event::Token(TokenEvent::Transfer(transfer)))
+            .ok(),
+        Kind::Registry => RegistryEvent::decode_raw_log(topics, data)
+            .ok()
+            // Ids above 2^63 are none of this platform's, and the tables have no place for them.
+            .filter(|event| !matches!(event, RegistryEvent::InvestorChanged(e) if i64::try_from(e.investorId).is_err()))
+            .map(Event::Registry),
+        Kind::Executor => ExecutorEvent::decode_raw_log(topics, data).map(Event::Executor).ok(),
+        Kind::Factory => FactoryEvent::decode_raw_log(topics, data).map(Event::Factory).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloy::primitives::{Address, U256};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KINDS: [Kind; 5] = [Kind::Factory, Kind::Registry, Kind::Executor, Kind::Token, Kind::Followed];
+
+    #[test]
+    fn a_transfer_of_four_topics_is_no_transfer_of_amounts() {
+        let id = B256::from(U256::from(7));
+        let topics = [TRANSFER, Address::ZERO.into_word(), Address::repeat_byte(1).into_word(), id];
+        assert_eq!(decode(Kind::Followed, &topics, &Bytes::new()), None);
+    }
+
+    #[test]
+    fn a_followed_token_cannot_speak_as_one_of_ours() {
+        let frozen = SecurityToken::AddressFreezeChanged {
+            account: Address::repeat_byte(1),
+            frozen: true,
+            reason: B256::ZERO,
+            operator: Address::ZERO,
+        }
+        .encode_log_data();
+        assert!(decode(Kind::Token, frozen.topics(), &frozen.data).is_some());
+        assert_eq!(decode(Kind::Followed, frozen.topics(), &frozen.data), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_log_makes_decoding_panic(
+            known in prop::option::of(0usize..TokenEvent::SELECTORS.len()),
+            topics in prop::collection::vec(any::<[u8; 32]>(), 0..5),
+            data in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let mut topics: Vec<B256> = topics.into_iter().map(B256::from).collect();
+            if let (Some(known), Some(first)) = (known, topics.first_mut()) {
+                *first = TokenEvent::SELECTORS[known].into();
+            }
+            for kind in KINDS {
+                let _ = decode(kind, &topics, &data.clone().into());
+            }
+        }
     }
 }
