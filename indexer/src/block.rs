@@ -54,7 +54,9 @@ pub struct Batch {
     pub from: u64,
     /// Last block of the batch; the cursor after it.
     pub to: BlockRef,
-    /// Headers to keep: of every block that is not final yet, and `to`.
+    /// Headers to keep: of every block that is not final yet, and `to`. Empty only where the past of a contract that
+    /// settings named late is filled in: then `logs` are its alone, of blocks from `from` on, and `to` is the cursor,
+    /// which stays.
     pub blocks: Vec<BlockRef>,
     /// Logs of watched contracts in (block, log index) order.
     pub logs: Vec<ChainLog>,

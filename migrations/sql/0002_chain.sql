@@ -71,6 +71,8 @@ CREATE TABLE logs (
     PRIMARY KEY (chain_id, block_number, log_index)
 );
 
+CREATE INDEX logs_undecoded ON logs (chain_id, block_number) WHERE NOT decoded;
+
 -- One token per instrument. Text is the chain's, cleaned; an instrument id may come twice, then the first one counts.
 CREATE TABLE instruments (
     chain_id       BIGINT   NOT NULL,
@@ -202,6 +204,24 @@ CREATE TABLE freezes (
     PRIMARY KEY (chain_id, block_number, log_index)
 );
 CREATE INDEX freezes_by_wallet ON freezes (chain_id, token, wallet, block_number, log_index);
+
+-- Each change of a token's own settings, with the whole state after it.
+CREATE TABLE token_changes (
+    chain_id         BIGINT  NOT NULL,
+    block_number     BIGINT  NOT NULL,
+    log_index        INTEGER NOT NULL,
+    block_time       BIGINT  NOT NULL,
+    tx_hash          word    NOT NULL,
+    token            address NOT NULL,
+    transfers_paused BOOLEAN NOT NULL,
+    supply_paused    BOOLEAN NOT NULL,
+    registry         address NOT NULL,
+    reason           word    NULL,     -- NULL: its initial state
+    operator         address NULL,
+    command_key      word    NULL,
+    PRIMARY KEY (chain_id, block_number, log_index)
+);
+CREATE INDEX token_changes_by_token ON token_changes (chain_id, token, block_number, log_index);
 
 -- Balance and supply after each change, append-only save for blocks that a reorg removes: any past block is one seek.
 CREATE TABLE holding_changes (

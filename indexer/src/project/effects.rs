@@ -1,0 +1,144 @@
+//! What subscribers are told: deployed instruments, mints, burns, reorgs and what a reorg took back. All go to the
+//! outbox in the batch's own transaction.
+//!
+//! | kind | subject | payload |
+//! |---|---|---|
+//! | `instrument.deployed` | `instrument:<id>` | `chain_id, instrument_id, token` and the place |
+//! | `mint`, `burn` | `instrument:<id>` | `chain_id, instrument_id, token, decimals, wallet, amount` (base units, text), `forced, reason, operator, command_key` and the place |
+//! | `mint.removed`, `burn.removed` | the same | `chain_id, instrument_id, token, wallet, amount` and the place of what is no longer true |
+//! | `reorg` | `chain:<id>` | `chain_id, depth, ancestor, removed_to` |
+//!
+//! The place: `block_number, block_hash, block_time, log_index, tx_hash`.
+
+use std::collections::HashMap;
+
+use alloy::primitives::{Address, U256};
+use serde_json::{Value, json};
+use sqlx::{PgConnection, Row};
+use tokenx_migrations::outbox::{self, Event};
+
+use super::instruments::State;
+use super::rows::Supply;
+use crate::event::FactoryEvent;
+use crate::read::{Columns, int};
+use crate::{Batch, ChainLog, Fork};
+
+fn place(log: &ChainLog) -> Value {
+    json!({
+        "block_number": log.block_number,
+        "block_hash": log.block_hash,
+        "block_time": log.timestamp,
+        "log_index": log.log_index,
+        "tx_hash": log.tx_hash,
+    })
+}
+
+fn with(mut base: Value, more: Value) -> Value {
+    if let (Value::Object(base), Value::Object(more)) = (&mut base, more) {
+        base.extend(more);
+    }
+    base
+}
+
+/// Tells of what a batch did. Gives the number of events.
+pub(super) async fn tell(
+    batch: &Batch,
+    tokens: &HashMap<Address, State>,
+    supplies: &[Supply<'_>],
+    tx: &mut PgConnection,
+) -> Result<usize, sqlx::Error> {
+    let mut events = Vec::new();
+    for log in &batch.logs {
+        let Some(crate::Event::Factory(FactoryEvent::TokenDeployed(e))) = &log.event else { continue };
+        let Some(state) = tokens.get(&e.token) else { continue };
+        let payload = json!({ "chain_id": batch.chain_id, "instrument_id": state.instrument_id, "token": e.token.to_checksum(None) });
+        events.push(event(batch, "instrument.deployed", &state.instrument_id, log, payload));
+    }
+    for supply in supplies {
+        let Some(state) = tokens.get(&supply.log.address) else { continue };
+        let payload = json!({
+            "chain_id": batch.chain_id,
+            "instrument_id": state.instrument_id,
+            "token": supply.log.address.to_checksum(None),
+            "decimals": state.decimals,
+            "wallet": supply.wallet.to_checksum(None),
+            "amount": supply.amount.to_string(),
+            "forced": supply.forced,
+            "reason": supply.label.map(|(reason, _)| reason),
+            "operator": supply.label.map(|(_, operator)| operator.to_checksum(None)),
+            "command_key": supply.log.command,
+        });
+        let kind = if supply.minted { "mint" } else { "burn" };
+        events.push(event(batch, kind, &state.instrument_id, supply.log, payload));
+    }
+    outbox::append_all(tx, &events).await?;
+    Ok(events.len())
+}
+
+fn event(batch: &Batch, kind: &str, instrument_id: &str, log: &ChainLog, payload: Value) -> Event {
+    Event {
+        kind: kind.to_owned(),
+        subject: format!("instrument:{instrument_id}"),
+        payload: with(payload, place(log)),
+        effect_key: Some(batch.effect_key(kind, log)),
+    }
+}
+
+/// Tells that a branch is gone, and each mint and burn that went with it. Runs before their rows are removed.
+pub(super) async fn take_back(fork: &Fork, tx: &mut PgConnection) -> Result<usize, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT gone.kind, gone.token, gone.wallet, gone.amount, i.instrument_id, l.block_number, l.block_hash,
+                l.block_time, l.log_index, l.tx_hash
+           FROM (SELECT 'mint.removed' AS kind, block_number, log_index, token, wallet, amount
+                   FROM mints
+                  WHERE chain_id = $1 AND block_number > $2
+                  UNION ALL
+                 SELECT 'burn.removed', block_number, log_index, token, wallet, amount
+                   FROM burns
+                  WHERE chain_id = $1 AND block_number > $2) gone
+           JOIN logs l ON l.chain_id = $1 AND l.block_number = gone.block_number AND l.log_index = gone.log_index
+           JOIN instruments i ON i.chain_id = $1 AND i.token = gone.token
+           JOIN chain_cursors c ON c.chain_id = $1 AND gone.block_number > c.live_from
+          ORDER BY gone.block_number DESC, gone.log_index DESC",
+    )
+    .bind(int(fork.chain_id))
+    .bind(int(fork.to.number))
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut events = vec![Event {
+        kind: "reorg".to_owned(),
+        subject: format!("chain:{}", fork.chain_id),
+        payload: json!({
+            "chain_id": fork.chain_id,
+            "depth": fork.depth(),
+            "ancestor": { "number": fork.to.number, "hash": fork.to.hash },
+            "removed_to": { "number": fork.from.number, "hash": fork.from.hash },
+        }),
+        effect_key: Some(format!("reorg:{}:{}", fork.chain_id, fork.epoch)),
+    }];
+    for row in &rows {
+        let kind: &str = row.try_get("kind")?;
+        let instrument_id: &str = row.try_get("instrument_id")?;
+        let (hash, index) = (row.word("block_hash")?, row.try_get::<i32, _>("log_index")?);
+        let amount: U256 = row.amount("amount")?;
+        events.push(Event {
+            kind: kind.to_owned(),
+            subject: format!("instrument:{instrument_id}"),
+            payload: json!({
+                "chain_id": fork.chain_id,
+                "instrument_id": instrument_id,
+                "token": row.address("token")?.to_checksum(None),
+                "wallet": row.address("wallet")?.to_checksum(None),
+                "amount": amount.to_string(),
+                "block_number": row.height("block_number")?,
+                "block_hash": hash,
+                "block_time": row.height("block_time")?,
+                "log_index": index,
+                "tx_hash": row.word("tx_hash")?,
+            }),
+            effect_key: Some(format!("{kind}:{}:{hash}:{index}:{}", fork.chain_id, fork.epoch)),
+        });
+    }
+    outbox::append_all(tx, &events).await?;
+    Ok(events.len())
+}
