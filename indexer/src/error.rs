@@ -1,0 +1,101 @@
+//! Why following a chain fails.
+
+use alloy::primitives::{Address, B256};
+
+use crate::{ProjectionError, SourceError};
+
+/// Why following fails. All but the first group passes by itself or is shown in `/status` until a person looks.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IndexerError {
+    /// The node's fault, or the way to it.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The database's.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A projection's.
+    #[error("projection {name}: {error}")]
+    Projection {
+        /// Which one.
+        name: &'static str,
+        /// Why.
+        #[source]
+        error: ProjectionError,
+    },
+    /// Another chain with the same id: another anvil, or a fork of a network.
+    #[error("chain {chain_id} began with {stored}, the node's began with {found}: use a database of this chain's own")]
+    OtherGenesis {
+        /// Both claim it.
+        chain_id: u64,
+        /// Genesis of the stored rows.
+        stored: B256,
+        /// Genesis of the node's chain.
+        found: B256,
+    },
+    /// The tables were made by another set of projections, or other versions of them.
+    #[error("tables were made with projections {stored}, this program has {ours}: rebuild them from their logs")]
+    OtherProjections {
+        /// In the database.
+        stored: String,
+        /// In this program.
+        ours: String,
+    },
+    /// A followed token that does not exist.
+    #[error("no contract at {0}: check chain.follow")]
+    NoContract(Address),
+    /// The node no longer has the states that the search for a contract's first block needs.
+    #[error("first block of {token} not found ({reason}): set its start_block in chain.follow")]
+    NoState {
+        /// The followed token.
+        token: Address,
+        /// What the node said.
+        reason: String,
+    },
+    /// The cursor is not where this process left it: another one writes.
+    #[error("cursor of chain {0} was moved by another process")]
+    CursorMoved(u64),
+    /// The session that holds the writer's lock is gone.
+    #[error("the connection that holds the writer's lock is gone: {0}")]
+    LockLost(sqlx::Error),
+    /// The node is on a branch that leaves stored final blocks out.
+    #[error(
+        "block {finalized} is final here and not on the node's chain: nothing is written until the node's chain has it again, or a person decides"
+    )]
+    BelowFinality {
+        /// The highest final block stored.
+        finalized: u64,
+    },
+    /// The chain turned while it was read. Passes by itself.
+    #[error("the chain turned while block {0} was read")]
+    Turned(u64),
+}
+
+impl IndexerError {
+    /// Wrong settings or a wrong database: no use in going on.
+    pub(crate) const fn is_setup(&self) -> bool {
+        matches!(
+            self,
+            Self::OtherGenesis { .. }
+                | Self::OtherProjections { .. }
+                | Self::NoContract(_)
+                | Self::NoState { .. }
+                | Self::Source(SourceError::WrongChain { .. } | SourceError::Url(_))
+        )
+    }
+
+    /// Nothing may be written until a person has looked, or the chain comes back by itself.
+    pub(crate) const fn halts(&self) -> bool {
+        matches!(self, Self::BelowFinality { .. } | Self::Projection { error: ProjectionError::Broken(_), .. })
+    }
+
+    /// Will the same batch, applied again, probably succeed?
+    pub(crate) fn retryable(&self) -> bool {
+        match self {
+            Self::Database(error) | Self::Projection { error: ProjectionError::Database(error), .. } => {
+                tokenx_migrations::retryable(error)
+            }
+            _ => false,
+        }
+    }
+}

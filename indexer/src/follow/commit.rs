@@ -1,0 +1,165 @@
+//! One transaction: the cursor's compare-and-set first, then whatever goes and whatever comes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::{PgConnection, PgPool};
+use tokenx_config::retry::{Policy, Verdict, retry};
+use tokenx_migrations::{Word, outbox};
+
+use super::store::{self, Cursor};
+use crate::project::{self, Applied};
+use crate::read::int;
+use crate::{Batch, Fork, IndexerError, Projection, metrics};
+
+/// For a batch that meets a lock or a serialization failure; a broken database is the follower's to wait for.
+const AGAIN: Policy = Policy::within(Duration::from_millis(20), Duration::from_millis(500), Duration::from_secs(10));
+
+/// Writes batches.
+#[derive(Clone)]
+pub(super) struct Writer {
+    pub(super) pool: PgPool,
+    pub(super) projections: Vec<Arc<dyn Projection>>,
+}
+
+/// Where the cursor goes with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Move {
+    /// To the batch's last block.
+    Forward,
+    /// Nowhere: a late contract's past is filled in below it, up to this block, and whether that is all of it.
+    Fill { contract: alloy::primitives::Address, to: u64, done: bool },
+}
+
+impl Writer {
+    /// Commits `batch` on top of `cursor`, after taking `fork` back if there is one. All of it or nothing.
+    pub(super) async fn commit(
+        &self,
+        cursor: &Cursor,
+        fork: Option<&Fork>,
+        batch: &Batch,
+        to: Move,
+    ) -> Result<(), IndexerError> {
+        let chain = batch.chain_id.to_string();
+        let begun = Instant::now();
+        let verdict = |error: &IndexerError| {
+            if error.retryable() {
+                metrics::COMMIT_RETRIES.with_label_values(&[&chain]).inc();
+                Verdict::Retry
+            } else {
+                Verdict::GiveUp
+            }
+        };
+        let applied = retry(AGAIN, verdict, || self.attempt(cursor, fork, batch, to)).await?;
+        metrics::COMMIT_SECONDS.observe(begun.elapsed().as_secs_f64());
+        metrics::LOGS.with_label_values(&[&chain]).inc_by(batch.logs.len() as u64);
+        metrics::UNDECODED.with_label_values(&[&chain]).inc_by(applied.undecoded);
+        metrics::INEXACT.with_label_values(&[&chain]).inc_by(applied.inexact);
+        if let Some(fork) = fork {
+            metrics::REORGS.with_label_values(&[&chain]).inc();
+            metrics::REORG_DEPTH.observe(fork.depth() as f64);
+        }
+        if applied.told > 0 || (batch.live && !batch.logs.is_empty()) {
+            // Only a hint: subscribers poll as well.
+            if let Err(error) = outbox::wake(&self.pool).await {
+                tracing::debug!(%error, "subscribers were not woken");
+            }
+        }
+        Ok(())
+    }
+
+    async fn attempt(
+        &self,
+        cursor: &Cursor,
+        fork: Option<&Fork>,
+        batch: &Batch,
+        to: Move,
+    ) -> Result<Applied, IndexerError> {
+        let mut tx = self.pool.begin().await?;
+        limits(batch.live, &mut tx).await?;
+        move_cursor(cursor, fork, batch, to, &mut tx).await?;
+        let mut told = 0;
+        if let Some(fork) = fork {
+            // The rooms above first: their rows may stand on ours.
+            for projection in self.projections.iter().rev() {
+                projection.rollback(fork, &mut tx).await.map_err(|error| named(projection.as_ref(), error))?;
+            }
+            told = project::rollback(fork, batch, &mut tx).await?;
+            store::put_block(fork.chain_id, &fork.to, &mut tx).await?;
+        }
+        let mut applied = project::apply(batch, &mut tx).await?;
+        applied.told += told;
+        for projection in &self.projections {
+            projection.apply(batch, &mut tx).await.map_err(|error| named(projection.as_ref(), error))?;
+        }
+        tx.commit().await?;
+        Ok(applied)
+    }
+}
+
+fn named(projection: &dyn Projection, error: crate::ProjectionError) -> IndexerError {
+    IndexerError::Projection { name: projection.name(), error }
+}
+
+/// Waits for a lock at most two seconds. The past may be lost with a crash of Postgres, cursor and all: it is read again.
+async fn limits(live: bool, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let settings = if live {
+        "SELECT set_config('lock_timeout', '2s', true)"
+    } else {
+        "SELECT set_config('lock_timeout', '2s', true), set_config('synchronous_commit', 'off', true)"
+    };
+    sqlx::query(settings).execute(tx).await?;
+    Ok(())
+}
+
+/// The compare-and-set that makes two writers impossible and a repeated batch harmless.
+async fn move_cursor(
+    cursor: &Cursor,
+    fork: Option<&Fork>,
+    batch: &Batch,
+    to: Move,
+    tx: &mut PgConnection,
+) -> Result<(), IndexerError> {
+    let moved = match to {
+        Move::Forward => {
+            sqlx::query(
+                "UPDATE chain_cursors
+                    SET number = $4, hash = $5, head = $6, confirmed = $7, finalized = $8, reorgs = reorgs + $9,
+                        halted = NULL, polled_at = now(), advanced_at = now()
+                  WHERE chain_id = $1 AND number = $2 AND hash = $3",
+            )
+            .bind(int(batch.chain_id))
+            .bind(int(cursor.block.number))
+            .bind(Word(cursor.block.hash))
+            .bind(int(batch.to.number))
+            .bind(Word(batch.to.hash))
+            .bind(int(batch.head))
+            .bind(int(batch.confirmed))
+            .bind(int(batch.finalized))
+            .bind(i64::from(fork.is_some()))
+            .execute(&mut *tx)
+            .await?
+        }
+        Move::Fill { contract, to, done } => {
+            sqlx::query(
+                "WITH held AS (
+                     UPDATE chain_cursors SET polled_at = now() WHERE chain_id = $1 AND number = $2 AND hash = $3
+                     RETURNING chain_id
+                 )
+                 UPDATE watched w
+                    SET filled_to = CASE WHEN $6 THEN NULL ELSE $5 END
+                   FROM held
+                  WHERE w.chain_id = held.chain_id AND w.address = $4",
+            )
+            .bind(int(batch.chain_id))
+            .bind(int(cursor.block.number))
+            .bind(Word(cursor.block.hash))
+            .bind(tokenx_migrations::Addr(contract))
+            .bind(int(to))
+            .bind(done)
+            .execute(&mut *tx)
+            .await?
+        }
+    };
+    if moved.rows_affected() == 1 { Ok(()) } else { Err(IndexerError::CursorMoved(batch.chain_id)) }
+}

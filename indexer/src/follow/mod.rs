@@ -1,0 +1,429 @@
+//! Following one chain: look at the node's head, decide, read, write, again.
+//!
+//! ```text
+//!   tip ─► on our branch? ─no─► common ancestor ─► read new branch ─► one transaction: out, in, cursor
+//!              │ yes
+//!              ├─ final blocks ahead ─► ranges by number, prefetched ─► one transaction each
+//!              └─ newer blocks ahead ─► headers, then logs by hash ──► one transaction
+//! ```
+
+mod commit;
+mod fetch;
+mod fork;
+mod lock;
+mod plan;
+mod start;
+mod store;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use alloy::primitives::{Address, B256};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
+use tokenx_config::retry::Policy;
+use tokenx_config::{Chain, Finality};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::source::{Source, Span, hints};
+use crate::watch::WatchSet;
+use crate::{AccountWatch, Batch, BlockRef, ChainLog, Fork, IndexerError, Projection, attribution, metrics};
+use commit::{Move, Writer};
+use fetch::{Fetched, Reader};
+use fork::Relation;
+use plan::{Plan, View, plan};
+use store::{Cursor, Late};
+
+/// Pauses after an error: short at first, since most pass by themselves.
+const AFTER_ERROR: Policy = Policy::forever(Duration::from_millis(50), Duration::from_secs(5));
+/// How often the writer's lock is checked and the database is told that the node still answers.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Ranges read ahead: one waits while one is read and one is written, so three are in memory.
+const READ_AHEAD: usize = 1;
+/// Blocks of a new branch that one transaction takes; a longer branch goes on in the next ones.
+const BRANCH: u64 = 256;
+/// Stored headers that are compared at once on the way down to the common ancestor.
+const STEP_DOWN: i64 = 32;
+
+/// Follows one chain into one database.
+pub(crate) struct Follower {
+    pub(crate) chain: Chain,
+    pub(crate) direct_url: SecretString,
+    pub(crate) pool: PgPool,
+    pub(crate) projections: Vec<Arc<dyn Projection>>,
+    pub(crate) accounts: Vec<Arc<dyn AccountWatch>>,
+}
+
+/// The highest final block, not above the head.
+fn finality(chain: &Chain, head: u64, tag: Option<u64>) -> u64 {
+    match chain.finality {
+        Finality::Depth(depth) => plan::at_depth(head, depth),
+        Finality::Finalized => tag.unwrap_or(0).min(head),
+    }
+}
+
+impl Follower {
+    /// Follows until `stop`, as soon as no other process does. Returns early only for what no waiting can mend.
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), IndexerError> {
+        let source = Source::connect(&self.chain)?;
+        let hint = Arc::new(Notify::new());
+        let _listening = self.chain.ws_url.as_ref().map(|url| {
+            let listening = hints(url.expose_secret().to_owned(), hint.clone(), stop.clone());
+            AbortOnDropHandle::new(tokio::spawn(listening))
+        });
+        let mut pauses = AFTER_ERROR.pauses();
+        while !stop.is_cancelled() {
+            let result = match self.writer(&source, &stop).await {
+                Ok(Some(mut session)) => session.follow(&hint, &stop).await,
+                Ok(None) => return Ok(()),
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_setup() => return Err(error),
+                Err(error) => {
+                    tracing::warn!(chain_id = self.chain.chain_id, %error, "following starts over");
+                    wait(pauses.next().unwrap_or(HOUSEKEEPING), &stop).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the writer's lock and prepares to write.
+    async fn writer(&self, source: &Source, stop: &CancellationToken) -> Result<Option<Session<'_>>, IndexerError> {
+        let url = self.direct_url.expose_secret();
+        let Some(lock) = lock::WriterLock::acquire(url, self.chain.chain_id, stop).await? else { return Ok(None) };
+        let mut set: Vec<(&'static str, i32)> = vec![start::OWN];
+        set.extend(self.projections.iter().map(|projection| (projection.name(), projection.version())));
+        let cursor = start::prepare(&self.chain, source, &self.pool, &set).await?;
+        let (watched, late) = store::watched(&self.pool, self.chain.chain_id).await?;
+        let target = (self.chain.max_response_bytes / 2) as u64;
+        Ok(Some(Session {
+            setup: self,
+            label: self.chain.chain_id.to_string(),
+            source: source.clone(),
+            writer: Writer { pool: self.pool.clone(), projections: self.projections.clone() },
+            lock,
+            cursor,
+            watched,
+            late,
+            span: Span::new(self.chain.batch_blocks, self.chain.batch_blocks.saturating_mul(64), target),
+            kept_house: Instant::now(),
+        }))
+    }
+}
+
+async fn wait(pause: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(pause) => {}
+    }
+}
+
+/// The node's head and what counts as confirmed and final under it.
+#[derive(Clone, Copy, Debug)]
+struct Tip {
+    head: BlockRef,
+    confirmed: u64,
+    finalized: u64,
+}
+
+/// Following with the writer's lock in hand.
+struct Session<'a> {
+    setup: &'a Follower,
+    label: String,
+    source: Source,
+    writer: Writer,
+    lock: lock::WriterLock,
+    cursor: Cursor,
+    watched: WatchSet,
+    late: Vec<Late>,
+    span: Span,
+    kept_house: Instant,
+}
+
+impl Session<'_> {
+    async fn follow(&mut self, hint: &Notify, stop: &CancellationToken) -> Result<(), IndexerError> {
+        let poll = self.setup.chain.poll_interval();
+        let mut pauses = AFTER_ERROR.pauses();
+        loop {
+            let pause = match self.turn(stop).await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => poll,
+                Err(error @ (IndexerError::CursorMoved(_) | IndexerError::LockLost(_))) => return Err(error),
+                Err(error) if error.is_setup() => return Err(error),
+                Err(error) => {
+                    self.report(&error).await;
+                    let pause = pauses.next().unwrap_or(HOUSEKEEPING);
+                    wait(pause, stop).await;
+                    if stop.is_cancelled() {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            };
+            pauses = AFTER_ERROR.pauses();
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            if !pause.is_zero() {
+                tokio::select! {
+                    () = stop.cancelled() => return Ok(()),
+                    () = hint.notified() => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+        }
+    }
+
+    /// An error that passes is a line in the log; one that halts is told to everybody.
+    async fn report(&self, error: &IndexerError) {
+        let chain_id = self.setup.chain.chain_id;
+        if !error.halts() {
+            tracing::warn!(chain_id, %error, "following pauses");
+            return;
+        }
+        tracing::error!(chain_id, %error, "following has stopped");
+        metrics::HALTED.with_label_values(&[&self.label]).set(1);
+        if let Err(error) = store::halt(&self.setup.pool, chain_id, &error.to_string()).await {
+            tracing::warn!(chain_id, %error, "the halt could not be stored");
+        }
+    }
+
+    /// One look at the node and what follows from it. True if there may be more to do at once.
+    async fn turn(&mut self, stop: &CancellationToken) -> Result<bool, IndexerError> {
+        let chain = &self.setup.chain;
+        let (head, tag) = self.source.tip(chain.finality == Finality::Finalized).await?;
+        let (confirmed, finalized) = start::depths(chain, head.number, tag);
+        let tip = Tip { head, confirmed, finalized };
+        metrics::HEAD.with_label_values(&[&self.label]).set(head.number.cast_signed());
+        self.keep_house(head.number).await?;
+
+        if head.number <= self.cursor.block.number {
+            if self.is_stored(&head).await? {
+                return self.fill_late(&tip).await;
+            }
+            return self.heal(&tip).await;
+        }
+        let view =
+            View { cursor: self.cursor.block.number, head: head.number, finalized, live_from: self.cursor.live_from };
+        match plan(view) {
+            Plan::Idle => self.fill_late(&tip).await,
+            Plan::Backfill { from, to } => {
+                // Ranges by number are only as good as the block they continue.
+                if self.source.header(self.cursor.block.number).await?.hash != self.cursor.block.hash {
+                    return self.heal(&tip).await;
+                }
+                self.backfill(from, to, &tip, stop).await?;
+                Ok(true)
+            }
+            Plan::Tail { from, to } => {
+                let headers = if from == head.number { vec![head] } else { self.source.headers(from, to).await? };
+                match fork::relate(&self.cursor.block, &headers) {
+                    Relation::Extends => {
+                        let fetched = self.reader().tail(headers, &self.accounts()).await?;
+                        self.write(fetched, None, &tip).await?;
+                        Ok(to < head.number || !self.late.is_empty())
+                    }
+                    Relation::Forks => self.heal(&tip).await,
+                    Relation::Turned => Err(IndexerError::Turned(from)),
+                }
+            }
+        }
+    }
+
+    /// Is the node's head one of our blocks? One far below, of which no header was kept, is a node that lags.
+    async fn is_stored(&self, head: &BlockRef) -> Result<bool, IndexerError> {
+        let stored = store::headers(&self.setup.pool, self.setup.chain.chain_id, head.number, head.number, 1).await?;
+        Ok(stored.first().is_none_or(|block| block.hash == head.hash))
+    }
+
+    fn reader(&self) -> Reader {
+        Reader { source: self.source.clone(), watched: self.watched.clone(), live_from: self.cursor.live_from }
+    }
+
+    fn accounts(&self) -> Vec<Address> {
+        let chain_id = self.setup.chain.chain_id;
+        let mut all: Vec<Address> = self.setup.accounts.iter().flat_map(|watch| watch.accounts(chain_id)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    /// Final blocks: the next range is read while this one is written.
+    async fn backfill(&mut self, from: u64, to: u64, tip: &Tip, stop: &CancellationToken) -> Result<(), IndexerError> {
+        let (send, mut ranges) = mpsc::channel(READ_AHEAD);
+        let reading = AbortOnDropHandle::new(tokio::spawn(self.reader().prefetch(from, to, self.span, send)));
+        while let Some(fetched) = ranges.recv().await {
+            self.write(fetched?, None, tip).await?;
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            self.keep_house(tip.head.number).await?;
+        }
+        if let Ok(span) = reading.await {
+            self.span = span;
+            metrics::SPAN_BLOCKS.with_label_values(&[&self.label]).set(span.blocks().cast_signed());
+        }
+        Ok(())
+    }
+
+    /// The node is on another branch: back to the common ancestor and up again, in one transaction, the new branch in
+    /// hand before anything goes.
+    async fn heal(&mut self, tip: &Tip) -> Result<bool, IndexerError> {
+        let ancestor = self.ancestor(tip.head.number).await?;
+        let to = tip.head.number.min(ancestor.number + BRANCH);
+        let branch = self.source.headers(ancestor.number + 1, to).await?;
+        if fork::relate(&ancestor, &branch) != Relation::Extends {
+            return Err(IndexerError::Turned(ancestor.number + 1));
+        }
+        let fetched = self.reader().tail(branch, &self.accounts()).await?;
+        let fork = Fork {
+            chain_id: self.setup.chain.chain_id,
+            to: ancestor,
+            from: self.cursor.block,
+            epoch: self.cursor.reorgs + 1,
+        };
+        tracing::warn!(
+            chain_id = fork.chain_id, depth = fork.depth(), ancestor = ancestor.number, old = %fork.from.hash,
+            new = %fetched.to.hash, "the chain turned: going over to its new branch"
+        );
+        self.write(fetched, Some(fork), tip).await?;
+        Ok(true)
+    }
+
+    /// The highest stored block that the node has as well. Final blocks are never given up.
+    async fn ancestor(&self, head: u64) -> Result<BlockRef, IndexerError> {
+        let (pool, chain_id) = (&self.setup.pool, self.setup.chain.chain_id);
+        let lowest = self.cursor.finalized.min(self.cursor.block.number);
+        let mut top = self.cursor.block.number.min(head);
+        loop {
+            let stored = store::headers(pool, chain_id, lowest, top, STEP_DOWN).await?;
+            let numbers: Vec<u64> = stored.iter().map(|block| block.number).collect();
+            let node = self.source.headers_at(&numbers).await?;
+            if let Some(ancestor) = fork::ancestor(&stored, &node) {
+                return Ok(ancestor);
+            }
+            match numbers.last() {
+                Some(&last) if last > lowest => top = last - 1,
+                // Nothing was kept below the first block, so nothing final is lost by starting from there again.
+                _ if self.cursor.finalized < self.cursor.start_block => {
+                    return Ok(self.source.header(self.cursor.start_block - 1).await?);
+                }
+                _ => return Err(IndexerError::BelowFinality { finalized: self.cursor.finalized }),
+            }
+        }
+    }
+
+    /// Completes what was read, decodes it, and commits it.
+    async fn write(&mut self, mut fetched: Fetched, fork: Option<Fork>, tip: &Tip) -> Result<(), IndexerError> {
+        // Contracts that only a branch now gone had are still listened to here; they just say nothing.
+        let known = self.reader().complete(&mut fetched).await?;
+        known.decode(&mut fetched.logs);
+        attribution::attribute(&mut fetched.logs);
+
+        let to = fetched.to;
+        let batch = Batch {
+            chain_id: self.setup.chain.chain_id,
+            from: fetched.from,
+            to,
+            blocks: fetched.blocks,
+            logs: fetched.logs,
+            nonces: fetched.nonces,
+            head: tip.head.number.max(to.number),
+            confirmed: tip.confirmed.min(to.number),
+            finalized: self.cursor.finalized.max(tip.finalized.min(to.number)).min(to.number),
+            live: to.number > self.cursor.live_from,
+            epoch: self.cursor.reorgs + u64::from(fork.is_some()),
+        };
+        self.writer.commit(&self.cursor, fork.as_ref(), &batch, Move::Forward).await?;
+        self.cursor.block = to;
+        self.cursor.finalized = batch.finalized;
+        self.cursor.reorgs = batch.epoch;
+        if fork.is_some() {
+            (self.watched, self.late) = store::watched(&self.setup.pool, batch.chain_id).await?;
+        } else {
+            self.watched = known;
+        }
+        self.show(&batch, tip);
+        Ok(())
+    }
+
+    /// One range of the past of a contract that was named after the chain was first followed. It joins the others once
+    /// its past reaches the cursor.
+    async fn fill_late(&mut self, tip: &Tip) -> Result<bool, IndexerError> {
+        let Some(late) = self.late.first().copied() else { return Ok(false) };
+        let chain_id = self.setup.chain.chain_id;
+        let (from, cursor) = (late.filled_to + 1, self.cursor.block.number);
+        let mut alone = WatchSet::default();
+        alone.insert(late.address, late.kind);
+        let end = plan::end(from, cursor, self.span.blocks(), 0);
+        let mut logs = Vec::new();
+        if from <= end {
+            let header = self.source.header(end).await?;
+            logs = self.reader().parts(from, &header, &alone).await?;
+            // Blocks that were not final when stored must be the ones that were just read.
+            let stored: HashMap<u64, B256> = store::headers(&self.setup.pool, chain_id, from, end, i64::MAX)
+                .await?
+                .iter()
+                .map(|block| (block.number, block.hash))
+                .collect();
+            let differs = |log: &&ChainLog| stored.get(&log.block_number).is_some_and(|hash| *hash != log.block_hash);
+            if let Some(log) = logs.iter().find(differs) {
+                return Err(IndexerError::Turned(log.block_number));
+            }
+        }
+        alone.decode(&mut logs);
+        let batch = Batch {
+            chain_id,
+            from,
+            to: self.cursor.block,
+            blocks: Vec::new(),
+            logs,
+            nonces: Vec::new(),
+            head: tip.head.number.max(cursor),
+            confirmed: tip.confirmed.min(cursor),
+            finalized: self.cursor.finalized,
+            live: false,
+            epoch: self.cursor.reorgs,
+        };
+        let done = end >= cursor;
+        let fill = Move::Fill { contract: late.address, to: end, done };
+        self.writer.commit(&self.cursor, None, &batch, fill).await?;
+        tracing::info!(chain_id, contract = %late.address, to = end, done, "read a contract's past");
+        (self.watched, self.late) = store::watched(&self.setup.pool, chain_id).await?;
+        Ok(true)
+    }
+
+    /// Once a second: is the lock still ours, and do the other rooms know that the node answers?
+    async fn keep_house(&mut self, head: u64) -> Result<(), IndexerError> {
+        if self.kept_house.elapsed() < HOUSEKEEPING {
+            return Ok(());
+        }
+        self.kept_house = Instant::now();
+        self.lock.check().await?;
+        Ok(store::polled(&self.setup.pool, self.setup.chain.chain_id, head).await?)
+    }
+
+    fn show(&self, batch: &Batch, tip: &Tip) {
+        let set = |gauge: &prometheus::IntGaugeVec, value: u64| {
+            gauge.with_label_values(&[&self.label]).set(value.cast_signed());
+        };
+        set(&metrics::INDEXED, batch.to.number);
+        set(&metrics::CONFIRMED, batch.confirmed);
+        set(&metrics::FINALIZED, batch.finalized);
+        set(&metrics::HALTED, 0);
+        set(&metrics::LAG_SECONDS, tip.head.timestamp.saturating_sub(batch.to.timestamp));
+        tracing::debug!(
+            chain_id = batch.chain_id,
+            from = batch.from,
+            to = batch.to.number,
+            logs = batch.logs.len(),
+            "committed"
+        );
+    }
+}
