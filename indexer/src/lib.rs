@@ -1,13 +1,26 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod attribution;
 mod block;
+mod error;
 pub mod event;
+mod follow;
+mod indexer;
+mod metrics;
+mod monitor;
+mod project;
 mod projection;
 pub mod read;
+mod shares;
+mod source;
+mod text;
 mod watch;
 
 pub use block::{Batch, BlockRef, ChainLog, Fork};
+pub use error::IndexerError;
 pub use event::Event;
+pub use indexer::{Indexer, IndexerBuilder};
 pub use projection::{AccountWatch, Projection, ProjectionError};
+pub use source::{Class, SourceError, classify};
 pub use watch::Kind;

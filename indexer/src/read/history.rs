@@ -110,11 +110,7 @@ pub async fn burns(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<Suppl
     page(db, query, filter).await
 }
 
-async fn page(
-    db: impl PgExecutor<'_>,
-    query: &'static str,
-    filter: &Filter,
-) -> Result<Vec<SupplyRow>, sqlx::Error> {
+async fn page(db: impl PgExecutor<'_>, query: &'static str, filter: &Filter) -> Result<Vec<SupplyRow>, sqlx::Error> {
     let (investor, wallet) = match filter.party {
         None => (None, None),
         Some(Party::Investor(id)) => (Some(int(id)), None),

@@ -1,0 +1,102 @@
+//! The room's front door.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokenx_config::Settings;
+use tokio_util::sync::CancellationToken;
+
+use crate::follow::Follower;
+use crate::{AccountWatch, IndexerError, Projection, monitor};
+
+/// Follows the chain of the settings into a database.
+///
+/// ```ignore
+/// Indexer::builder(&settings, pool)
+///     .with_projection(keeper_projection)
+///     .watch_accounts(lanes)
+///     .build()
+///     .run(stop)
+///     .await
+/// ```
+pub struct Indexer {
+    follower: Follower,
+    monitor: Option<Duration>,
+}
+
+impl std::fmt::Debug for Indexer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let projections: Vec<_> = self.follower.projections.iter().map(|projection| projection.name()).collect();
+        f.debug_struct("Indexer")
+            .field("chain_id", &self.follower.chain.chain_id)
+            .field("projections", &projections)
+            .field("monitor", &self.monitor)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Collects what an [`Indexer`] runs with.
+#[derive(Debug)]
+pub struct IndexerBuilder(Indexer);
+
+impl Indexer {
+    /// An indexer for `settings.chain`, writing through `pool`.
+    #[must_use]
+    pub fn builder(settings: &Settings, pool: PgPool) -> IndexerBuilder {
+        let follower = Follower {
+            chain: settings.chain.clone(),
+            direct_url: settings.database.direct_url().clone(),
+            pool,
+            projections: Vec::new(),
+            accounts: Vec::new(),
+        };
+        let monitor =
+            settings.monitor.enabled.then(|| Duration::from_secs(settings.monitor.poll_interval_seconds.max(1)));
+        IndexerBuilder(Self { follower, monitor })
+    }
+
+    /// Follows until `stop`. While another process follows the chain this one stands by, and takes over within a second
+    /// of its end. Errors that pass are waited out; `/status` and the metrics show them.
+    ///
+    /// # Errors
+    /// What only a person can mend: the wrong chain or genesis, tables of other projections, a followed token that does
+    /// not exist.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), IndexerError> {
+        let Self { follower, monitor } = self;
+        // The monitor ends with the follower, however that ends.
+        let done = stop.child_token();
+        let watching = monitor.map(|interval| {
+            let (pool, chain_id) = (follower.pool.clone(), follower.chain.chain_id);
+            tokio::spawn(monitor::run(pool, chain_id, interval, done.clone()))
+        });
+        let result = follower.run(stop).await;
+        done.cancel();
+        if let Some(watching) = watching {
+            let _ = watching.await;
+        }
+        result
+    }
+}
+
+impl IndexerBuilder {
+    /// Adds a projection. They are applied in the order in which they were added, and taken back in reverse.
+    #[must_use]
+    pub fn with_projection(mut self, projection: Arc<dyn Projection>) -> Self {
+        self.0.follower.projections.push(projection);
+        self
+    }
+
+    /// Reads these accounts' transaction counts at each head block.
+    #[must_use]
+    pub fn watch_accounts(mut self, watch: Arc<dyn AccountWatch>) -> Self {
+        self.0.follower.accounts.push(watch);
+        self
+    }
+
+    /// The indexer, ready to [`Indexer::run`].
+    #[must_use]
+    pub fn build(self) -> Indexer {
+        self.0
+    }
+}
