@@ -61,6 +61,7 @@ CREATE TABLE commands (
 -- Open rows only: these stay small whatever the history.
 CREATE INDEX commands_waiting ON commands (chain_id, seq) WHERE state IN ('accepted', 'ready');
 CREATE INDEX commands_subject ON commands (subject, seq)  WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast');
+CREATE INDEX commands_mined ON commands (chain_id, block_number) WHERE state = 'mined';
 CREATE INDEX commands_unsettled ON commands (chain_id, block_number) WHERE block_number IS NOT NULL AND NOT settled;
 CREATE INDEX commands_listed ON commands (scope, seq DESC);
 

@@ -1,0 +1,219 @@
+//! Lanes: one key on one chain, owned by whoever raised its epoch last.
+
+use alloy::primitives::{Address, B256};
+use sqlx::{PgConnection, PgPool, Row};
+use tokenx_migrations::{Addr, Word};
+
+/// What a lane's owner sees at a glance: one query per poll.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub next_nonce: i64,
+    /// Transactions of the key as of the indexed head.
+    pub chain_nonce: Option<i64>,
+    pub halted: Option<String>,
+    pub cursor: Option<Cursor>,
+    /// Commands wait for a slot.
+    pub waiting: bool,
+    pub open_slots: i64,
+    /// Slots have ended and their commands wait for what follows.
+    pub ended: bool,
+}
+
+/// How far the chain is indexed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor {
+    pub number: i64,
+    pub hash: B256,
+    pub confirmed: i64,
+    pub finalized: i64,
+}
+
+/// Registers a lane; one that exists keeps its nonce.
+pub(crate) async fn open(pool: &PgPool, chain_id: i64, address: Address, nonce: i64) -> Result<i64, sqlx::Error> {
+    sqlx::query("INSERT INTO lanes (chain_id, address, next_nonce) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(chain_id)
+        .bind(Addr(address))
+        .bind(nonce)
+        .execute(pool)
+        .await?;
+    sqlx::query_scalar("SELECT lane_id FROM lanes WHERE chain_id = $1 AND address = $2")
+        .bind(chain_id)
+        .bind(Addr(address))
+        .fetch_one(pool)
+        .await
+}
+
+/// Is the lane known already?
+pub(crate) async fn exists(pool: &PgPool, chain_id: i64, address: Address) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM lanes WHERE chain_id = $1 AND address = $2)")
+        .bind(chain_id)
+        .bind(Addr(address))
+        .fetch_one(pool)
+        .await
+}
+
+/// Takes the lane over: every write of an earlier owner fails from here on.
+pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "UPDATE lanes
+            SET epoch = epoch + 1, owner = $2, problem = NULL, updated_at = now()
+          WHERE lane_id = $1
+         RETURNING epoch",
+    )
+    .bind(lane_id)
+    .bind(owner)
+    .fetch_one(pool)
+    .await
+}
+
+/// The lane as its owner sees it; `None` if somebody else owns it now.
+pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Option<Look>, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT l.next_nonce, l.chain_nonce, l.halted_reason,
+                c.number, c.hash, c.confirmed, c.finalized,
+                EXISTS (SELECT FROM commands w
+                         WHERE w.chain_id = l.chain_id AND w.state IN ('accepted', 'ready')) AS waiting,
+                (SELECT count(*) FROM slots s
+                  WHERE s.lane_id = l.lane_id AND s.state = 'open') AS open_slots,
+                EXISTS (SELECT FROM slots s
+                         WHERE s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled
+                           AND NOT s.released AND s.block_number <= c.confirmed) AS ended
+           FROM lanes l
+           LEFT JOIN chain_cursors c ON c.chain_id = l.chain_id
+          WHERE l.lane_id = $1 AND l.epoch = $2",
+    )
+    .bind(lane_id)
+    .bind(epoch)
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let cursor = match row.try_get::<Option<i64>, _>("number")? {
+        None => None,
+        Some(number) => Some(Cursor {
+            number,
+            hash: row.try_get::<Word, _>("hash")?.0,
+            confirmed: row.try_get("confirmed")?,
+            finalized: row.try_get("finalized")?,
+        }),
+    };
+    Ok(Some(Look {
+        next_nonce: row.try_get("next_nonce")?,
+        chain_nonce: row.try_get("chain_nonce")?,
+        halted: row.try_get("halted_reason")?,
+        cursor,
+        waiting: row.try_get("waiting")?,
+        open_slots: row.try_get("open_slots")?,
+        ended: row.try_get("ended")?,
+    }))
+}
+
+/// Locks the lane's row for its owner's transaction; `None` if somebody else owns it now. First lock of every
+/// transaction of a lane: lanes, then slots, then commands.
+pub(crate) async fn hold(conn: &mut PgConnection, lane_id: i64, epoch: i64) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT next_nonce
+           FROM lanes
+          WHERE lane_id = $1 AND epoch = $2
+            FOR NO KEY UPDATE",
+    )
+    .bind(lane_id)
+    .bind(epoch)
+    .fetch_optional(conn)
+    .await
+}
+
+/// Moves the nonce on by compare-and-swap; false if it was not `from`, or if the lane has another owner or is halted.
+pub(crate) async fn advance(
+    conn: &mut PgConnection,
+    lane_id: i64,
+    epoch: i64,
+    from: i64,
+    to: i64,
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE lanes
+            SET next_nonce = $4, updated_at = now()
+          WHERE lane_id = $1 AND epoch = $2 AND next_nonce = $3 AND halted_reason IS NULL",
+    )
+    .bind(lane_id)
+    .bind(epoch)
+    .bind(from)
+    .bind(to)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Writes down why the lane is not getting on, or that it is.
+pub(crate) async fn set_problem(
+    pool: &PgPool,
+    lane_id: i64,
+    epoch: i64,
+    problem: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE lanes
+            SET problem = $3, updated_at = now()
+          WHERE lane_id = $1 AND epoch = $2 AND problem IS DISTINCT FROM $3",
+    )
+    .bind(lane_id)
+    .bind(epoch)
+    .bind(problem)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Stops the lane until an operator clears it.
+pub(crate) async fn halt(conn: &mut PgConnection, lane_id: i64, epoch: i64, reason: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE lanes
+            SET halted_reason = $3, updated_at = now()
+          WHERE lane_id = $1 AND epoch = $2 AND halted_reason IS NULL",
+    )
+    .bind(lane_id)
+    .bind(epoch)
+    .bind(reason)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Lets a halted lane go on: an operator has looked.
+///
+/// # Errors
+/// The database's.
+pub async fn resume(pool: &PgPool, chain_id: i64, address: Address) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE lanes
+            SET halted_reason = NULL, reverts_in_a_row = 0, updated_at = now()
+          WHERE chain_id = $1 AND address = $2 AND halted_reason IS NOT NULL",
+    )
+    .bind(chain_id)
+    .bind(Addr(address))
+    .execute(pool)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Counts a wholly reverted batch.
+pub(crate) async fn count_revert(conn: &mut PgConnection, lane_id: i64) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar(
+        "UPDATE lanes
+            SET reverts_in_a_row = reverts_in_a_row + 1
+          WHERE lane_id = $1
+         RETURNING reverts_in_a_row",
+    )
+    .bind(lane_id)
+    .fetch_one(conn)
+    .await
+}
+
+/// The keys of a chain's lanes, whose transaction counts the indexer reads at each block.
+pub(crate) async fn addresses(conn: &mut PgConnection, chain_id: i64) -> Result<Vec<Address>, sqlx::Error> {
+    let rows: Vec<Addr> = sqlx::query_scalar("SELECT address FROM lanes WHERE chain_id = $1 ORDER BY lane_id")
+        .bind(chain_id)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(Address::from).collect())
+}

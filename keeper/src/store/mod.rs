@@ -1,5 +1,8 @@
 //! The keeper's SQL, by what it is for.
 
+pub(crate) mod inclusion;
 pub(crate) mod lanes;
+pub(crate) mod queue;
+pub(crate) mod results;
 pub(crate) mod slots;
 pub(crate) mod transition;

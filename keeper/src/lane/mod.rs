@@ -1,0 +1,222 @@
+//! A lane at work: one key, one task, one loop. Nothing is kept in memory between rounds that the database does not
+//! say again, so a crash anywhere costs a repetition and never a duplicate.
+
+pub(crate) mod plan;
+mod prepare;
+mod reprice;
+mod send;
+mod settle;
+mod simulate;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use alloy::signers::Signer;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::METRICS;
+use crate::fees::Market;
+use crate::rpc::{CallError, Rpc};
+use crate::store::lanes::{self, Cursor, Look};
+use crate::store::queue;
+use crate::store::slots::{self, PrepareError};
+use crate::store::transition::TransitionError;
+use crate::wake::Wake;
+
+/// What a lane may do.
+#[derive(Clone, Debug)]
+pub(crate) struct Rules {
+    pub chain_id: u64,
+    pub confirmations: i64,
+    pub poll: Duration,
+    pub limits: plan::Limits,
+    pub max_in_flight: usize,
+    pub bump_after_blocks: i64,
+    /// Wei per gas.
+    pub fee_cap: u128,
+    pub simulate: bool,
+}
+
+/// What all lanes of a keeper share.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub pool: PgPool,
+    pub rpc: Rpc,
+    pub rules: Arc<Rules>,
+    pub wake: Wake,
+}
+
+/// Why a round ended early. Every round starts from what the database says.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LaneError {
+    #[error("another keeper has taken the lane")]
+    Fenced,
+    #[error("rpc: {0}")]
+    Rpc(#[from] CallError),
+    #[error("signing: {0}")]
+    Signer(#[from] alloy::signers::Error),
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    #[error("{0}")]
+    Prepare(#[from] PrepareError),
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("attempt {0} does not decode")]
+    Attempt(alloy::primitives::B256),
+}
+
+/// A lane that this process owns, as far as it knows.
+pub(crate) struct Lane {
+    shared: Shared,
+    signer: Arc<dyn Signer + Send + Sync>,
+    address: Address,
+    id: (i64, i64),
+    /// This lane's share of the subjects that no lane has: index, of how many.
+    share: (i64, i64),
+    /// Fees, and the indexed head they were asked at.
+    market: Option<(i64, Market)>,
+    /// What stood in the way last, so that it is written once.
+    problem: Option<String>,
+}
+
+/// Rounds after which a lane that fails keeps its pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+impl Lane {
+    pub(crate) fn new(
+        shared: Shared,
+        signer: Arc<dyn Signer + Send + Sync>,
+        id: (i64, i64),
+        share: (i64, i64),
+    ) -> Self {
+        let address = signer.address();
+        Self { shared, signer, address, id, share, market: None, problem: None }
+    }
+
+    /// Works until cancelled (finishing the round) or fenced.
+    pub(crate) async fn run(mut self, stop: &CancellationToken) {
+        let mut pause = self.shared.rules.poll;
+        while !stop.is_cancelled() {
+            let bell = self.shared.wake.bell();
+            let rung = bell.notified();
+            tokio::pin!(rung);
+            // Registered before the look, so that a command accepted during it is not slept over.
+            rung.as_mut().enable();
+            match self.round().await {
+                Ok(()) => {
+                    pause = self.shared.rules.poll;
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = &mut rung => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+                Err(LaneError::Fenced) => {
+                    METRICS.fenced.inc();
+                    tracing::warn!(lane = %self.address, "another keeper has taken the lane");
+                    return;
+                }
+                Err(error) => {
+                    // A lost race resolves itself; anything else gets room.
+                    let moved = matches!(&error, LaneError::Prepare(PrepareError::Moved));
+                    pause = if moved { self.shared.rules.poll } else { (pause * 2).min(LONGEST_PAUSE) };
+                    if !moved {
+                        tracing::warn!(lane = %self.address, %error, ?pause, "a round of the lane failed");
+                        self.note(Some(error.to_string())).await;
+                    }
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// One look at the database, and whatever is due.
+    async fn round(&mut self) -> Result<(), LaneError> {
+        let look = lanes::look(&self.shared.pool, self.id.0, self.id.1).await?.ok_or(LaneError::Fenced)?;
+        let Some(cursor) = look.cursor else {
+            self.note(Some("the chain is not indexed yet".to_owned())).await;
+            return Ok(());
+        };
+        if look.halted.is_some() {
+            return Ok(());
+        }
+        let mut problem = None;
+        if self.skip_foreign(&look, cursor).await? {
+            return Ok(());
+        }
+        if look.ended {
+            self.release(cursor).await?;
+        }
+        let mut open_slots = usize::try_from(look.open_slots).unwrap_or(usize::MAX);
+        if look.waiting {
+            queue::expire(&self.shared.pool, self.chain()).await?;
+            open_slots += self.fill(&look, cursor, open_slots, &mut problem).await?;
+        }
+        if open_slots > 0 {
+            let open = slots::open(&self.shared.pool, self.id.0, cursor.number).await?;
+            let open = self.settle(open, cursor).await?;
+            let open = self.reprice(open, cursor, &mut problem).await?;
+            self.send(&open, cursor, &mut problem).await?;
+        }
+        self.note(problem).await;
+        Ok(())
+    }
+
+    fn chain(&self) -> i64 {
+        self.shared.rules.chain_id.cast_signed()
+    }
+
+    /// The nonces that the chain is ahead of us were used by somebody else, or by an earlier life of this database.
+    async fn skip_foreign(&self, look: &Look, cursor: Cursor) -> Result<bool, LaneError> {
+        let Some(chain_nonce) = look.chain_nonce.filter(|nonce| *nonce > look.next_nonce) else { return Ok(false) };
+        tracing::error!(
+            lane = %self.address, from = look.next_nonce, to = chain_nonce,
+            "somebody else uses this lane's key: its nonces are skipped"
+        );
+        METRICS.endings.with_label_values(&["stolen"]).inc_by((chain_nonce - look.next_nonce).unsigned_abs());
+        let from = look.next_nonce;
+        Ok(slots::skip_foreign(&self.shared.pool, self.id, from, chain_nonce, cursor.number).await?)
+    }
+
+    async fn release(&self, cursor: Cursor) -> Result<(), LaneError> {
+        let released = slots::release(&self.shared.pool, self.id, cursor.confirmed, cursor.finalized).await?;
+        if released.commands > 0 {
+            tracing::warn!(
+                lane = %self.address, slots = released.slots, commands = released.commands,
+                reverted = released.reverted, "slots ended without running their commands; they go again"
+            );
+        }
+        Ok(())
+    }
+
+    /// Fees at this head, asked once per head.
+    async fn market(&mut self, cursor: Cursor) -> Result<Market, LaneError> {
+        if let Some((at, market)) = self.market
+            && at == cursor.number
+        {
+            return Ok(market);
+        }
+        let market = self.shared.rpc.head().await?.market;
+        self.market = Some((cursor.number, market));
+        Ok(market)
+    }
+
+    /// Writes the lane's problem down when it changes.
+    async fn note(&mut self, problem: Option<String>) {
+        if problem == self.problem {
+            return;
+        }
+        if let Some(problem) = &problem {
+            tracing::warn!(lane = %self.address, problem, "the lane waits");
+        }
+        let written = lanes::set_problem(&self.shared.pool, self.id.0, self.id.1, problem.as_deref()).await;
+        if written.is_ok() {
+            self.problem = problem;
+        }
+    }
+}

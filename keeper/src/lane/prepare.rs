@@ -1,0 +1,92 @@
+//! From waiting commands to slots: claim, plan, simulate, sign, commit.
+
+use alloy::primitives::{Bytes, TxKind};
+use alloy::sol_types::SolCall;
+use tokenx_contracts::bindings::{Command, Executor};
+
+use super::plan::{Batch, plan};
+use super::{Lane, LaneError};
+use crate::metrics::METRICS;
+use crate::fees;
+use crate::gas;
+use crate::store::lanes::{Cursor, Look};
+use crate::store::queue::{self, Candidate};
+use crate::store::slots::{self, Prepared};
+use crate::tx::{self, Payload};
+
+impl Lane {
+    /// Fills the lane's free slots; how many it filled.
+    pub(super) async fn fill(
+        &mut self,
+        look: &Look,
+        cursor: Cursor,
+        open_slots: usize,
+        problem: &mut Option<String>,
+    ) -> Result<usize, LaneError> {
+        let rules = self.shared.rules.clone();
+        let room = rules.max_in_flight.saturating_sub(open_slots);
+        if room == 0 {
+            return Ok(0);
+        }
+        let limit = i64::try_from(room.saturating_mul(rules.limits.items)).unwrap_or(i64::MAX);
+        queue::claim(&self.shared.pool, self.chain(), self.id.0, self.id.1, self.share, limit).await?;
+        let candidates =
+            queue::candidates(&self.shared.pool, self.id.0, self.chain(), cursor.number, limit).await?;
+        if candidates.is_empty() {
+            return Ok(0);
+        }
+        let market = self.market(cursor).await?;
+        let Some(fees) = fees::first(market, rules.fee_cap) else {
+            let cap = rules.fee_cap;
+            *problem = Some(format!("the base fee {} is above keeper.max_fee_cap_gwei ({cap} wei)", market.base_fee));
+            return Ok(0);
+        };
+        let mut batches = plan(candidates, rules.limits, room);
+        if rules.simulate {
+            batches = self.simulate(batches, cursor, problem).await?;
+        }
+        let mut prepared = Vec::with_capacity(batches.len());
+        for (nonce, batch) in (look.next_nonce..).zip(batches) {
+            let payload = Payload {
+                chain_id: rules.chain_id,
+                nonce: nonce.unsigned_abs(),
+                to: TxKind::Call(batch.executor),
+                data: call_data(&batch),
+                gas_limit: gas::of_batch(batch.commands.iter().map(|command| command.gas)),
+            };
+            let signed = tx::sign(self.signer.as_ref(), &payload, fees).await?;
+            prepared.push(Prepared {
+                nonce,
+                executor: batch.executor,
+                commands: batch.commands.iter().map(|command| command.seq).collect(),
+                gas_limit: payload.gas_limit,
+                signed,
+            });
+        }
+        match slots::prepare(&self.shared.pool, self.id, cursor.number, &prepared).await {
+            Ok(()) => {
+                let commands: usize = prepared.iter().map(|slot| slot.commands.len()).sum();
+                METRICS.prepared.inc_by(commands as u64);
+                Ok(prepared.len())
+            }
+            // The next look says whether the lane is ours.
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The call of a batch.
+pub(super) fn call_data(batch: &Batch) -> Bytes {
+    Executor::executeCall { commands: batch.commands.iter().map(item).collect() }.abi_encode().into()
+}
+
+fn item(candidate: &Candidate) -> Command {
+    let deadline = candidate.valid_until.map_or(0, |at| u64::try_from(at.unix_timestamp()).unwrap_or_default());
+    Command {
+        id: candidate.onchain_id,
+        target: candidate.target,
+        data: candidate.data.clone(),
+        validUntil: deadline,
+        gasLimit: candidate.gas.limit,
+    }
+}

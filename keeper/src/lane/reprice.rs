@@ -1,0 +1,186 @@
+//! Replacements: the same payload at a higher price, or a no-op that gives the nonce up. Always written before sent.
+
+use alloy::consensus::{Transaction, TxEnvelope};
+use alloy::eips::eip2718::Decodable2718;
+use alloy::primitives::{Bytes, TxKind};
+
+use super::send::outcome;
+use super::{Lane, LaneError};
+use crate::metrics::METRICS;
+use crate::disposition::Disposition;
+use crate::fees::{self, Fees, Market};
+use crate::gas;
+use crate::store::lanes::Cursor;
+use crate::store::slots::{self, Attempt, Kind, Open};
+use crate::tx::{self, Payload};
+
+/// What an open slot needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Nothing,
+    /// The same payload at a higher price.
+    Bump,
+    /// A no-op in place of what is there, or of nothing.
+    Noop,
+}
+
+impl Lane {
+    /// Signs and writes the replacements that are due; the slots with their newest attempts.
+    pub(super) async fn reprice(
+        &mut self,
+        mut open: Vec<Open>,
+        cursor: Cursor,
+        problem: &mut Option<String>,
+    ) -> Result<Vec<Open>, LaneError> {
+        if open.is_empty() {
+            return Ok(open);
+        }
+        let market = self.market(cursor).await?;
+        for (i, slot) in open.iter_mut().enumerate() {
+            let patience = self.shared.rules.bump_after_blocks;
+            let need = need(slot, i == 0, cursor.number, patience, market);
+            if need == Need::Nothing {
+                continue;
+            }
+            let Some((kind, payload, fees)) = self.replacement(slot, need, market)? else {
+                let cap = self.shared.rules.fee_cap;
+                *problem = Some(format!("nonce {}: a higher fee is above keeper.max_fee_cap_gwei ({cap} wei)", slot.nonce));
+                continue;
+            };
+            let signed = tx::sign(self.signer.as_ref(), &payload, fees).await?;
+            let (nonce, gas_limit) = (slot.nonce, payload.gas_limit);
+            if slots::replace(&self.shared.pool, self.id, nonce, kind, gas_limit, cursor.number, &signed).await? {
+                METRICS.replacements.with_label_values(&[kind.name()]).inc();
+                tracing::info!(
+                    lane = %self.address, nonce, kind = kind.name(), max_fee = fees.max_fee, tip = fees.tip,
+                    hash = %signed.hash, "replaced"
+                );
+                slot.attempt = Some(Attempt {
+                    hash: signed.hash,
+                    kind,
+                    raw: signed.raw,
+                    fees,
+                    signed_at_block: cursor.number,
+                    sends: 0,
+                    last_outcome: None,
+                    due: true,
+                });
+            }
+        }
+        Ok(open)
+    }
+
+    /// The replacement's payload and price; none where the price is above the cap.
+    fn replacement(&self, slot: &Open, need: Need, market: Market) -> Result<Option<(Kind, Payload, Fees)>, LaneError> {
+        let cap = self.shared.rules.fee_cap;
+        let chain_id = self.shared.rules.chain_id;
+        let nonce = slot.nonce.unsigned_abs();
+        let fees = match &slot.attempt {
+            Some(attempt) => fees::bump(attempt.fees, market, cap),
+            None => fees::first(market, cap),
+        };
+        let Some(fees) = fees else { return Ok(None) };
+        if let (Need::Bump, Some(attempt)) = (need, &slot.attempt) {
+            let envelope =
+                TxEnvelope::decode_2718(&mut attempt.raw.as_ref()).map_err(|_| LaneError::Attempt(attempt.hash))?;
+            let payload = Payload {
+                chain_id,
+                nonce,
+                to: envelope.kind(),
+                data: envelope.input().clone(),
+                gas_limit: envelope.gas_limit(),
+            };
+            return Ok(Some((attempt.kind, payload, fees)));
+        }
+        let payload =
+            Payload { chain_id, nonce, to: TxKind::Call(self.address), data: Bytes::new(), gas_limit: gas::NOOP };
+        Ok(Some((Kind::Noop, payload, fees)))
+    }
+}
+
+/// Whether a slot is to be replaced now. Only the first open slot of a lane can be late: the others wait for it.
+fn need(slot: &Open, is_first: bool, head: i64, patience: i64, market: Market) -> Need {
+    let Some(attempt) = &slot.attempt else { return Need::Noop };
+    if slot.wants_noop && attempt.kind == Kind::Batch {
+        return Need::Noop;
+    }
+    let underpriced = attempt.last_outcome.as_deref() == Some(outcome(Disposition::Bump));
+    let waited = head - attempt.signed_at_block;
+    let late = is_first && attempt.sends > 0 && waited >= patience;
+    let priced_out = waited > 0 && fees::is_low(attempt.fees, market.base_fee);
+    if underpriced || late || priced_out { Need::Bump } else { Need::Nothing }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloy::primitives::B256;
+
+    const MARKET: Market = Market { base_fee: 100, tip: 1 };
+
+    fn slot(change: impl FnOnce(&mut Open, &mut Attempt)) -> Open {
+        let mut attempt = Attempt {
+            hash: B256::ZERO,
+            kind: Kind::Batch,
+            raw: Bytes::new(),
+            fees: Fees { max_fee: 201, tip: 1 },
+            signed_at_block: 10,
+            sends: 1,
+            last_outcome: Some("known".to_owned()),
+            due: false,
+        };
+        let mut slot = Open { nonce: 5, wants_noop: false, passed_at: None, attempt: None };
+        change(&mut slot, &mut attempt);
+        slot.attempt = Some(attempt);
+        slot
+    }
+
+    fn asked(slot: &Open, is_first: bool, head: i64) -> Need {
+        need(slot, is_first, head, 3, MARKET)
+    }
+
+    #[test]
+    fn the_first_open_slot_is_bumped_after_three_blocks_and_no_other() {
+        let slot = slot(|_, _| {});
+        assert_eq!(asked(&slot, true, 12), Need::Nothing);
+        assert_eq!(asked(&slot, true, 13), Need::Bump);
+        assert_eq!(asked(&slot, false, 99), Need::Nothing);
+    }
+
+    #[test]
+    fn a_base_fee_that_ran_away_bumps_every_open_slot_once_a_block() {
+        let slot = slot(|_, attempt| attempt.fees.max_fee = 124);
+        assert_eq!(asked(&slot, false, 11), Need::Bump);
+        assert_eq!(asked(&slot, false, 10), Need::Nothing);
+    }
+
+    #[test]
+    fn an_underpriced_answer_is_bumped_at_once() {
+        let slot = slot(|_, attempt| attempt.last_outcome = Some("underpriced".to_owned()));
+        assert_eq!(asked(&slot, false, 10), Need::Bump);
+    }
+
+    #[test]
+    fn bytes_that_never_left_are_not_late() {
+        let slot = slot(|_, attempt| attempt.sends = 0);
+        assert_eq!(asked(&slot, true, 99), Need::Nothing);
+    }
+
+    #[test]
+    fn a_slot_to_be_given_up_gets_one_noop_which_is_then_bumped_like_any() {
+        let given_up = slot(|slot, _| slot.wants_noop = true);
+        assert_eq!(asked(&given_up, false, 10), Need::Noop);
+        let noop = slot(|slot, attempt| {
+            slot.wants_noop = true;
+            attempt.kind = Kind::Noop;
+        });
+        assert_eq!(asked(&noop, true, 10), Need::Nothing);
+        assert_eq!(asked(&noop, true, 13), Need::Bump);
+    }
+
+    #[test]
+    fn a_nonce_that_nobody_signed_for_is_filled() {
+        let empty = Open { nonce: 5, wants_noop: false, passed_at: None, attempt: None };
+        assert_eq!(asked(&empty, false, 10), Need::Noop);
+    }
+}

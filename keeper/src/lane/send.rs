@@ -1,0 +1,176 @@
+//! Sending committed bytes, in nonce order, and reading what the node says to each.
+
+use std::time::Duration;
+
+use alloy::primitives::Bytes;
+use rand::Rng;
+
+use super::{Lane, LaneError};
+use crate::metrics::METRICS;
+use crate::disposition::{self, Disposition};
+use crate::store::lanes::{self, Cursor};
+use crate::store::slots::{self, Attempt, Open, Sending};
+
+/// Signed bytes per request: nodes and proxies refuse bodies of some megabytes, and hexadecimal doubles them.
+const REQUEST_BYTES: usize = 400_000;
+/// First and longest pause before doubtful bytes are sent again.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+impl Lane {
+    /// Sends what is due of the open slots.
+    pub(super) async fn send(
+        &self,
+        open: &[Open],
+        cursor: Cursor,
+        problem: &mut Option<String>,
+    ) -> Result<(), LaneError> {
+        let due: Vec<(i64, &Attempt)> = open
+            .iter()
+            .filter_map(|slot| Some((slot.nonce, slot.attempt.as_ref().filter(|attempt| attempt.due)?)))
+            .collect();
+        for request in requests(&due) {
+            let sent = self.request(request, problem).await?;
+            slots::mark_sent(&self.shared.pool, self.id, cursor.number, &sent).await?;
+        }
+        Ok(())
+    }
+
+    async fn request(
+        &self,
+        request: &[(i64, &Attempt)],
+        problem: &mut Option<String>,
+    ) -> Result<Vec<Sending>, LaneError> {
+        let raws: Vec<Bytes> = request.iter().map(|(_, attempt)| attempt.raw.clone()).collect();
+        let answers = match self.shared.rpc.send_raw(&raws).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                // The whole request failed: each of them may be with the node.
+                let disposition = disposition::of_error(&error);
+                *problem = Some(format!("sending: {error}"));
+                return Ok(request
+                    .iter()
+                    .map(|(nonce, attempt)| self.sending(*nonce, attempt, disposition))
+                    .collect());
+            }
+        };
+        let mut sent = Vec::with_capacity(request.len());
+        for ((nonce, attempt), answer) in request.iter().zip(answers) {
+            let disposition = match &answer {
+                Ok(_) => Disposition::Known,
+                Err(error) => disposition::of_error(error),
+            };
+            if let Err(error) = &answer {
+                self.heed(*nonce, disposition, &error.to_string(), problem).await?;
+            }
+            sent.push(self.sending(*nonce, attempt, disposition));
+        }
+        Ok(sent)
+    }
+
+    /// What an answer asks for beyond sending again.
+    async fn heed(
+        &self,
+        nonce: i64,
+        disposition: Disposition,
+        message: &str,
+        problem: &mut Option<String>,
+    ) -> Result<(), LaneError> {
+        match disposition {
+            Disposition::Known | Disposition::Bump => {}
+            Disposition::MaybeSent | Disposition::RetrySame => *problem = Some(format!("nonce {nonce}: {message}")),
+            Disposition::Terminal => {
+                tracing::error!(lane = %self.address, nonce, message, "bytes that can never be included; a no-op takes their nonce");
+                slots::want_noop(&self.shared.pool, self.id.0, nonce).await?;
+            }
+            Disposition::HaltLane => {
+                tracing::error!(lane = %self.address, nonce, message, "the lane is halted");
+                let mut conn = self.shared.pool.acquire().await?;
+                lanes::halt(&mut conn, self.id.0, self.id.1, &format!("nonce {nonce}: {message}")).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sending(&self, nonce: i64, attempt: &Attempt, disposition: Disposition) -> Sending {
+        let outcome = outcome(disposition);
+        METRICS.sends.with_label_values(&[outcome]).inc();
+        let again = matches!(disposition, Disposition::MaybeSent | Disposition::RetrySame);
+        let again_after = again.then(|| pause(attempt.sends).as_secs_f64());
+        Sending { hash: attempt.hash, nonce, outcome, again_after }
+    }
+}
+
+/// The name of an outcome in the database and in metrics.
+pub(super) fn outcome(disposition: Disposition) -> &'static str {
+    match disposition {
+        Disposition::Known => "known",
+        Disposition::MaybeSent => "maybe_sent",
+        Disposition::RetrySame => "retry_same",
+        Disposition::Bump => "underpriced",
+        Disposition::Terminal => "terminal",
+        Disposition::HaltLane => "halt",
+    }
+}
+
+/// Doubles from a quarter of a second up to fifteen, half of it by chance.
+fn pause(sends: i32) -> Duration {
+    let doubled = FIRST_PAUSE.saturating_mul(1 << sends.clamp(0, 10)).min(LONGEST_PAUSE);
+    doubled.mul_f64(rand::rng().random_range(0.5..1.0))
+}
+
+/// Cuts into requests of bounded size, in order.
+fn requests<'a, 'b>(due: &'a [(i64, &'b Attempt)]) -> Vec<&'a [(i64, &'b Attempt)]> {
+    let mut requests = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, (_, attempt)) in due.iter().enumerate() {
+        if i > start && bytes + attempt.raw.len() > REQUEST_BYTES {
+            requests.push(&due[start..i]);
+            (start, bytes) = (i, 0);
+        }
+        bytes += attempt.raw.len();
+    }
+    if start < due.len() {
+        requests.push(&due[start..]);
+    }
+    requests
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fees::Fees;
+    use crate::store::slots::Kind;
+    use alloy::primitives::B256;
+
+    fn attempt(bytes: usize) -> Attempt {
+        Attempt {
+            hash: B256::ZERO,
+            kind: Kind::Batch,
+            raw: vec![0; bytes].into(),
+            fees: Fees { max_fee: 1, tip: 1 },
+            signed_at_block: 0,
+            sends: 0,
+            last_outcome: None,
+            due: true,
+        }
+    }
+
+    #[test]
+    fn requests_are_bounded_ordered_and_complete() {
+        let attempts: Vec<Attempt> = [100_000, 350_000, 100_000, 500_000, 10].into_iter().map(attempt).collect();
+        let due: Vec<_> = (0..).zip(&attempts).collect();
+        let cut = requests(&due);
+        let nonces: Vec<Vec<i64>> = cut.iter().map(|r| r.iter().map(|(nonce, _)| *nonce).collect()).collect();
+        assert_eq!(nonces, [vec![0], vec![1], vec![2], vec![3], vec![4]]);
+        assert!(requests(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_doubtful_send_is_repeated_within_a_quarter_second_and_never_later_than_fifteen() {
+        assert!(pause(0) <= FIRST_PAUSE);
+        for sends in 0..100 {
+            assert!(pause(sends) <= LONGEST_PAUSE);
+        }
+    }
+}

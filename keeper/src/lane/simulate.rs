@@ -1,0 +1,173 @@
+//! What each item of a batch would do on the indexed head: one `eth_call`, pinned to that block's hash, so that it
+//! answers about the very state that intake looked at.
+
+use std::collections::HashSet;
+
+use alloy::sol_types::SolCall;
+use futures::future::join_all;
+use tokenx_contracts::bindings::{Executor, ItemResult};
+use tokenx_contracts::{ReasonCode, decode_revert};
+
+use super::plan::Batch;
+use super::prepare::call_data;
+use super::{Lane, LaneError};
+use crate::gas;
+use crate::rpc::CallError;
+use crate::store::lanes::Cursor;
+use crate::store::queue::{self, Candidate, Refused};
+
+/// Gas for a simulation beyond the batch's own: it returns what a transaction throws away.
+const SPARE: u64 = 1_000_000;
+
+impl Lane {
+    /// Leaves in each batch what the chain would run, and notes what it would refuse.
+    pub(super) async fn simulate(
+        &self,
+        batches: Vec<Batch>,
+        cursor: Cursor,
+        problem: &mut Option<String>,
+    ) -> Result<Vec<Batch>, LaneError> {
+        let calls = batches.iter().map(|batch| {
+            let gas = gas::of_batch(batch.commands.iter().map(|command| command.gas)) + SPARE;
+            self.shared.rpc.call_at(self.address, batch.executor, call_data(batch), gas, cursor.hash)
+        });
+        let answers = join_all(calls).await;
+        let mut runnable = Vec::with_capacity(batches.len());
+        let mut refused = Vec::new();
+        for (batch, answer) in batches.into_iter().zip(answers) {
+            match answer.map_err(|error| describe(&error)).and_then(|data| results(&data, batch.commands.len())) {
+                Ok(results) => {
+                    let kept = sort_out(batch, &results, &mut refused);
+                    if !kept.commands.is_empty() {
+                        runnable.push(kept);
+                    }
+                }
+                // The batch as a whole was refused, or nobody answered: no verdict on any command.
+                Err(why) => *problem = Some(format!("executor {}: {why}", batch.executor)),
+            }
+        }
+        let rules = &self.shared.rules;
+        queue::refuse(&self.shared.pool, cursor.number, rules.confirmations, &refused).await?;
+        Ok(runnable)
+    }
+}
+
+fn results(data: &[u8], expected: usize) -> Result<Vec<ItemResult>, String> {
+    let results = Executor::executeCall::abi_decode_returns(data).map_err(|error| error.to_string())?;
+    if results.len() == expected { Ok(results) } else { Err(format!("{} results for {expected} items", results.len())) }
+}
+
+/// The reverting error decoded, where there is one.
+fn describe(error: &CallError) -> String {
+    match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+        Some(data) => {
+            let revert = decode_revert(&data);
+            format!("{}: {}", revert.code, revert.message)
+        }
+        None => error.to_string(),
+    }
+}
+
+/// Splits a batch by its results. What follows a refused item on its subject waits with it.
+fn sort_out(batch: Batch, results: &[ItemResult], refused: &mut Vec<Refused>) -> Batch {
+    let mut blocked: HashSet<String> = HashSet::new();
+    let mut kept = Vec::with_capacity(batch.commands.len());
+    for (command, result) in batch.commands.into_iter().zip(results) {
+        match verdict(&command, result) {
+            _ if blocked.contains(&command.subject) => {}
+            Verdict::Run => kept.push(command),
+            Verdict::Wait => {
+                blocked.insert(command.subject);
+            }
+            Verdict::Refuse(refusal) => {
+                blocked.insert(command.subject);
+                refused.push(refusal);
+            }
+        }
+    }
+    Batch { executor: batch.executor, commands: kept }
+}
+
+/// What the Executor says of an item, by its numbers in `IExecutor.Status`.
+mod status {
+    pub(super) const EXECUTED: u8 = 0;
+    pub(super) const FAILED: u8 = 1;
+    pub(super) const SKIPPED: u8 = 2;
+    pub(super) const CONFLICT: u8 = 3;
+    pub(super) const EXPIRED: u8 = 4;
+    #[cfg(test)]
+    pub(super) const DEFERRED: u8 = 5;
+}
+
+enum Verdict {
+    Run,
+    Wait,
+    Refuse(Refused),
+}
+
+fn verdict(command: &Candidate, result: &ItemResult) -> Verdict {
+    let refuse = |code: ReasonCode, message: String| Verdict::Refuse(Refused { seq: command.seq, code, message });
+    match result.status {
+        // Skipped: it ran before. The chain says so again, and the indexer finds what it did.
+        status::EXECUTED | status::SKIPPED => Verdict::Run,
+        status::FAILED => {
+            let revert = decode_revert(&result.returnData);
+            refuse(revert.code, revert.message)
+        }
+        status::CONFLICT => {
+            let code = ReasonCode::CommandConflict;
+            refuse(code, "the executor knows this id with another payload".to_owned())
+        }
+        status::EXPIRED => refuse(ReasonCode::CommandExpired, ReasonCode::CommandExpired.message().to_owned()),
+        // Deferred, or a number of a later contract.
+        _ => Verdict::Wait,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gas::ItemGas;
+    use alloy::primitives::{Address, B256, Bytes};
+
+    fn batch(subjects: &[&str]) -> Batch {
+        let command = |(seq, subject): (i64, &&str)| Candidate {
+            seq,
+            onchain_id: B256::ZERO,
+            executor: Address::ZERO,
+            target: Address::ZERO,
+            data: Bytes::new(),
+            gas: ItemGas { limit: 1, expected: 1 },
+            subject: (*subject).to_owned(),
+            valid_until: None,
+        };
+        Batch { executor: Address::ZERO, commands: (0..).zip(subjects).map(command).collect() }
+    }
+
+    fn result(status: u8) -> ItemResult {
+        ItemResult { status, returnData: Bytes::new() }
+    }
+
+    #[test]
+    fn a_refused_item_holds_back_its_own_subject_only() {
+        let results =
+            [status::EXECUTED, status::FAILED, status::EXECUTED, status::EXECUTED].map(result);
+        let mut refused = Vec::new();
+        let kept = sort_out(batch(&["a", "b", "b", "c"]), &results, &mut refused);
+        assert_eq!(kept.commands.iter().map(|c| c.seq).collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(refused.iter().map(|r| r.seq).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn what_ran_before_is_sent_so_that_the_chain_says_so() {
+        let kept = sort_out(batch(&["a"]), &[result(status::SKIPPED)], &mut Vec::new());
+        assert_eq!(kept.commands.len(), 1);
+    }
+
+    #[test]
+    fn a_deferred_item_waits_without_a_refusal() {
+        let mut refused = Vec::new();
+        let kept = sort_out(batch(&["a", "a"]), &[result(status::DEFERRED), result(status::EXECUTED)], &mut refused);
+        assert!(kept.commands.is_empty() && refused.is_empty());
+    }
+}

@@ -1,0 +1,146 @@
+//! Slots and lanes as blocks come and go. Written by the projection, in the indexer's transaction.
+
+use std::collections::HashSet;
+
+use alloy::primitives::{Address, B256};
+use sqlx::PgConnection;
+use tokenx_migrations::{Addr, Word};
+
+use super::results::Told;
+
+/// Notes the lanes' transaction counts as of the indexed block.
+pub(crate) async fn nonces(
+    conn: &mut PgConnection,
+    chain_id: i64,
+    at: i64,
+    nonces: &[(Address, u64)],
+) -> Result<(), sqlx::Error> {
+    if nonces.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "UPDATE lanes l
+            SET chain_nonce = n.nonce, chain_nonce_at = $2
+           FROM unnest($3::bytea[], $4::bigint[]) AS n (address, nonce)
+          WHERE l.chain_id = $1 AND l.address = n.address",
+    )
+    .bind(chain_id)
+    .bind(at)
+    .bind(nonces.iter().map(|(address, _)| Addr(*address)).collect::<Vec<_>>())
+    .bind(nonces.iter().map(|(_, nonce)| nonce.cast_signed()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ends the open slots whose transactions left these logs; the hashes that are ours.
+pub(crate) async fn include(conn: &mut PgConnection, told: &[Told]) -> Result<HashSet<B256>, sqlx::Error> {
+    let hashes: HashSet<B256> = told.iter().map(|one| one.tx_hash).collect();
+    let first: Vec<&Told> =
+        hashes.iter().filter_map(|hash| told.iter().find(|one| one.tx_hash == *hash)).collect();
+    let ours: Vec<(Word, i64)> = sqlx::query_as("SELECT hash, lane_id FROM attempts WHERE hash = ANY ($1)")
+        .bind(first.iter().map(|one| Word(one.tx_hash)).collect::<Vec<_>>())
+        .fetch_all(&mut *conn)
+        .await?;
+    if ours.is_empty() {
+        return Ok(HashSet::new());
+    }
+    sqlx::query("UPDATE lanes SET reverts_in_a_row = 0 WHERE lane_id = ANY ($1) AND reverts_in_a_row > 0")
+        .bind(ours.iter().map(|(_, lane)| *lane).collect::<Vec<_>>())
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "UPDATE slots s
+            SET state = 'included', tx_hash = t.hash, block_number = t.number, block_hash = t.block
+           FROM unnest($1::bytea[], $2::bigint[], $3::bytea[]) AS t (hash, number, block)
+           JOIN attempts a ON a.hash = t.hash
+          WHERE s.lane_id = a.lane_id AND s.nonce = a.nonce AND s.state = 'open'",
+    )
+    .bind(first.iter().map(|one| Word(one.tx_hash)).collect::<Vec<_>>())
+    .bind(first.iter().map(|one| one.block_number).collect::<Vec<_>>())
+    .bind(first.iter().map(|one| Word(one.block_hash)).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(ours.into_iter().map(|(hash, _)| hash.0).collect())
+}
+
+/// Notes open slots whose nonce the chain has passed without a log of ours: the lane reads their receipts.
+pub(crate) async fn pass(conn: &mut PgConnection, chain_id: i64, at: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE slots s
+            SET passed_at = $2
+           FROM lanes l
+          WHERE l.chain_id = $1 AND s.lane_id = l.lane_id AND s.state = 'open'
+            AND s.nonce < l.chain_nonce AND s.passed_at IS NULL",
+    )
+    .bind(chain_id)
+    .bind(at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Ended slots in final blocks are done with.
+pub(crate) async fn settle(conn: &mut PgConnection, chain_id: i64, finalized: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE slots s
+            SET settled = true
+           FROM lanes l
+          WHERE l.chain_id = $1 AND s.lane_id = l.lane_id
+            AND s.state <> 'open' AND NOT s.settled AND s.released AND s.block_number <= $2",
+    )
+    .bind(chain_id)
+    .bind(finalized)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens the slots again that ended above `to`, and has every open one sent again: a reorg may have emptied the pools.
+/// One whose commands have gone elsewhere meanwhile only gives its nonce up.
+pub(crate) async fn reopen(conn: &mut PgConnection, chain_id: i64, to: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE lanes SET chain_nonce = NULL, chain_nonce_at = NULL WHERE chain_id = $1 AND chain_nonce_at > $2")
+        .bind(chain_id)
+        .bind(to)
+        .execute(&mut *conn)
+        .await?;
+    sqlx::query(
+        "UPDATE slots s
+            SET state        = 'open',
+                tx_hash      = NULL,
+                block_number = NULL,
+                block_hash   = NULL,
+                passed_at    = NULL,
+                wants_noop   = s.wants_noop OR NOT EXISTS (SELECT FROM slot_commands c
+                                                            WHERE c.lane_id = s.lane_id AND c.nonce = s.nonce AND c.live),
+                released     = false
+           FROM lanes l
+          WHERE l.chain_id = $1 AND s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled
+            AND s.block_number > $2",
+    )
+    .bind(chain_id)
+    .bind(to)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "UPDATE slots s
+            SET passed_at = NULL
+           FROM lanes l
+          WHERE l.chain_id = $1 AND s.lane_id = l.lane_id AND s.state = 'open' AND s.passed_at > $2",
+    )
+    .bind(chain_id)
+    .bind(to)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(
+        "UPDATE attempts a
+            SET next_send_at = now()
+           FROM slots s
+           JOIN lanes l ON l.lane_id = s.lane_id
+          WHERE l.chain_id = $1 AND s.state = 'open' AND a.lane_id = s.lane_id AND a.nonce = s.nonce",
+    )
+    .bind(chain_id)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
