@@ -8,6 +8,7 @@ use tokenx_contracts::ids::{CommandId, Scope, onchain_id};
 use tokenx_migrations::{Addr, Uint256, Word, audit, outbox};
 
 use crate::call::{self, Bound};
+use crate::metrics::METRICS;
 use crate::refusal::Refusal;
 use crate::state::{State, notice};
 use crate::wake::Wake;
@@ -110,6 +111,17 @@ pub struct Commands {
     wake: Wake,
 }
 
+impl Doors {
+    /// The doors that settings name: the registry, and the first of `chain.executors`, which is the registry's.
+    pub fn of(chain: &tokenx_config::Chain) -> Self {
+        Self {
+            chain_id: chain.chain_id,
+            registry: chain.registry,
+            registry_executor: chain.executors.first().copied(),
+        }
+    }
+}
+
 impl Commands {
     /// Commands in this database, for this chain.
     pub fn new(pool: PgPool, doors: Doors) -> Self {
@@ -136,12 +148,16 @@ impl Commands {
     /// See [`AcceptError`].
     pub async fn accept(&self, new: &NewCommand) -> Result<Accepted, AcceptError> {
         if let Some(accepted) = self.replay(&new.scope, &new.command_id, &new.operation).await? {
+            METRICS.replayed.inc();
             return Ok(accepted);
         }
         let mut tx = self.pool.begin().await?;
         let accepted = self.accept_in(&mut tx, new).await?;
         tx.commit().await?;
-        if !accepted.replayed {
+        if accepted.replayed {
+            METRICS.replayed.inc();
+        } else {
+            METRICS.accepted.inc();
             self.wake();
         }
         Ok(accepted)

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use alloy::primitives::B256;
-use serde::Serialize;
 use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, Row};
 use time::OffsetDateTime;
@@ -65,15 +64,6 @@ pub struct Filter {
     pub before: Option<i64>,
     /// At most so many, newest first.
     pub limit: i64,
-}
-
-/// A number of open commands per state and the age of the oldest.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Queue {
-    /// Commands by state, open ones only.
-    pub by_state: HashMap<String, i64>,
-    /// Seconds since the oldest of them was accepted.
-    pub oldest_open_age_seconds: Option<i64>,
 }
 
 /// One command by its id.

@@ -45,8 +45,13 @@ impl Wake {
         });
     }
 
-    /// Resolves at the next ring in this process.
-    pub(crate) async fn rung(&self) {
-        self.here.notified().await;
+    /// Rings in this process alone: another one's NOTIFY has come.
+    pub(crate) fn echo(&self) {
+        self.here.notify_waiters();
+    }
+
+    /// What rings in this process; register before looking for work.
+    pub(crate) fn bell(&self) -> Arc<Notify> {
+        Arc::clone(&self.here)
     }
 }

@@ -1,0 +1,279 @@
+//! The keeper as a service: its lanes, its ears, its housekeeping, until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::eips::BlockId;
+use alloy::signers::Signer;
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgListener;
+use sqlx::{Connection, PgConnection, PgPool};
+use tokenx_config::Settings;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::commands::Commands;
+use crate::hosted::Vault;
+use crate::lane::plan::Limits;
+use crate::lane::{Lane, Rules, Shared};
+use crate::rpc::{BadEndpoint, CallError, Rpc};
+use crate::signer::{self, SignerError, Signers};
+use crate::store::transition::TransitionError;
+use crate::store::{lanes, queue};
+use crate::wake::{self, Wake};
+use crate::status;
+
+/// Why a keeper did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum KeeperError {
+    /// The endpoint's address.
+    #[error(transparent)]
+    Endpoint(#[from] BadEndpoint),
+    /// The endpoint's answer.
+    #[error("rpc: {0}")]
+    Rpc(#[from] CallError),
+    /// Keys.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// Another chain answers.
+    #[error("the rpc endpoint is on chain {found}, chain.chain_id is {expected}: one of the two is wrong")]
+    WrongChain {
+        /// The configured chain.
+        expected: u64,
+        /// The endpoint's.
+        found: u64,
+    },
+    /// The database's.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Rows that another version wrote.
+    #[error("{0}")]
+    Rows(String),
+}
+
+/// Pause between snapshots for `/status`, and between looks at the hosted pool.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+/// Pause before a lane that was lost, or could not be had, is tried again.
+const RETAKE: Duration = Duration::from_millis(500);
+/// How often the connection that holds a lane's lock is asked whether it is still there.
+const LOCK_PING: Duration = Duration::from_secs(1);
+
+/// A keeper of one chain.
+#[derive(Debug)]
+pub struct Keeper {
+    shared: Shared,
+    signers: Signers,
+    vault: Vault,
+    hosted_pool: i64,
+    direct_url: SecretString,
+}
+
+impl Keeper {
+    /// A keeper by these settings, which hears the rings of these commands' door.
+    ///
+    /// # Errors
+    /// Where keys or endpoint are unusable.
+    pub async fn new(settings: &Settings, pool: PgPool, commands: &Commands) -> Result<Self, KeeperError> {
+        let signers = Signers::load(&settings.signer).await?;
+        let vault = Vault::new(&*signer::master_key(&settings.signer)?);
+        let keeper = &settings.keeper;
+        let rules = Rules {
+            chain_id: settings.chain.chain_id,
+            confirmations: settings.chain.confirmations.cast_signed(),
+            poll: Duration::from_millis(keeper.lane_poll_ms.max(1)),
+            limits: Limits {
+                items: keeper.batch_max_items.max(1) as usize,
+                gas: keeper.batch_max_gas,
+                bytes: MAX_CALL_DATA,
+            },
+            max_in_flight: keeper.max_in_flight.max(1) as usize,
+            bump_after_blocks: keeper.bump_after_blocks.max(1).cast_signed(),
+            fee_cap: u128::from(keeper.max_fee_cap_gwei) * 1_000_000_000,
+            simulate: keeper.simulate,
+        };
+        let rpc = Rpc::new(settings.chain.rpc_url.expose_secret())?;
+        let shared = Shared { pool, rpc, rules: Arc::new(rules), wake: commands.waker() };
+        let direct_url = settings.database.direct_url().clone();
+        Ok(Self { shared, signers, vault, hosted_pool: i64::from(keeper.hosted_pool), direct_url })
+    }
+
+    /// The lanes' keys' addresses: what Executors must let in.
+    pub fn addresses(&self) -> Vec<alloy::primitives::Address> {
+        self.signers.addresses()
+    }
+
+    /// Works until `stop`, then ends the rounds at hand and returns. What is lost at a harder end is found again.
+    ///
+    /// # Errors
+    /// Where it cannot start; once it runs, it goes on through every failure.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), KeeperError> {
+        let expected = self.shared.rules.chain_id;
+        let found = self.shared.rpc.chain_id().await?;
+        if found != expected {
+            return Err(KeeperError::WrongChain { expected, found });
+        }
+        let chain_id = expected.cast_signed();
+        let mut ids = Vec::new();
+        for signer in self.signers.iter() {
+            ids.push(self.open_lane(chain_id, signer.as_ref()).await?);
+        }
+        queue::unroute(&self.shared.pool, chain_id, &ids).await.map_err(|error| match error {
+            TransitionError::Database(error) => KeeperError::Database(error),
+            illegal @ TransitionError::Illegal { .. } => KeeperError::Rows(illegal.to_string()),
+        })?;
+        let tasks = TaskTracker::new();
+        let parts = i64::try_from(ids.len()).unwrap_or(1);
+        for ((part, signer), id) in (0..).zip(self.signers.iter()).zip(ids) {
+            let keep = KeepLane {
+                shared: self.shared.clone(),
+                signer: Arc::clone(signer),
+                lane_id: id,
+                share: (part, parts),
+                direct_url: self.direct_url.clone(),
+            };
+            tasks.spawn(keep.run(stop.clone()));
+        }
+        tasks.spawn(listen(self.direct_url.clone(), self.shared.wake.clone(), stop.clone()));
+        tasks.spawn(self.keep_house(chain_id, stop));
+        tasks.close();
+        tasks.wait().await;
+        Ok(())
+    }
+
+    /// A new lane begins where the chain is; one that exists, where it was.
+    async fn open_lane(&self, chain_id: i64, signer: &(dyn Signer + Send + Sync)) -> Result<i64, KeeperError> {
+        let address = signer.address();
+        let nonce = if lanes::exists(&self.shared.pool, chain_id, address).await? {
+            0
+        } else {
+            self.shared.rpc.nonce(address, BlockId::latest()).await?
+        };
+        Ok(lanes::open(&self.shared.pool, chain_id, address, nonce.cast_signed()).await?)
+    }
+
+    async fn keep_house(self, chain_id: i64, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.vault.fill(&self.shared.pool, self.hosted_pool).await {
+                tracing::warn!(%error, "the pool of hosted addresses is not full");
+            }
+            if let Err(error) = status::refresh(&self.shared.pool, chain_id).await {
+                tracing::warn!(%error, "the keeper's status was not written");
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(HOUSEKEEPING) => {}
+            }
+        }
+    }
+}
+
+/// Call data of one transaction, with room for the rest of it below the 128 KiB that pools take.
+const MAX_CALL_DATA: usize = 120_000;
+
+/// Holds one lane: for liveness by an advisory lock on a connection of its own, for safety by the epoch.
+struct KeepLane {
+    shared: Shared,
+    signer: Arc<dyn Signer + Send + Sync>,
+    lane_id: i64,
+    share: (i64, i64),
+    direct_url: SecretString,
+}
+
+impl KeepLane {
+    async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                locked = self.lock() => match locked {
+                    Ok(connection) => self.work(connection, &stop).await,
+                    Err(error) => tracing::warn!(lane = %self.signer.address(), %error, "no lock on the lane"),
+                },
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(RETAKE) => {}
+            }
+        }
+    }
+
+    /// Waits for the lane's lock on a new connection, which the server gives up within seconds of our vanishing.
+    async fn lock(&self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = PgConnection::connect(self.direct_url.expose_secret()).await?;
+        sqlx::query(
+            "SELECT set_config('tcp_keepalives_idle', '2', false),
+                    set_config('tcp_keepalives_interval', '1', false),
+                    set_config('tcp_keepalives_count', '3', false),
+                    set_config('application_name', 'tokenx keeper lane', false)",
+        )
+        .execute(&mut connection)
+        .await?;
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended('keeper:lane:' || $1::text, $2))")
+            .bind(self.lane_id)
+            .bind(self.shared.rules.chain_id.cast_signed())
+            .execute(&mut connection)
+            .await?;
+        Ok(connection)
+    }
+
+    async fn work(&self, mut lock: PgConnection, stop: &CancellationToken) {
+        let owner = format!("pid {} at {:?}", std::process::id(), std::time::SystemTime::now());
+        let epoch = match lanes::take(&self.shared.pool, self.lane_id, &owner).await {
+            Ok(epoch) => epoch,
+            Err(error) => {
+                tracing::warn!(%error, "a lane could not be taken");
+                return;
+            }
+        };
+        tracing::info!(lane = %self.signer.address(), epoch, "working the lane");
+        let mine = stop.child_token();
+        let id = (self.lane_id, epoch);
+        let lane = Lane::new(self.shared.clone(), Arc::clone(&self.signer), id, self.share);
+        let running = lane.run(&mine);
+        tokio::pin!(running);
+        loop {
+            tokio::select! {
+                () = &mut running => break,
+                () = tokio::time::sleep(LOCK_PING) => {
+                    let held = tokio::time::timeout(LOCK_PING * 2, sqlx::query("SELECT 1").execute(&mut lock)).await;
+                    if !matches!(held, Ok(Ok(_))) {
+                        tracing::warn!(lane = %self.signer.address(), "the lane's lock is gone");
+                        mine.cancel();
+                        running.await;
+                        return;
+                    }
+                }
+            }
+        }
+        // Gives the lock back at once, rather than when the server notices.
+        if let Err(error) = lock.close().await {
+            tracing::debug!(%error, "the lock's connection was gone already");
+        }
+    }
+}
+
+/// Hears other processes' rings.
+async fn listen(url: SecretString, wake: Wake, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let heard = async {
+            let mut listener = PgListener::connect(url.expose_secret()).await?;
+            listener.listen(wake::CHANNEL).await?;
+            loop {
+                listener.recv().await?;
+                wake.echo();
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            ended = heard => {
+                let ended: Result<(), sqlx::Error> = ended;
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "deaf to wake-ups for a moment; the poll goes on");
+                }
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(RETAKE) => {}
+        }
+    }
+}

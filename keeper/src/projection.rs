@@ -1,0 +1,289 @@
+//! What the chain says about commands: a projection in the indexer's own transaction, so that a command and the rows
+//! it caused become visible together, and go together when a reorg takes their block.
+//!
+//! Tables: `command_results`, a pure function of the Executors' logs. Transitions: slots and commands that follow.
+//! Locks in the order of every writer: lanes, slots, commands by `seq`.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, RwLock};
+
+use alloy::primitives::{Address, B256};
+use async_trait::async_trait;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use tokenx_contracts::{ReasonCode, decode_revert};
+use tokenx_indexer::event::{ExecutorEvent, TokenEvent};
+use tokenx_indexer::{AccountWatch, Batch, ChainLog, Event as Log, Fork, Projection, ProjectionError};
+
+use crate::metrics::METRICS;
+use crate::state::{Event, State, Verdict};
+use crate::store::results::{self, Told};
+use crate::store::transition::{self, Change, Held, Outcome, TransitionError};
+use crate::store::{inclusion, lanes};
+
+/// The keeper's projection, and the accounts whose nonces it needs.
+#[derive(Debug)]
+pub struct CommandProjection {
+    chain_id: u64,
+    lanes: Arc<LaneWatch>,
+}
+
+/// The lanes' keys, as the database had them last.
+#[derive(Debug, Default)]
+pub struct LaneWatch {
+    addresses: RwLock<Vec<Address>>,
+}
+
+impl AccountWatch for LaneWatch {
+    fn accounts(&self, _chain_id: u64) -> Vec<Address> {
+        self.addresses.read().map(|addresses| addresses.clone()).unwrap_or_default()
+    }
+}
+
+impl LaneWatch {
+    fn set(&self, addresses: Vec<Address>) {
+        if let Ok(mut kept) = self.addresses.write() {
+            *kept = addresses;
+        }
+    }
+}
+
+impl CommandProjection {
+    /// The projection for a chain. It learns of lanes from the database, so that an indexer without keys has it too.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn open(pool: &PgPool, chain_id: u64) -> Result<Self, sqlx::Error> {
+        let lanes = Arc::new(LaneWatch::default());
+        let mut conn = pool.acquire().await?;
+        lanes.set(lanes::addresses(&mut conn, chain_id.cast_signed()).await?);
+        Ok(Self { chain_id, lanes })
+    }
+
+    /// The accounts for the indexer to watch.
+    pub fn watch(&self) -> Arc<LaneWatch> {
+        Arc::clone(&self.lanes)
+    }
+}
+
+#[async_trait]
+impl Projection for CommandProjection {
+    fn name(&self) -> &'static str {
+        "commands"
+    }
+
+    fn version(&self) -> i32 {
+        1
+    }
+
+    async fn apply(&self, batch: &Batch, tx: &mut PgConnection) -> Result<(), ProjectionError> {
+        if batch.chain_id != self.chain_id {
+            return Ok(());
+        }
+        let chain_id = batch.chain_id.cast_signed();
+        self.lanes.set(lanes::addresses(tx, chain_id).await?);
+        inclusion::nonces(tx, chain_id, batch.to.number.cast_signed(), &batch.nonces).await?;
+        let told: Vec<Told> = batch.logs.iter().filter_map(told).collect();
+        if !told.is_empty() {
+            results::insert(tx, chain_id, &told).await?;
+            let ours = inclusion::include(tx, &told).await?;
+            include(tx, chain_id, batch, &told, &ours).await?;
+        }
+        inclusion::pass(tx, chain_id, batch.to.number.cast_signed()).await?;
+        deepen(tx, batch).await?;
+        inclusion::settle(tx, chain_id, batch.finalized.cast_signed()).await?;
+        Ok(())
+    }
+
+    async fn rollback(&self, fork: &Fork, tx: &mut PgConnection) -> Result<(), ProjectionError> {
+        if fork.chain_id != self.chain_id {
+            return Ok(());
+        }
+        let (chain_id, to) = (fork.chain_id.cast_signed(), fork.to.number.cast_signed());
+        inclusion::reopen(tx, chain_id, to).await?;
+        results::remove_above(tx, chain_id, to).await?;
+        let orphans = results::commands_above(tx, chain_id, to).await?;
+        let held = transition::hold(tx, &orphans).await?;
+        let cause = format!("e{}", fork.epoch);
+        let changes = held.iter().map(|command| caused(Change::of(command.seq, Event::Reorged), &cause));
+        write(tx, &held, &changes.collect::<Vec<_>>(), true).await?;
+        // One that somebody else's transaction ran has no slot to be sent again: it waits for one.
+        let homeless = results::without_slot(tx, &orphans).await?;
+        let held = transition::hold(tx, &homeless).await?;
+        let changes: Vec<Change> = held.iter().map(|command| Change::of(command.seq, Event::Returned)).collect();
+        write(tx, &held, &changes, true).await?;
+        Ok(())
+    }
+}
+
+/// An Executor's word about an item; `None` for all other logs.
+fn told(log: &ChainLog) -> Option<Told> {
+    let Some(Log::Executor(event)) = &log.event else { return None };
+    let (id, status, target, data) = match event {
+        ExecutorEvent::CommandExecuted(e) if e.ok => (e.id, "executed", Some(e.target), None),
+        ExecutorEvent::CommandExecuted(e) => (e.id, "failed", Some(e.target), Some(e.returnData.clone())),
+        ExecutorEvent::CommandSkipped(e) => (e.id, "skipped", None, None),
+        ExecutorEvent::CommandConflict(e) => (e.id, "conflict", None, None),
+        ExecutorEvent::CommandExpired(e) => (e.id, "expired", None, None),
+        ExecutorEvent::CommandDeferred(e) => (e.id, "deferred", None, None),
+        _ => return None,
+    };
+    Some(Told {
+        id,
+        status,
+        target,
+        return_data: data,
+        executor: log.address,
+        tx_hash: log.tx_hash,
+        block_number: log.block_number.cast_signed(),
+        block_hash: log.block_hash,
+        block_time: OffsetDateTime::from_unix_timestamp(log.timestamp.cast_signed()).ok()?,
+        log_index: i32::try_from(log.log_index).ok()?,
+    })
+}
+
+/// Gives commands the verdicts that the batch holds.
+async fn include(
+    tx: &mut PgConnection,
+    chain_id: i64,
+    batch: &Batch,
+    told: &[Told],
+    ours: &HashSet<B256>,
+) -> Result<(), ProjectionError> {
+    let mut by_id: BTreeMap<B256, Told> = BTreeMap::new();
+    for one in told {
+        let better = by_id.get(&one.id).is_none_or(|known| weight(one.status) > weight(known.status));
+        if better {
+            by_id.insert(one.id, one.clone());
+        }
+    }
+    // What ran before is taken from when it ran.
+    let skipped: Vec<B256> = by_id.values().filter(|one| one.status == "skipped").map(|one| one.id).collect();
+    METRICS.skipped.inc_by(skipped.len() as u64);
+    for earlier in results::executed(tx, chain_id, &skipped).await? {
+        by_id.insert(earlier.id, earlier);
+    }
+    let commands = results::commands(tx, chain_id, &by_id.keys().copied().collect::<Vec<_>>()).await?;
+    let held = transition::hold(tx, &commands.iter().map(|command| command.seq).collect::<Vec<_>>()).await?;
+    let effects = effects(&batch.logs);
+    let mut changes = Vec::with_capacity(held.len());
+    for command in &commands {
+        let (Some(told), Some(held)) = (by_id.get(&command.onchain_id), held.iter().find(|h| h.seq == command.seq))
+        else {
+            continue;
+        };
+        if told.executor != command.executor {
+            continue;
+        }
+        let known = effects.get(&told.id).is_some_and(|kinds| kinds.contains(command.kind.as_str()));
+        let elsewhere = told.block_number < batch.from.cast_signed();
+        if let Some(change) = change(held, &command.kind, told, ours.contains(&told.tx_hash), known || elsewhere) {
+            changes.push(change);
+        }
+    }
+    write(tx, &held, &changes, batch.live).await
+}
+
+/// Only what consumed the id, or what our own transaction was told, says anything about a command.
+fn weight(status: &str) -> u8 {
+    match status {
+        "executed" | "failed" => 4,
+        "skipped" => 3,
+        "conflict" | "expired" => 2,
+        _ => 1,
+    }
+}
+
+fn change(held: &Held, kind: &str, told: &Told, ours: bool, effect_seen: bool) -> Option<Change> {
+    let is_open = !held.state.is_ended() && !matches!(held.state, State::Mined(_));
+    let outcome = Outcome {
+        tx_hash: told.tx_hash,
+        block_number: told.block_number,
+        block_hash: told.block_hash,
+        block_time: told.block_time,
+        log_index: told.log_index,
+    };
+    let included = |verdict| {
+        let mut change = Change::of(held.seq, Event::Included(verdict));
+        change.outcome = Some(outcome);
+        change
+    };
+    match told.status {
+        "executed" if effect_seen => Some(included(Verdict::Done)),
+        "executed" => {
+            tracing::error!(seq = held.seq, kind, tx = %told.tx_hash, "the call succeeded without its effect");
+            let code = ReasonCode::EffectMissing;
+            Some(included(Verdict::Failed).because(code.as_str(), code.message()))
+        }
+        "failed" => {
+            let revert = decode_revert(told.return_data.as_ref().map_or(&[][..], |data| data.as_ref()));
+            Some(included(Verdict::Failed).because(revert.code.as_str(), revert.message))
+        }
+        "conflict" if ours && is_open => {
+            let code = ReasonCode::CommandConflict;
+            Some(included(Verdict::Failed).because(code.as_str(), "the executor knows this id with another payload"))
+        }
+        "expired" if ours && is_open => {
+            let code = ReasonCode::CommandExpired;
+            Some(included(Verdict::Expired).because(code.as_str(), code.message()))
+        }
+        // Deferred, or skipped without a known run: its slot lets go of it at confirmed depth.
+        _ => None,
+    }
+}
+
+/// Which kinds of operation each command had an effect of, by the logs attributed to it.
+fn effects(logs: &[ChainLog]) -> HashMap<B256, HashSet<&'static str>> {
+    let mut effects: HashMap<B256, HashSet<&'static str>> = HashMap::new();
+    for log in logs {
+        let (Some(id), Some(event)) = (log.command, &log.event) else { continue };
+        let kinds: &[&'static str] = match event {
+            Log::Token(TokenEvent::Minted(_)) => &["mint"],
+            Log::Token(TokenEvent::Burned(_)) => &["burn"],
+            Log::Token(TokenEvent::FrozenChanged(_)) => &["freeze", "unfreeze"],
+            Log::Token(TokenEvent::AddressFreezeChanged(e)) if e.frozen => &["freeze_address"],
+            Log::Token(TokenEvent::AddressFreezeChanged(_)) => &["unfreeze_address"],
+            Log::Token(TokenEvent::ForcedTransferExecuted(_)) => &["forced_transfer"],
+            Log::Token(TokenEvent::ForcedBurnExecuted(_)) => &["forced_burn"],
+            Log::Token(TokenEvent::PauseChanged(_)) => &["pause", "unpause"],
+            Log::Registry(_) => &["whitelist", "revoke"],
+            _ => &[],
+        };
+        effects.entry(id).or_default().extend(kinds);
+    }
+    effects
+}
+
+/// Confirms and finalizes what is deep enough.
+async fn deepen(tx: &mut PgConnection, batch: &Batch) -> Result<(), ProjectionError> {
+    let chain_id = batch.chain_id.cast_signed();
+    let cause = format!("e{}", batch.epoch);
+    for (event, depth) in [(Event::Confirmed, batch.confirmed), (Event::Finalized, batch.finalized)] {
+        let deep = match event {
+            Event::Confirmed => results::mined_to(tx, chain_id, depth.cast_signed()).await?,
+            _ => results::unsettled_to(tx, chain_id, depth.cast_signed()).await?,
+        };
+        let held = transition::hold(tx, &deep).await?;
+        let changes: Vec<Change> =
+            held.iter().map(|command| caused(Change::of(command.seq, event), &cause)).collect();
+        write(tx, &held, &changes, batch.live).await?;
+    }
+    Ok(())
+}
+
+fn caused(mut change: Change, cause: &str) -> Change {
+    change.cause = Some(cause.to_owned());
+    change
+}
+
+async fn write(
+    tx: &mut PgConnection,
+    held: &[Held],
+    changes: &[Change],
+    live: bool,
+) -> Result<(), ProjectionError> {
+    transition::apply(tx, held, changes, live).await.map_err(|error| match error {
+        TransitionError::Database(error) => ProjectionError::Database(error),
+        illegal @ TransitionError::Illegal { .. } => ProjectionError::Broken(illegal.to_string()),
+    })
+}

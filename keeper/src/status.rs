@@ -1,0 +1,157 @@
+//! `/status` and metrics: how many commands are open in which state, how the lanes are. One row per chain, rewritten
+//! by whichever keeper is running; read by any api.
+
+use alloy::primitives::Address;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgExecutor, PgPool, Row};
+use std::collections::BTreeMap;
+use time::OffsetDateTime;
+use tokenx_migrations::Addr;
+
+use crate::metrics::METRICS;
+
+/// The keeper as `/status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Open commands by state.
+    pub open_commands: BTreeMap<String, i64>,
+    /// Seconds since the oldest open command was accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest_open_age_seconds: Option<i64>,
+    /// Its lanes.
+    pub lanes: Vec<Lane>,
+    /// Hosted addresses ready to be claimed.
+    pub hosted_ready: i64,
+}
+
+/// A lane as `/status` shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lane {
+    /// Its key's address.
+    pub address: Address,
+    /// `running`, `waiting` (something stands in the way) or `halted` (an operator has to look).
+    pub state: String,
+    /// What stands in the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The next nonce it will use.
+    pub next_nonce: i64,
+    /// Transactions not in a block yet.
+    pub in_flight: i64,
+}
+
+/// A snapshot with the time it was taken.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    /// When.
+    pub updated_at: OffsetDateTime,
+    /// What.
+    pub snapshot: Snapshot,
+}
+
+/// The newest snapshot of a chain; `None` if no keeper ever ran there.
+///
+/// # Errors
+/// The database's.
+pub async fn read(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<Taken>, sqlx::Error> {
+    let row = sqlx::query("SELECT updated_at, snapshot FROM keeper_status WHERE chain_id = $1")
+        .bind(chain_id.cast_signed())
+        .fetch_optional(db)
+        .await?;
+    row.map(|row| {
+        let snapshot = serde_json::from_value(row.try_get("snapshot")?)
+            .map_err(|error| crate::view::decode_error("snapshot", error.to_string()))?;
+        Ok(Taken { updated_at: row.try_get("updated_at")?, snapshot })
+    })
+    .transpose()
+}
+
+/// Takes and keeps a snapshot, and sets the gauges by it.
+pub(crate) async fn refresh(pool: &PgPool, chain_id: i64) -> Result<(), sqlx::Error> {
+    let snapshot = take(pool, chain_id).await?;
+    gauge(chain_id, &snapshot);
+    let body = serde_json::to_value(&snapshot).map_err(|e| crate::view::decode_error("snapshot", e.to_string()))?;
+    sqlx::query(
+        "INSERT INTO keeper_status (chain_id, updated_at, snapshot)
+         VALUES ($1, now(), $2)
+             ON CONFLICT (chain_id) DO UPDATE SET updated_at = now(), snapshot = excluded.snapshot",
+    )
+    .bind(chain_id)
+    .bind(body)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+async fn take(pool: &PgPool, chain_id: i64) -> Result<Snapshot, sqlx::Error> {
+    // Two arms, each of them a partial index: the history is never read.
+    let states: Vec<(String, i64, Option<OffsetDateTime>)> = sqlx::query_as(
+        "SELECT state, count(*), min(created_at)
+           FROM commands
+          WHERE chain_id = $1 AND state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast')
+          GROUP BY state
+          UNION ALL
+         SELECT 'mined', count(*), min(created_at)
+           FROM commands
+          WHERE chain_id = $1 AND state = 'mined'",
+    )
+    .bind(chain_id)
+    .fetch_all(pool)
+    .await?;
+    let oldest = states.iter().filter_map(|(_, _, oldest)| *oldest).min();
+    let rows = sqlx::query(
+        "SELECT l.address, l.next_nonce, l.problem, l.halted_reason,
+                (SELECT count(*) FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open') AS in_flight
+           FROM lanes l
+          WHERE l.chain_id = $1
+          ORDER BY l.lane_id",
+    )
+    .bind(chain_id)
+    .fetch_all(pool)
+    .await?;
+    let lanes = rows
+        .iter()
+        .map(|row| {
+            let halted: Option<String> = row.try_get("halted_reason")?;
+            let problem: Option<String> = row.try_get("problem")?;
+            let state = if halted.is_some() {
+                "halted"
+            } else if problem.is_some() {
+                "waiting"
+            } else {
+                "running"
+            };
+            Ok(Lane {
+                address: row.try_get::<Addr, _>("address")?.0,
+                state: state.to_owned(),
+                problem: halted.or(problem),
+                next_nonce: row.try_get("next_nonce")?,
+                in_flight: row.try_get("in_flight")?,
+            })
+        })
+        .collect::<Result<_, sqlx::Error>>()?;
+    let hosted_ready =
+        sqlx::query_scalar("SELECT count(*) FROM hosted_keys WHERE owner IS NULL").fetch_one(pool).await?;
+    Ok(Snapshot {
+        oldest_open_age_seconds: oldest.map(|at| (OffsetDateTime::now_utc() - at).whole_seconds().max(0)),
+        open_commands: states.into_iter().filter(|(_, n, _)| *n > 0).map(|(state, n, _)| (state, n)).collect(),
+        lanes,
+        hosted_ready,
+    })
+}
+
+const OPEN_STATES: [&str; 6] = ["accepted", "awaiting_approval", "ready", "prepared", "broadcast", "mined"];
+
+fn gauge(chain_id: i64, snapshot: &Snapshot) {
+    let chain = chain_id.to_string();
+    for state in OPEN_STATES {
+        let n = snapshot.open_commands.get(state).copied().unwrap_or_default();
+        METRICS.open.with_label_values(&[chain.as_str(), state]).set(n);
+    }
+    METRICS.oldest.with_label_values(&[&chain]).set(snapshot.oldest_open_age_seconds.unwrap_or_default());
+    for lane in &snapshot.lanes {
+        let address = lane.address.to_string();
+        METRICS.in_flight.with_label_values(&[&address]).set(lane.in_flight);
+        METRICS.halted.with_label_values(&[&address]).set(i64::from(lane.state == "halted"));
+    }
+}
