@@ -1,4 +1,5 @@
 //! The binary's parts, as a library so that whole-system tests can start what the commands start.
+#![allow(clippy::missing_errors_doc, reason = "errors here are for people: each says itself what to do")]
 
 pub mod cli;
 pub mod dev;

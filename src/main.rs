@@ -1,5 +1,7 @@
 //! `tokenx`: the one binary.
 
-fn main() {
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
     tokenx::cli::run()
 }

@@ -33,7 +33,8 @@ impl Server {
             PostgresSource::Programs(programs) => programs,
         };
         let folder = crate::world::scratch_folder("postgres")?;
-        let options = PostgresOptions { programs, folder, durability: Durability::Scratch, keep: false, identity: None };
+        let options =
+            PostgresOptions { programs, folder, durability: Durability::Scratch, keep: false, identity: None };
         let postgres = Postgres::start(options, &report).await?;
         migrate(&postgres.url("template1")).await?;
         Ok(Self::Private(postgres))

@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![allow(clippy::missing_errors_doc, reason = "a test unwraps them")]
 
 mod database;
 mod eventually;

@@ -8,7 +8,7 @@ use anyhow::Result;
 use sqlx::PgPool;
 use tokenx::local::anvil::{CHAIN_ID, Mining};
 use tokenx::local::suite::{self, Deployment, LANE_KEYS, Plan};
-use tokenx::local::{Anvil, AnvilOptions, Tool};
+use tokenx::local::{Anvil, AnvilOptions, tools};
 use tokenx_config::{Profile, Settings};
 
 use crate::TestDatabase;
@@ -51,7 +51,7 @@ impl World {
             Mining::Every(_) => deployed.await,
             Mining::Manual => tokio::select! {
                 deployed = deployed => deployed,
-                stopped = self.mine_on() => stopped,
+                stopped = self.chain.mine_each(BLOCK_TIME) => Err(stopped),
             },
         }
     }
@@ -74,20 +74,12 @@ impl World {
         Ok(settings)
     }
 
-    /// Mines until it is dropped.
-    async fn mine_on<T>(&self) -> Result<T> {
-        loop {
-            self.chain.mine(1).await?;
-            tokio::time::sleep(BLOCK_TIME).await;
-        }
-    }
-
     /// A world whose blocks come as said.
     pub async fn with(mining: Mining) -> Result<Self> {
         #[allow(clippy::print_stderr, reason = "progress of a test run")]
         let report = |line: &str| eprintln!("{line}");
         let database = TestDatabase::create().await?;
-        let program = Tool::Anvil.find(&report).await?;
+        let program = tools::anvil(&report).await?;
         let folder = scratch_folder("anvil")?;
         let options = AnvilOptions { program, folder, port: None, mining, state: None, scratch: true };
         Ok(Self { chain: Anvil::start(options).await?, pool: database.pool().await?, mining, database })

@@ -3,9 +3,11 @@
 mod config;
 mod migrate;
 
-use std::process::exit;
+use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::local::supervisor;
 use crate::settings::Flags;
@@ -54,26 +56,39 @@ with postgres and initdb), PATH, /usr/lib/postgresql/*/bin, else from npm. anvil
 PATH, contracts/node_modules, else from npm. The value `npm` for TOKENX_PG_BIN or TOKENX_ANVIL skips the other places.
 Ctrl-C ends everything it started; so does killing it.";
 
-/// Runs the command line and ends the process.
+/// Runs the command line and gives the code to end with.
 #[allow(clippy::print_stderr, reason = "where a command says why it failed")]
-pub fn run() -> ! {
+pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let done = match cli.command {
-        Command::Dev(options) => threads().and_then(|runtime| runtime.block_on(dev::run(options))).map(|()| 0),
-        Command::Migrate(flags) => threads().and_then(|runtime| runtime.block_on(migrate::run(&flags))).map(|()| 0),
-        Command::Config { flags, command } => config::run(&command, &flags).map(|()| 0),
-        Command::Supervise(arguments) => one_thread().and_then(|runtime| runtime.block_on(supervisor::supervise(arguments))),
+    let code = runtime(&cli.command)
+        .and_then(|runtime| {
+            let done = runtime.block_on(execute(cli.command));
+            // What still waits on a thread of its own (a child that is ending) is not waited for.
+            runtime.shutdown_background();
+            done
+        })
+        .unwrap_or_else(|error| {
+            eprintln!("{}", failure::text(&error));
+            failure::exit_code(&error)
+        });
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+async fn execute(command: Command) -> Result<i32> {
+    match command {
+        Command::Dev(options) => dev::run(options).await?,
+        Command::Migrate(flags) => migrate::run(&flags).await?,
+        Command::Config { flags, command } => config::run(&command, &flags)?,
+        Command::Supervise(arguments) => return supervisor::supervise(arguments).await,
+    }
+    Ok(0)
+}
+
+/// A supervisor does next to nothing, and there is one for each child: one thread is plenty.
+fn runtime(command: &Command) -> Result<Runtime> {
+    let mut builder = match command {
+        Command::Supervise(_) => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
     };
-    exit(done.unwrap_or_else(|error| {
-        eprintln!("{}", failure::text(&error));
-        failure::exit_code(&error)
-    }))
-}
-
-fn threads() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
-}
-
-fn one_thread() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+    Ok(builder.enable_all().build()?)
 }

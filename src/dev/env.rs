@@ -1,6 +1,6 @@
 //! `dev.env`: what scripts source.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::path::Path;
 
 use anyhow::Result;
@@ -15,7 +15,7 @@ pub(crate) struct Environment {
 
 impl Environment {
     /// Adds one.
-    pub(crate) fn set(&mut self, name: impl Into<String>, value: impl ToString) {
+    pub(crate) fn set(&mut self, name: impl Into<String>, value: impl Display) {
         self.variables.push((name.into(), value.to_string()));
     }
 
@@ -27,7 +27,8 @@ impl Environment {
     }
 
     fn text(&self) -> String {
-        let mut text = "# Written by `tokenx dev` when it is ready, removed when it ends. For: source this file\n".to_owned();
+        let mut text =
+            "# Written by `tokenx dev` when it is ready, removed when it ends. For: source this file\n".to_owned();
         for (name, value) in &self.variables {
             // A single quote cannot be escaped between single quotes: close, escape it, open again.
             let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));

@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use alloy::primitives::keccak256;
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
@@ -13,7 +12,7 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid;
 
 use crate::failure::{Advice, TRY_LATER};
-use crate::local::{Report, write_secret};
+use crate::local::{Report, short_name, write_secret};
 
 /// How long the children of a killed `dev` may take to end.
 const WIND_DOWN: Duration = Duration::from_secs(40);
@@ -61,7 +60,7 @@ impl Folder {
 
     /// A short name for it, the same at each run: for what belongs to it elsewhere.
     pub(crate) fn name(&self) -> String {
-        hex::encode(&keccak256(self.path.as_os_str().as_encoded_bytes())[..6])
+        short_name(&self.path)
     }
 
     /// A path in it.
@@ -101,7 +100,9 @@ async fn lock(path: &Path, report: Report<'_>) -> Result<File> {
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+            }
             Err(TryLockError::WouldBlock) => {}
         }
         let owner = fs::read_to_string(path.join("dev.pid")).ok().and_then(|text| text.parse().ok());

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use sqlx::migrate::MigrateDatabase;
 
-use super::folder::{CHAIN_STATE, Folder};
 use super::Options;
+use super::folder::{CHAIN_STATE, Folder};
 use crate::failure::{Advice, TRY_LATER};
 use crate::local::anvil::Mining;
 use crate::local::postgres::with_database;
 use crate::local::tools::DEV_APPLICATION;
-use crate::local::{Anvil, AnvilOptions, Durability, Postgres, PostgresOptions, PostgresSource, Report, Tool};
+use crate::local::{Anvil, AnvilOptions, Durability, Postgres, PostgresOptions, PostgresSource, Report, tools};
 use crate::progress::Progress;
 
 /// The database's name in our own cluster.
@@ -38,11 +38,9 @@ impl Ground {
         let report = |line: &str| progress.step(line);
         report("looking for Postgres and anvil");
         let source = PostgresSource::find(&report).await?;
-        let anvil = Tool::Anvil.find(&report).await?;
-        let (database, chain) = tokio::try_join!(
-            database(source, folder, &report),
-            chain(anvil, options, folder, &report)
-        )?;
+        let anvil = tools::anvil(&report).await?;
+        let (database, chain) =
+            tokio::try_join!(database(source, folder, &report), chain(anvil, options, folder, &report))?;
         let (postgres, database_url) = database;
         let ground = Self { postgres, chain, database_url };
         ground.belongs_together(&folder.join("genesis"), folder.resumes()).await?;
@@ -53,10 +51,10 @@ impl Ground {
     async fn belongs_together(&self, note: &Path, resumes: bool) -> Result<()> {
         let genesis = self.chain.genesis().await?;
         match fs::read_to_string(note) {
-            Ok(known) if resumes && known != genesis => {
-                Err(anyhow!("the kept database follows a chain that began with {known}, the kept chain began with {genesis}"))
-                    .hint("start once without --keep, which empties both")
-            }
+            Ok(known) if resumes && known != genesis => Err(anyhow!(
+                "the kept database follows a chain that began with {known}, the kept chain began with {genesis}"
+            ))
+            .hint("start once without --keep, which empties both"),
             _ => fs::write(note, genesis).with_context(|| format!("cannot write {}", note.display())),
         }
     }
@@ -71,17 +69,14 @@ impl Ground {
     }
 }
 
-async fn database(
-    source: PostgresSource,
-    folder: &Folder,
-    report: Report<'_>,
-) -> Result<(Option<Postgres>, String)> {
+async fn database(source: PostgresSource, folder: &Folder, report: Report<'_>) -> Result<(Option<Postgres>, String)> {
     let (postgres, url) = match source {
         PostgresSource::Programs(programs) => {
             report("starting Postgres");
             let home = folder.join("postgres");
             let durability = Durability::Full;
-            let options = PostgresOptions { programs, folder: home, durability, keep: folder.resumes(), identity: None };
+            let options =
+                PostgresOptions { programs, folder: home, durability, keep: folder.resumes(), identity: None };
             let postgres = Postgres::start(options, report).await?;
             let url = postgres.url(DATABASE);
             (Some(postgres), url)

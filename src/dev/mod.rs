@@ -51,12 +51,12 @@ pub async fn run(options: Options) -> Result<()> {
     let report = |line: &str| progress.step(line);
     let folder = tokio::select! {
         folder = Folder::open(&options.data_dir, options.keep, &report) => folder?,
-        () = asked.to_end() => return Ok(()),
+        () = asked.received() => return Ok(()),
     };
     let outcome = tokio::select! {
         outcome = live(&options, &folder, &progress) => outcome,
         // What has been started hangs on its supervisor and goes with the future that held it.
-        () = asked.to_end() => Ok(()),
+        () = asked.received() => Ok(()),
     };
     progress.finish();
     folder.close().await.and(outcome)
@@ -86,7 +86,7 @@ impl Asked {
     }
 
     /// Waits for one of them.
-    async fn to_end(&mut self) {
+    async fn received(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.signals;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -69,19 +69,11 @@ pub struct Anvil {
 impl Anvil {
     /// Starts it and waits until it answers.
     pub async fn start(options: AnvilOptions) -> Result<Self> {
-        fs::create_dir_all(&options.folder)
-            .with_context(|| format!("cannot make {}", options.folder.display()))?;
+        fs::create_dir_all(&options.folder).with_context(|| format!("cannot make {}", options.folder.display()))?;
         let log = options.folder.join("anvil.log");
         let mut node = task(&options).start(&log)?;
-        let port = match listening(&mut node, &log).await? {
-            Some(port) => port,
-            None => {
-                let said = files::tail(&log, 3);
-                match options.port {
-                    Some(port) if said.contains("in use") => bail!("port {port} is taken by another program"),
-                    _ => bail!("anvil did not start: {said}"),
-                }
-            }
+        let Some(port) = listening(&mut node, &log).await? else {
+            bail!("anvil did not start: {}", files::tail(&log, 3))
         };
         let anvil = Self { node, port, client: reqwest::Client::new() };
         // It would log a line for each call; what matters of a node's log is how it starts.
@@ -120,9 +112,19 @@ impl Anvil {
         Ok(block["hash"].as_str().context("anvil has no block 0")?.to_owned())
     }
 
+    /// Mines a block each `interval`, besides those that come by themselves, until dropped or until it cannot.
+    pub async fn mine_each(&self, interval: Duration) -> anyhow::Error {
+        loop {
+            if let Err(error) = self.mine(1).await {
+                return error;
+            }
+            tokio::time::sleep(interval).await;
+        }
+    }
+
     /// Whether it still runs.
-    pub fn is_running(&mut self) -> Result<bool> {
-        Ok(self.node.ended()?.is_none())
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.node.ended(), Ok(None))
     }
 
     /// Ends it (it writes its state, where that is kept) and waits.
@@ -157,7 +159,8 @@ async fn listening(node: &mut Supervised, log: &Path) -> Result<Option<u16>> {
     let started = Instant::now();
     loop {
         let text = fs::read_to_string(log).unwrap_or_default();
-        let port = text.lines().find_map(|line| line.strip_prefix("Listening on ")?.rsplit(':').next()?.trim().parse().ok());
+        let port =
+            text.lines().find_map(|line| line.strip_prefix("Listening on ")?.rsplit(':').next()?.trim().parse().ok());
         if port.is_some() {
             return Ok(port);
         }

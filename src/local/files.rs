@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
+use alloy::primitives::keccak256;
 use anyhow::{Context, Result};
 
 use super::Report;
@@ -19,8 +20,16 @@ pub fn checkout() -> Result<PathBuf> {
         .find(|folder| folder.join("contracts/package.json").is_file())
         .map(Path::to_owned)
         .with_context(|| {
-            format!("no tokenx checkout (a folder with contracts/package.json) above {} or this program", here.display())
+            format!(
+                "no tokenx checkout (a folder with contracts/package.json) above {} or this program",
+                here.display()
+            )
         })
+}
+
+/// Twelve hexadecimal digits that stand for a path: for what belongs to it elsewhere.
+pub(crate) fn short_name(path: &Path) -> String {
+    hex::encode(&keccak256(path.as_os_str().as_encoded_bytes())[..6])
 }
 
 /// Opens `path` (a file or a folder) and holds an exclusive lock on it, waiting while another process does.
@@ -30,7 +39,9 @@ pub(crate) async fn lock(path: &Path, report: Report<'_>) -> Result<File> {
     match file.try_lock() {
         Ok(()) => return Ok(file),
         Err(TryLockError::WouldBlock) => report(&format!("waiting for another process that holds {}", path.display())),
-        Err(TryLockError::Error(error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("cannot lock {}", path.display()));
+        }
     }
     tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await?.context("cannot lock")
 }

@@ -31,7 +31,8 @@ impl Identity {
         // Not only whether a namespace may be made, but whether it reaches both: root's own right to
         // enter another user's folder does not go with it.
         let probe = "test -w \"$0\" && \"$1\" --version";
-        let namespace = Self::Namespace.task(Path::new("sh"))?.args(["-c", probe]).arg(folder).arg(program).output().await;
+        let namespace =
+            Self::Namespace.task(Path::new("sh"))?.args(["-c", probe]).arg(folder).arg(program).output().await;
         Ok(if namespace.is_ok_and(|output| output.status.success()) { Self::Namespace } else { Self::Nobody })
     }
 

@@ -12,10 +12,11 @@ pub mod tools;
 
 pub use anvil::{Anvil, AnvilOptions};
 pub use files::checkout;
+pub(crate) use files::short_name;
 pub(crate) use postgres::write_secret;
 pub use postgres::{Durability, Postgres, PostgresOptions};
 pub use supervisor::{Supervised, Task};
-pub use tools::{PostgresSource, Tool};
+pub use tools::PostgresSource;
 
 /// Takes one line about what is being done, for a person who waits.
 pub type Report<'a> = &'a (dyn Fn(&str) + Send + Sync);

