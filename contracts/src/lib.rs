@@ -5,6 +5,8 @@ pub mod amount;
 pub mod bindings;
 pub mod codes;
 pub mod ids;
+#[cfg(test)]
+mod vectors;
 
 pub use amount::{Amount, AmountError, AmountText};
 pub use codes::{ReasonCode, Revert, decode_revert};

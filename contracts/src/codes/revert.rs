@@ -8,6 +8,7 @@ use crate::bindings::Executor::ExecutorErrors;
 use crate::bindings::InvestorRegistry::InvestorRegistryErrors;
 use crate::bindings::NodeFactory::NodeFactoryErrors;
 use crate::bindings::SecurityToken::SecurityTokenErrors;
+use crate::bindings::TestUSD::TestUSDErrors;
 
 /// `Error(string)`, Solidity's own.
 const ERROR_STRING: [u8; 4] = [0x08, 0xc3, 0x79, 0xa0];
@@ -40,6 +41,7 @@ pub fn decode_revert(data: &[u8]) -> Revert {
         .or_else(|| registry(data))
         .or_else(|| executor(data))
         .or_else(|| factory(data))
+        .or_else(|| payment_token(data))
         .unwrap_or_else(|| unknown(*selector, data))
 }
 
@@ -133,6 +135,11 @@ fn factory(data: &[u8]) -> Option<Revert> {
         E::NotNodeOperator(e) => Revert::new(ReasonCode::RoleMissing, e.account),
         _ => named(E::name_by_selector, ReasonCode::ContractRefused, data),
     })
+}
+
+fn payment_token(data: &[u8]) -> Option<Revert> {
+    TestUSDErrors::abi_decode(data).ok()?;
+    Some(named(TestUSDErrors::name_by_selector, ReasonCode::ContractRefused, data))
 }
 
 /// A known error that needs no sentence of its own: its name.
