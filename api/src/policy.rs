@@ -1,0 +1,357 @@
+//! Who may do what: one table, from which the router, the OpenAPI document's security, the role matrix of
+//! the README and the authorization test are all made. A route that is not here does not exist.
+//!
+//! The rows follow the roles of the reference texts; a super admin may do what any other role may (save an
+//! investor's own act), so the table never has to name that role.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Surface;
+
+/// What a person or a back-office tool is to the platform.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Holds instruments; acts for one party.
+    Investor,
+    /// Issues instruments; acts for one issuer and sees only its own.
+    Issuer,
+    /// Decides who may hold.
+    ComplianceOfficer,
+    /// Mints, burns and moves by law.
+    TransferAgent,
+    /// Runs the platform.
+    SuperAdmin,
+}
+
+impl Role {
+    /// Every role, least powerful first.
+    pub const ALL: [Role; 5] =
+        [Role::Investor, Role::Issuer, Role::ComplianceOfficer, Role::TransferAgent, Role::SuperAdmin];
+
+    /// The role's name as tokens, tables and answers carry it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Role::Investor => "investor",
+            Role::Issuer => "issuer",
+            Role::ComplianceOfficer => "compliance_officer",
+            Role::TransferAgent => "transfer_agent",
+            Role::SuperAdmin => "super_admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Role, String> {
+        Role::ALL.into_iter().find(|role| role.as_str() == text).ok_or_else(|| {
+            let known = Role::ALL.map(Role::as_str).join(", ");
+            format!("no role is called {text:?}: use one of {known}")
+        })
+    }
+}
+
+/// What a service token may be used for, beside its role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// Mint, burn and what else writes to the ledger.
+    LedgerWrite,
+    /// Read mints, burns, holdings and commands.
+    DataRead,
+    /// Read operational state.
+    OpsRead,
+    /// Read compliance records.
+    ComplianceRead,
+    /// Decide on applicants and wallets.
+    ComplianceWrite,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Scope; 5] =
+        [Scope::LedgerWrite, Scope::DataRead, Scope::OpsRead, Scope::ComplianceRead, Scope::ComplianceWrite];
+
+    /// The scope's name as tokens and tables carry it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::LedgerWrite => "ledger:write",
+            Scope::DataRead => "data:read",
+            Scope::OpsRead => "ops:read",
+            Scope::ComplianceRead => "compliance:read",
+            Scope::ComplianceWrite => "compliance:write",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Scope {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Scope, String> {
+        Scope::ALL.into_iter().find(|scope| scope.as_str() == text).ok_or_else(|| {
+            let known = Scope::ALL.map(Scope::as_str).join(", ");
+            format!("no scope is called {text:?}: use one of {known}")
+        })
+    }
+}
+
+/// Who may call an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// No token needed, none looked at.
+    Anyone,
+    /// Any authenticated role.
+    Any,
+    /// These roles, and super admins.
+    Roles(&'static [Role]),
+}
+
+impl Who {
+    /// Whether the role may call it.
+    pub fn permits(self, role: Role) -> bool {
+        match self {
+            Who::Anyone | Who::Any => true,
+            Who::Roles(roles) => role == Role::SuperAdmin || roles.contains(&role),
+        }
+    }
+}
+
+/// Which rate limit an operation counts against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RateClass {
+    /// Password and refresh-token checks.
+    Login,
+    /// Everything that changes something.
+    Write,
+    /// Everything that only looks.
+    Read,
+    /// Health and metrics: never limited.
+    Exempt,
+}
+
+/// Everything a client can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // each is described by its row of POLICY
+pub enum Operation {
+    Login,
+    Refresh,
+    Logout,
+    Mint,
+    Burn,
+    GetCommand,
+    ListMints,
+    ListBurns,
+    ListHoldings,
+    GetStatus,
+    Healthz,
+    Readyz,
+    Metrics,
+    OpenApi,
+    Docs,
+}
+
+/// An operation's HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // their names say it
+pub enum Method {
+    Get,
+    Post,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        })
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// The operation it is about.
+    pub operation: Operation,
+    /// Its name in the OpenAPI document: `<verb>_<resource>`.
+    pub id: &'static str,
+    /// HTTP method.
+    pub method: Method,
+    /// Path as documented, in router syntax.
+    pub path: &'static str,
+    /// Which error family it speaks.
+    pub surface: Surface,
+    /// Who may call it.
+    pub who: Who,
+    /// A service token needs one of these besides the role; none listed: people only, save where `who` is anyone.
+    pub scopes: &'static [Scope],
+    /// Which rate limit it counts against.
+    pub rate: RateClass,
+    /// Beyond the reference texts.
+    pub extension: bool,
+}
+
+impl Rule {
+    /// Whether the route is also served under `/v1`, as the platform reference is.
+    pub fn also_v1(&self) -> bool {
+        self.surface == Surface::Platform && self.path.starts_with("/auth/")
+    }
+}
+
+const MINTERS: Who = Who::Roles(&[Role::TransferAgent]);
+const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
+
+/// Operation × role.
+#[rustfmt::skip] // a table is read by its columns
+pub const POLICY: &[Rule] = &{
+    use Operation as Op;
+    use RateClass as Rate;
+    use Surface::{Platform, TokenApp};
+    use Method::{Get as GET, Post as POST};
+
+    [
+        rule(Op::Login,        "create_session",   POST, "/auth/login",                      Platform, Who::Anyone,    &[],                                   Rate::Login),
+        rule(Op::Refresh,      "refresh_session",  POST, "/auth/refresh",                    Platform, Who::Anyone,    &[],                                   Rate::Login),
+        rule(Op::Logout,       "end_session",      POST, "/auth/logout",                     Platform, Who::Any,       &Scope::ALL,                           Rate::Write),
+        rule(Op::Mint,         "mint",             POST, "/api/admin/mint",                  TokenApp, MINTERS,        &[Scope::LedgerWrite],                 Rate::Write),
+        rule(Op::Burn,         "burn",             POST, "/api/admin/burn",                  TokenApp, MINTERS,        &[Scope::LedgerWrite],                 Rate::Write),
+        rule(Op::GetCommand,   "get_command",      GET,  "/api/admin/commands/{command_id}", TokenApp, MINTERS,        &[Scope::LedgerWrite, Scope::DataRead], Rate::Read).extension(),
+        rule(Op::ListMints,    "list_mints",       GET,  "/data/admin/mints",                TokenApp, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
+        rule(Op::ListBurns,    "list_burns",       GET,  "/data/admin/burns",                TokenApp, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
+        rule(Op::ListHoldings, "list_holdings",    GET,  "/data/admin/holdings",             TokenApp, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
+        rule(Op::GetStatus,    "get_status",       GET,  "/status",                          TokenApp, Who::Any,       &[Scope::OpsRead, Scope::DataRead],    Rate::Read),
+        rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
+        rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),
+        rule(Op::Metrics,      "get_metrics",      GET,  "/metrics",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
+        rule(Op::OpenApi,      "get_openapi",      GET,  "/openapi.json",                    Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
+        rule(Op::Docs,         "get_docs",         GET,  "/docs",                            Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
+    ]
+};
+
+#[allow(clippy::too_many_arguments)] // a row of the table above, column by column
+const fn rule(
+    operation: Operation,
+    id: &'static str,
+    method: Method,
+    path: &'static str,
+    surface: Surface,
+    who: Who,
+    scopes: &'static [Scope],
+    rate: RateClass,
+) -> Rule {
+    Rule { operation, id, method, path, surface, who, scopes, rate, extension: false }
+}
+
+impl Rule {
+    const fn extension(self) -> Rule {
+        Rule { extension: true, ..self }
+    }
+}
+
+/// The table as people read it, in Markdown: one row an operation, one column a role.
+pub fn role_matrix() -> String {
+    let mut table = String::from("| operation | anyone |");
+    for role in Role::ALL {
+        table.push_str(&format!(" {role} |"));
+    }
+    table.push_str(" service token's scope |\n|---|---|");
+    table.push_str(&"---|".repeat(Role::ALL.len() + 1));
+    table.push('\n');
+    for rule in POLICY {
+        let mark = |yes: bool| if yes { "✓" } else { "" };
+        table.push_str(&format!("| `{} {}` | {} |", rule.method, rule.path, mark(rule.who == Who::Anyone)));
+        for role in Role::ALL {
+            table.push_str(&format!(" {} |", mark(rule.who.permits(role))));
+        }
+        let scopes: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();
+        table.push_str(&format!(" {} |\n", scopes.join(" or ")));
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_has_one_row_one_route_and_one_name() {
+        for (index, rule) in POLICY.iter().enumerate() {
+            for other in &POLICY[index + 1..] {
+                assert_ne!(rule.operation, other.operation);
+                assert_ne!(rule.id, other.id);
+                assert_ne!((rule.method, rule.path), (other.method, other.path));
+            }
+        }
+    }
+
+    #[test]
+    fn a_super_admin_may_do_what_any_other_role_may() {
+        for rule in POLICY {
+            for role in Role::ALL {
+                assert!(!rule.who.permits(role) || rule.who.permits(Role::SuperAdmin), "{}", rule.id);
+            }
+        }
+    }
+
+    #[test]
+    fn an_investor_never_writes_to_the_ledger() {
+        for rule in POLICY.iter().filter(|rule| rule.scopes.contains(&Scope::LedgerWrite)) {
+            assert!(rule.operation == Operation::Logout || !rule.who.permits(Role::Investor), "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn a_guarded_route_names_the_scopes_that_open_it_to_tools() {
+        for rule in POLICY {
+            assert_eq!(rule.who == Who::Anyone, rule.scopes.is_empty(), "{}", rule.id);
+        }
+    }
+
+    #[test]
+    fn names_of_roles_and_scopes_read_back() {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+        }
+        for scope in Scope::ALL {
+            assert_eq!(scope.as_str().parse(), Ok(scope));
+        }
+        assert!("admin".parse::<Role>().is_err());
+    }
+
+    /// Replaces what stands between the markers of a document; `None` where it has none.
+    fn with_matrix(text: &str) -> Option<String> {
+        let (before, rest) = text.split_once("<!-- role matrix -->\n")?;
+        let (_, after) = rest.split_once("<!-- /role matrix -->")?;
+        Some(format!("{before}<!-- role matrix -->\n{}<!-- /role matrix -->{after}", role_matrix()))
+    }
+
+    #[test]
+    fn the_committed_role_matrix_is_the_table() {
+        let home = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        for path in [home, concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")] {
+            let Ok(text) = std::fs::read_to_string(path) else { continue };
+            let fresh = with_matrix(&text);
+            assert!(path != home || fresh.is_some(), "the crate's README shows the matrix");
+            let Some(fresh) = fresh else { continue };
+            if std::env::var_os("UPDATE").is_some() {
+                std::fs::write(path, &fresh).unwrap();
+            }
+            let committed = std::fs::read_to_string(path).unwrap();
+            assert!(committed == fresh, "{path} is old: UPDATE=1 cargo test -p tokenx-api --lib committed");
+        }
+    }
+}
