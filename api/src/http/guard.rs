@@ -1,0 +1,81 @@
+//! What stands before every handler: the policy table's row, applied.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::auth;
+use crate::error::ApiError;
+use crate::policy::{RateClass, Rule, Who};
+
+/// One route's guard.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    pub(crate) app: App,
+    pub(crate) rule: &'static Rule,
+}
+
+/// Authenticates, checks role and scope, counts the request; then lets it through.
+pub async fn guard(
+    State(Guard { app, rule }): State<Guard>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let address = client_address(request.extensions().get());
+    let by_address = || format!("address:{address}");
+    let state = if rule.who == Who::Anyone {
+        app.limits().take(rule.rate, by_address())?
+    } else {
+        let viewer = match auth::authenticate(&app, request.headers()).await {
+            Ok(viewer) => viewer,
+            Err(error) => {
+                // Guessing tokens costs the address what using them costs the token.
+                app.limits().take(rule.rate, by_address())?;
+                return Err(error);
+            }
+        };
+        if !rule.who.permits(viewer.role) {
+            return Err(ApiError::Forbidden(format!("the role {} may not do this", viewer.role)));
+        }
+        if !viewer.has_scope(rule.scopes) {
+            let needed: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();
+            return Err(ApiError::Forbidden(format!("this service token lacks the scope {}", needed.join(" or "))));
+        }
+        let state = app.limits().take(rule.rate, format!("token:{}", viewer.token_id))?;
+        request.extensions_mut().insert(viewer);
+        state
+    };
+    let mut response = next.run(request).await;
+    if let Some(state) = state {
+        state.write(response.headers_mut());
+    }
+    Ok(response)
+}
+
+/// Where the request came from. No header is believed: behind a proxy this is the proxy.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientAddress(pub IpAddr);
+
+impl<S: Sync> FromRequestParts<S> for ClientAddress {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<ClientAddress, ApiError> {
+        Ok(ClientAddress(client_address(parts.extensions.get())))
+    }
+}
+
+fn client_address(connection: Option<&ConnectInfo<SocketAddr>>) -> IpAddr {
+    connection.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
+}
+
+/// Counts an attempt against an account, beside the one that its address already paid.
+///
+/// # Errors
+/// When the account's bucket is empty.
+pub fn count_login(app: &App, account: &str) -> Result<(), ApiError> {
+    app.limits().take(RateClass::Login, format!("account:{account}")).map(drop)
+}

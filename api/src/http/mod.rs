@@ -1,0 +1,9 @@
+//! What every request passes through, whatever it asks for.
+
+pub mod body;
+pub mod envelope;
+pub mod guard;
+pub mod limits;
+pub mod metrics;
+pub mod query;
+pub mod serve;
