@@ -1,0 +1,136 @@
+//! What every handler can reach.
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use time::Duration;
+use tokenx_config::Settings;
+use tokenx_keeper::Commands;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::access::AccessKeys;
+use crate::auth::password::Passwords;
+use crate::auth::revocation::{self, Revocations};
+use crate::auth::service::ServiceTokens;
+use crate::auth::session;
+use crate::http::limits::Limits;
+use crate::http::metrics;
+
+/// How often idle rate-limit keys and expired tokens are forgotten.
+const HOUSEKEEPING: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The api's shared state; a handle, cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Arc<Settings>,
+    pool: PgPool,
+    commands: Commands,
+    access_keys: AccessKeys,
+    passwords: Passwords,
+    revocations: Revocations,
+    service_tokens: ServiceTokens,
+    limits: Limits,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// From the settings, an open, migrated database and the keeper's door. `stop` ends long answers (sockets) with
+    /// the process.
+    ///
+    /// # Errors
+    /// When the password costs of the settings are outside argon2's ranges.
+    pub fn new(
+        settings: Arc<Settings>,
+        pool: PgPool,
+        commands: Commands,
+        stop: CancellationToken,
+    ) -> Result<App, argon2::Error> {
+        metrics::init();
+        Ok(App(Arc::new(Inner {
+            access_keys: AccessKeys::new(&settings.auth),
+            passwords: Passwords::new(&settings.auth)?,
+            revocations: Revocations::default(),
+            service_tokens: ServiceTokens::default(),
+            limits: Limits::new(&settings.limits),
+            settings,
+            pool,
+            commands,
+            stop,
+        })))
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// The database.
+    pub fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    /// The keeper's door.
+    pub fn commands(&self) -> &Commands {
+        &self.0.commands
+    }
+
+    /// Cancelled when the process stops.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    /// The chain that the platform's tables and the Token App speak of.
+    pub fn chain_id(&self) -> u64 {
+        self.0.settings.chain.chain_id
+    }
+
+    pub(crate) fn access_keys(&self) -> &AccessKeys {
+        &self.0.access_keys
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+
+    pub(crate) fn service_tokens(&self) -> &ServiceTokens {
+        &self.0.service_tokens
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    pub(crate) fn refresh_ttl(&self) -> Duration {
+        Duration::seconds(self.0.settings.auth.refresh_ttl_seconds.try_into().unwrap_or(i64::MAX))
+    }
+
+    /// Keeps the revocation list fresh and forgets what is over, until told to stop.
+    pub async fn keep_house(self) {
+        let mut revocations = tokio::time::interval(revocation::POLL);
+        revocations.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut forget = tokio::time::interval(HOUSEKEEPING);
+        loop {
+            tokio::select! {
+                () = self.0.stop.cancelled() => return,
+                _ = revocations.tick() => {
+                    if let Err(error) = self.0.revocations.refresh(&self.0.pool).await {
+                        tracing::warn!(error = %error, "revocations could not be read: each request asks the database");
+                    }
+                }
+                _ = forget.tick() => {
+                    self.0.limits.forget_idle();
+                    if let Err(error) = session::forget_expired(&self.0.pool).await {
+                        tracing::warn!(error = %error, "expired tokens could not be removed");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Who is asking: people by short-lived access tokens with rotating refresh tokens, tools by opaque service
+//! tokens. Both end in a [`Viewer`], which is all that the rest of the crate knows of either.
+
+pub mod access;
+pub mod password;
+pub mod revocation;
+pub mod routes;
+pub mod service;
+pub mod session;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::policy::{Role, Scope};
+
+/// Whoever makes an authenticated request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Viewer {
+    /// A person or a tool.
+    pub subject: Subject,
+    /// What they are to the platform.
+    pub role: Role,
+    /// The issuer whose things an issuer sees; `None` for every other role.
+    pub issuer_id: Option<Uuid>,
+    /// The party that an investor acts for; `None` for every other role.
+    pub party_id: Option<String>,
+    /// What revocation names: the sign-in's family, or the service token.
+    pub token_id: Uuid,
+    /// When the token ends by itself.
+    pub expires_at: OffsetDateTime,
+}
+
+/// The account behind a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A person.
+    User(Uuid),
+    /// A tool, narrowed to scopes.
+    Service {
+        /// The service token's id.
+        id: Uuid,
+        /// What it may be used for.
+        scopes: Vec<Scope>,
+    },
+}
+
+impl Viewer {
+    /// The name under which audit log and commands know the account.
+    pub fn actor(&self) -> String {
+        match &self.subject {
+            Subject::User(id) => format!("user:{id}"),
+            Subject::Service { id, .. } => format!("service:{id}"),
+        }
+    }
+
+    /// Whether the token opens an operation that any of these scopes opens. People are not scoped.
+    pub fn has_scope(&self, any_of: &[Scope]) -> bool {
+        match &self.subject {
+            Subject::User(_) => true,
+            Subject::Service { scopes, .. } => scopes.iter().any(|scope| any_of.contains(scope)),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Viewer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Viewer, ApiError> {
+        parts.extensions.get::<Viewer>().cloned().ok_or_else(|| ApiError::internal("a viewer where none is checked"))
+    }
+}
+
+/// Reads the request's bearer token.
+///
+/// # Errors
+/// 401 where it is absent, malformed, expired, revoked or not ours; 503 where that cannot be told.
+pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Viewer, ApiError> {
+    let mut sent = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (sent.next(), sent.next()) else {
+        return Err(ApiError::Unauthenticated("not authenticated: send one authorization header with a bearer token"));
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .and_then(bearer)
+        .ok_or(ApiError::Unauthenticated("the authorization header carries no bearer token"))?;
+    authenticate_token(app, token).await
+}
+
+/// Reads a bearer token that came by another way than the header (a socket's first message).
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn authenticate_token(app: &App, token: &str) -> Result<Viewer, ApiError> {
+    let viewer = if service::looks_like_one(token) {
+        app.service_tokens().find(app.pool(), token).await?
+    } else {
+        app.access_keys().verify(token)?
+    };
+    if app.revocations().is_revoked(app.pool(), viewer.token_id).await? {
+        return Err(ApiError::Unauthenticated("the token is revoked"));
+    }
+    Ok(viewer)
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// 256 random bits.
+fn secret_bytes() -> Result<[u8; 32], ApiError> {
+    let mut bytes = [0; 32];
+    OsRng.try_fill_bytes(&mut bytes).map_err(ApiError::internal)?;
+    Ok(bytes)
+}
+
+/// What is stored of an opaque token. It has 256 random bits, so a plain hash is enough.
+fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bearer_scheme_carries_a_token() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        for bad in ["Bearer", "Bearer ", "Basic abc", "abc", ""] {
+            assert_eq!(bearer(bad), None, "{bad:?}");
+        }
+    }
+}

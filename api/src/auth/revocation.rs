@@ -1,0 +1,128 @@
+//! What is dead before its time. Each process keeps the list in memory and re-reads its tail twice a second;
+//! where that has not worked for longer than promised, every request asks the database instead.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::error::ApiError;
+
+/// How often the tail is read.
+pub const POLL: Duration = Duration::from_millis(500);
+/// After this long without a successful read the list is not believed: a logout elsewhere must bite within 2 s.
+const STALE: Duration = Duration::from_millis(1_500);
+/// How far back a read of the tail looks, in seconds: far longer than any transaction that writes here.
+const OVERLAP_SECONDS: i64 = 60;
+
+/// The tokens revoked and not yet expired.
+#[derive(Debug, Default)]
+pub struct Revocations {
+    known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    until: HashMap<Uuid, OffsetDateTime>,
+    read_at: Option<Instant>,
+}
+
+impl Revocations {
+    /// Whether the sign-in or service token is revoked.
+    ///
+    /// # Errors
+    /// When the list is stale and the database does not answer.
+    pub async fn is_revoked(&self, pool: &PgPool, token_id: Uuid) -> Result<bool, ApiError> {
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if known.until.contains_key(&token_id) {
+                return Ok(true);
+            }
+            if known.read_at.is_some_and(|at| at.elapsed() < STALE) {
+                return Ok(false);
+            }
+        }
+        let revoked = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE token_id = $1)")
+            .bind(token_id)
+            .fetch_one(pool)
+            .await?;
+        Ok(revoked)
+    }
+
+    /// Reads the list's tail; all of it the first time.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn refresh(&self, pool: &PgPool) -> Result<(), sqlx::Error> {
+        let first = self.known.read().unwrap_or_else(PoisonError::into_inner).read_at.is_none();
+        let started = Instant::now();
+        let rows: Vec<(Uuid, OffsetDateTime)> = sqlx::query_as(
+            "SELECT token_id, expires_at
+               FROM revoked_tokens
+              WHERE expires_at > now()
+                AND ($1 OR revoked_at > now() - make_interval(secs => $2))",
+        )
+        .bind(first)
+        .bind(OVERLAP_SECONDS as f64)
+        .fetch_all(pool)
+        .await?;
+        let now = OffsetDateTime::now_utc();
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.until.retain(|_, until| *until > now);
+        known.until.extend(rows);
+        known.read_at = Some(started);
+        Ok(())
+    }
+
+    /// Revokes in this process at once; called after the transaction of [`revoke`] has committed.
+    pub fn learn(&self, token_id: Uuid, expires_at: OffsetDateTime) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).until.insert(token_id, expires_at);
+    }
+}
+
+/// Why a token died early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its bearer signed out.
+    Logout,
+    /// Its family's refresh token was presented twice.
+    RefreshReused,
+    /// An administrator took it away.
+    Revoked,
+}
+
+impl Reason {
+    fn as_str(self) -> &'static str {
+        match self {
+            Reason::Logout => "logout",
+            Reason::RefreshReused => "refresh_reused",
+            Reason::Revoked => "revoked",
+        }
+    }
+}
+
+/// Writes a revocation in the caller's transaction. Twice is once.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn revoke(
+    tx: &mut PgConnection,
+    token_id: Uuid,
+    reason: Reason,
+    expires_at: OffsetDateTime,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO revoked_tokens (token_id, reason, expires_at)
+         VALUES ($1, $2, $3)
+         ON CONFLICT (token_id) DO NOTHING",
+    )
+    .bind(token_id)
+    .bind(reason.as_str())
+    .bind(expires_at)
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,4 @@
+//! The platform's own tables, read. Written by [`crate::admin`] and [`crate::auth`] only.
+
+pub mod parties;
+pub mod users;
