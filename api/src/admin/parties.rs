@@ -1,0 +1,106 @@
+//! Parties: legal persons that may hold instruments.
+
+use serde_json::json;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+use tokenx_contracts::ids::PartyId;
+
+use super::{By, Error, Note, exists_on, note};
+
+/// A party to be known.
+#[derive(Debug, Clone)]
+pub struct NewParty {
+    /// What every text calls it; unique and for ever.
+    pub party_id: PartyId,
+    /// ISO 3166-1 numeric, 1–999.
+    pub country: u16,
+    /// The class that the registry carries; 0 = none in particular.
+    pub investor_class: u8,
+    /// When its KYC ends; `None` = never.
+    pub kyc_expires_at: Option<OffsetDateTime>,
+}
+
+/// A party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// What every text calls it.
+    pub party_id: String,
+    /// Its number in the investor registry.
+    pub investor_id: u64,
+    /// ISO 3166-1 numeric.
+    pub country: u16,
+    /// The class that the registry carries.
+    pub investor_class: u8,
+    /// When its KYC ends; `None` = never.
+    pub kyc_expires_at: Option<OffsetDateTime>,
+}
+
+/// Adds a party.
+///
+/// # Errors
+/// When the id is taken or the country out of range.
+pub async fn add_party(pool: &PgPool, by: By<'_>, new: NewParty) -> Result<Party, Error> {
+    if !(1..=999).contains(&new.country) {
+        let message = format!("{} is not an ISO 3166-1 numeric code (1-999)", new.country);
+        return Err(Error::Invalid { field: "country", message });
+    }
+    let party_id = new.party_id.as_str();
+    let mut tx = pool.begin().await?;
+    let investor_id: i64 = sqlx::query_scalar(
+        "INSERT INTO parties (party_id, country, investor_class, kyc_expires_at)
+         VALUES ($1, $2, $3, $4)
+      RETURNING investor_id",
+    )
+    .bind(party_id)
+    .bind(i16::try_from(new.country).unwrap_or_default())
+    .bind(i16::from(new.investor_class))
+    .bind(new.kyc_expires_at)
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(exists_on("parties_pkey", || format!("a party called {party_id:?} exists already")))?;
+    let detail = json!({ "investor_id": investor_id, "country": new.country, "investor_class": new.investor_class });
+    note(&mut tx, by, Note { action: "party.add", subject: format!("party:{party_id}"), detail }).await?;
+    tx.commit().await?;
+    read((party_id.to_owned(), investor_id, new.country as i16, i16::from(new.investor_class), new.kyc_expires_at))
+}
+
+/// All parties, oldest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list_parties(pool: &PgPool) -> Result<Vec<Party>, Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT party_id, investor_id, country, investor_class, kyc_expires_at
+           FROM parties
+          ORDER BY investor_id",
+    )
+    .fetch_all(pool)
+    .await?;
+    rows.into_iter().map(read).collect()
+}
+
+pub(super) async fn party(pool: &PgPool, party_id: &str) -> Result<Party, Error> {
+    let row: Option<Row> = sqlx::query_as(
+        "SELECT party_id, investor_id, country, investor_class, kyc_expires_at
+           FROM parties
+          WHERE party_id = $1",
+    )
+    .bind(party_id)
+    .fetch_optional(pool)
+    .await?;
+    read(row.ok_or_else(|| Error::Unknown { what: "party", id: party_id.to_owned() })?)
+}
+
+type Row = (String, i64, i16, i16, Option<OffsetDateTime>);
+
+fn read((party_id, investor_id, country, class, kyc_expires_at): Row) -> Result<Party, Error> {
+    // The table's CHECKs keep them in range.
+    let out_of_range = |_| Error::Internal(format!("the row of party {party_id:?} is out of range"));
+    Ok(Party {
+        investor_id: u64::try_from(investor_id).map_err(out_of_range)?,
+        country: u16::try_from(country).map_err(out_of_range)?,
+        investor_class: u8::try_from(class).map_err(out_of_range)?,
+        kyc_expires_at,
+        party_id: party_id.clone(),
+    })
+}
