@@ -1,0 +1,112 @@
+//! Parties and wallets: whom a text means, and what to call whoever the chain means.
+
+use std::collections::HashMap;
+
+use alloy::primitives::Address;
+use sqlx::{PgConnection, PgExecutor, PgPool};
+use tokenx_contracts::ids::PartyId;
+use tokenx_indexer::read;
+use tokenx_migrations::Addr;
+use uuid::Uuid;
+
+/// A party as the platform knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// What every text calls it.
+    pub party_id: String,
+    /// Its number in the investor registry.
+    pub investor_id: u64,
+    /// The wallet it named as its primary one; `None`: the first approved.
+    pub chosen: Option<Address>,
+}
+
+/// The party of this id.
+///
+/// # Errors
+/// The database's.
+pub async fn find(db: impl PgExecutor<'_>, party_id: &PartyId) -> Result<Option<Party>, sqlx::Error> {
+    let row: Option<(String, i64, Option<Addr>)> = sqlx::query_as(
+        "SELECT p.party_id, p.investor_id, w.address
+           FROM parties p
+           LEFT JOIN wallets w ON w.wallet_id = p.primary_wallet_id
+          WHERE p.party_id = $1",
+    )
+    .bind(party_id.as_str())
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|(party_id, investor_id, chosen)| Party {
+        party_id,
+        investor_id: investor_id.unsigned_abs(),
+        chosen: chosen.map(|address| address.0),
+    }))
+}
+
+/// The party's primary wallet: the one it chose, else the first that the registry approved. `None` while it has none.
+///
+/// # Errors
+/// The database's.
+pub async fn primary_wallet(pool: &PgPool, chain_id: u64, party: &Party) -> Result<Option<Address>, sqlx::Error> {
+    if party.chosen.is_some() {
+        return Ok(party.chosen);
+    }
+    let wallets = read::wallets_of_investor(pool, chain_id, party.investor_id).await?;
+    Ok(wallets.iter().find(|wallet| wallet.whitelisted()).map(|wallet| wallet.wallet))
+}
+
+/// Whether the wallet is one of the party's, approved or not.
+///
+/// # Errors
+/// The database's.
+pub async fn owns(pool: &PgPool, chain_id: u64, party: &Party, wallet: Address) -> Result<bool, sqlx::Error> {
+    let registered: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM wallets WHERE party_id = $1 AND address = $2)")
+            .bind(&party.party_id)
+            .bind(Addr(wallet))
+            .fetch_one(pool)
+            .await?;
+    if registered {
+        return Ok(true);
+    }
+    let on_chain = read::investor_wallet(pool, chain_id, wallet).await?;
+    Ok(on_chain.is_some_and(|record| record.investor_id == party.investor_id))
+}
+
+/// What to call the parties of these investor ids; those that the platform does not know are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn names(conn: &mut PgConnection, investor_ids: &[u64]) -> Result<HashMap<u64, String>, sqlx::Error> {
+    let ids: Vec<i64> = investor_ids.iter().filter_map(|id| i64::try_from(*id).ok()).collect();
+    let rows: Vec<(i64, String)> =
+        sqlx::query_as("SELECT investor_id, party_id FROM parties WHERE investor_id = ANY ($1)")
+            .bind(ids)
+            .fetch_all(conn)
+            .await?;
+    Ok(rows.into_iter().map(|(id, name)| (id.unsigned_abs(), name)).collect())
+}
+
+/// What to call whoever is behind a wallet: the party of its investor id, else the wallet itself (EIP-55).
+pub fn name_of(names: &HashMap<u64, String>, investor_id: Option<u64>, wallet: Address) -> String {
+    let known = investor_id.and_then(|id| names.get(&id)).cloned();
+    known.unwrap_or_else(|| wallet.to_checksum(None))
+}
+
+/// The tokens that an issuer's nodes deployed.
+///
+/// # Errors
+/// The database's.
+pub async fn tokens_of_issuer(
+    conn: &mut PgConnection,
+    chain_id: u64,
+    issuer_id: Uuid,
+) -> Result<Vec<read::Instrument>, sqlx::Error> {
+    let executors: Vec<Addr> = sqlx::query_scalar("SELECT executor FROM nodes WHERE issuer_id = $1 AND chain_id = $2")
+        .bind(issuer_id)
+        .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+        .fetch_all(&mut *conn)
+        .await?;
+    let mut instruments = read::instruments(conn, chain_id).await?;
+    instruments
+        .retain(|instrument| instrument.executor.is_some_and(|executor| executors.iter().any(|own| own.0 == executor)));
+    Ok(instruments)
+}

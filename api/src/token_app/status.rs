@@ -1,0 +1,201 @@
+//! `GET /status`: what the monitor last saw. Every part is a row that its own room wrote; nothing asks the chain.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::Value;
+use time::OffsetDateTime;
+use tokenx_indexer::read::{self, MonitorStatus, Snapshot, TokenStatus};
+use tokenx_migrations::outbox;
+use utoipa::ToSchema;
+
+use super::scope::visible_tokens;
+use super::timestamp;
+use crate::app::App;
+use crate::auth::Viewer;
+use crate::error::ApiError;
+use crate::policy::Role;
+
+/// The service's state. What does not apply, or is not known yet, is left out.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// When the figures were taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    updated_at: Option<String>,
+    /// By instrument.
+    tokens: BTreeMap<String, Token>,
+    /// About the service itself; not for investors.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operational: Option<Operational>,
+}
+
+/// One instrument's figures.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Token {
+    /// All that exists.
+    #[schema(schema_with = crate::openapi::amount_out)]
+    total_supply: String,
+    /// The part that may not move.
+    #[schema(schema_with = crate::openapi::amount_out)]
+    total_locked_supply: String,
+    /// Parties that hold some.
+    unique_holders: u64,
+    /// The largest party's part, 0–1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0.18")]
+    top_holder_share: Option<String>,
+    /// Sum of the parties' squared parts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0.07")]
+    supply_concentration_hhi: Option<String>,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// The service itself.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Operational {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    updated_at: Option<String>,
+    monitor: Monitor,
+    subscriptions: Vec<Subscription>,
+    /// One member a room: what only operators need.
+    modules: BTreeMap<&'static str, Value>,
+}
+
+/// The monitor loop.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Monitor {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    last_success_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    age_seconds: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    last_scan_duration_seconds: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<f64>)]
+    poll_interval_seconds: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_scan_holdings: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycles_total: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cycle_errors_total: Option<u64>,
+    monitoring_enabled: bool,
+}
+
+/// An internal event subscriber.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Subscription {
+    name: String,
+    queue_depth: i64,
+    queue_maxsize: i64,
+    dropped_batches_total: i64,
+}
+
+/// The latest snapshot, cut to what the viewer may see.
+#[utoipa::path(get, path = "/status", responses((status = 200, description = "The latest snapshot", body = Status)))]
+pub async fn status(State(app): State<App>, viewer: Viewer) -> Result<Json<Status>, ApiError> {
+    let mut conn = app.pool().acquire().await?;
+    let enabled = app.settings().monitor.enabled;
+    let snapshot = read::status(&mut *conn, app.chain_id()).await?;
+    let visible = visible_tokens(&app, &viewer, &mut conn).await?;
+    let may_see = |token: &TokenStatus| match &visible {
+        None => true,
+        Some(own) => own.iter().any(|instrument| instrument.token.to_checksum(None) == token.token),
+    };
+    let tokens = match &snapshot {
+        Some(snapshot) if enabled => snapshot.tokens.iter().filter(|token| may_see(token)).map(token).collect(),
+        _ => BTreeMap::new(),
+    };
+    let updated_at = snapshot.as_ref().map(|snapshot| timestamp(snapshot.taken_at));
+    let operational = if viewer.role == Role::Investor {
+        None
+    } else {
+        let monitor = monitor(snapshot.as_ref(), enabled, OffsetDateTime::now_utc());
+        let consumers = outbox::consumers(&mut *conn).await?;
+        drop(conn);
+        let modules = modules(snapshot.as_ref())?;
+        let subscriptions = consumers.into_iter().map(subscription).collect();
+        Some(Operational { updated_at: updated_at.clone(), monitor, subscriptions, modules })
+    };
+    Ok(Json(Status { updated_at, tokens, operational }))
+}
+
+fn token(token: &TokenStatus) -> (String, Token) {
+    let figures = Token {
+        total_supply: token.total_supply.clone(),
+        total_locked_supply: token.total_locked_supply.clone(),
+        unique_holders: token.unique_holders,
+        top_holder_share: token.top_holder_share.clone(),
+        supply_concentration_hhi: token.supply_concentration_hhi.clone(),
+        updated_at: timestamp(token.updated_at),
+    };
+    (token.instrument_id.clone(), figures)
+}
+
+fn monitor(snapshot: Option<&Snapshot>, enabled: bool, now: OffsetDateTime) -> Monitor {
+    let Some(Snapshot { monitor, .. }) = snapshot else {
+        return Monitor { monitoring_enabled: enabled, ..Monitor::default() };
+    };
+    let MonitorStatus { last_success_at, last_scan_duration_seconds, poll_interval_seconds, .. } = *monitor;
+    let age = (now - last_success_at).as_seconds_f64().max(0.0);
+    Monitor {
+        last_success_at: Some(timestamp(last_success_at)),
+        age_seconds: Some(seconds(age)),
+        last_scan_duration_seconds: Some(seconds(last_scan_duration_seconds)),
+        poll_interval_seconds: Some(seconds(poll_interval_seconds)),
+        last_scan_holdings: Some(monitor.last_scan_holdings),
+        cycles_total: Some(monitor.cycles_total),
+        cycle_errors_total: Some(monitor.cycle_errors_total),
+        monitoring_enabled: enabled,
+    }
+}
+
+/// Seconds with three decimals at most, whole ones without a point, as the reference text shows them.
+fn seconds(value: f64) -> Value {
+    let millis = (value * 1e3).round();
+    if millis % 1e3 == 0.0 { Value::from((millis / 1e3) as i64) } else { Value::from(millis / 1e3) }
+}
+
+fn subscription(consumer: outbox::Consumer) -> Subscription {
+    Subscription {
+        name: consumer.name,
+        queue_depth: consumer.queue_depth,
+        queue_maxsize: consumer.queue_maxsize,
+        dropped_batches_total: consumer.dropped_batches_total,
+    }
+}
+
+fn modules(snapshot: Option<&Snapshot>) -> Result<BTreeMap<&'static str, Value>, ApiError> {
+    let mut modules = BTreeMap::new();
+    if let Some(snapshot) = snapshot {
+        modules.insert("indexer", serde_json::to_value(&snapshot.indexer).map_err(ApiError::internal)?);
+    }
+    Ok(modules)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_written_as_short_as_they_are() {
+        assert_eq!(seconds(5.0).to_string(), "5");
+        assert_eq!(seconds(2.1).to_string(), "2.1");
+        assert_eq!(seconds(0.400_04).to_string(), "0.4");
+    }
+
+    #[test]
+    fn before_the_first_pass_only_the_switch_is_known() {
+        let json = serde_json::to_value(monitor(None, true, OffsetDateTime::now_utc())).unwrap();
+        assert_eq!(json, serde_json::json!({ "monitoring_enabled": true }));
+    }
+}
