@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod admin;
+mod app;
+pub mod auth;
+mod docs;
+pub mod error;
+pub mod http;
+pub mod object_id;
+pub mod openapi;
+pub mod ops;
+pub mod policy;
+mod router;
+mod service;
+pub mod store;
+pub mod token_app;
+
+pub use app::App;
+pub use router::router;
+pub use service::{ApiContext, ServeError, serve};

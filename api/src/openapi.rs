@@ -1,0 +1,276 @@
+//! The OpenAPI document: shapes from the handlers, everything about access from the policy table.
+//!
+//! It is committed as `api/openapi.json`; a test holds the two together and rewrites the file when run with
+//! `UPDATE=1` (see the README).
+
+use std::sync::LazyLock;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use utoipa::openapi::extensions::ExtensionsBuilder;
+use utoipa::openapi::path::Operation as Described;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::server::Server;
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
+use utoipa::{OpenApi, ToSchema};
+
+use crate::error::Surface;
+use crate::policy::{Method, Operation, POLICY, RateClass, Role, Rule, Who};
+
+/// Name of the one way to authenticate.
+const BEARER: &str = "bearer";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "tokenx",
+        description = "Security tokens on an EVM chain: driven exactly once, followed exactly, served here.\n\n\
+            Every answer carries `x-request-id`. The Token App's errors are `{\"detail\": …}`; all others are \
+            `application/problem+json`."
+    ),
+    paths(
+        crate::auth::routes::login,
+        crate::auth::routes::refresh,
+        crate::auth::routes::logout,
+        crate::token_app::supply::mint,
+        crate::token_app::supply::burn,
+        crate::token_app::commands::command,
+        crate::token_app::history::mints,
+        crate::token_app::history::burns,
+        crate::token_app::holdings::holdings,
+        crate::token_app::status::status,
+        crate::ops::health::healthz,
+        crate::ops::health::readyz,
+        crate::ops::metrics::metrics,
+        serve,
+        crate::docs::serve,
+    ),
+    components(schemas(Detail, ValidationDetail, Problem))
+)]
+struct Shapes;
+
+/// A Token App error that is no validation error.
+#[derive(ToSchema)]
+#[allow(dead_code)] // a shape; made by error.rs
+struct Detail {
+    detail: String,
+}
+
+/// The Token App's validation errors: every bad field.
+#[derive(ToSchema)]
+#[allow(dead_code)] // as above
+struct ValidationDetail {
+    detail: Vec<BadField>,
+}
+
+/// One bad field.
+#[derive(ToSchema)]
+#[allow(dead_code)] // as above
+struct BadField {
+    /// `body` or `query`, then the field.
+    #[schema(example = json!(["body", "amount"]))]
+    loc: Vec<String>,
+    /// For people.
+    #[schema(example = "value is not a valid number")]
+    msg: String,
+    /// For programs.
+    #[schema(example = "value_error")]
+    r#type: String,
+}
+
+/// RFC 9457, with the request's id and, where a rule refused, its code.
+#[derive(ToSchema)]
+#[allow(dead_code)] // as above
+struct Problem {
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    instance: String,
+    request_id: String,
+    #[schema(required = false)]
+    reason_code: Option<String>,
+    #[schema(required = false)]
+    errors: Option<Vec<ProblemField>>,
+}
+
+/// One bad field.
+#[derive(ToSchema)]
+#[allow(dead_code)] // as above
+struct ProblemField {
+    field: String,
+    message: String,
+}
+
+/// An amount as it is sent: a decimal string, or a number read from its text.
+pub(crate) fn amount_in() -> Schema {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]+(\\.[0-9]+)?$"));
+    let number = ObjectBuilder::new().schema_type(Type::Number).exclusive_minimum(Some(0));
+    let either = OneOfBuilder::new().item(text).item(number).examples([json!("100.0")]);
+    Schema::OneOf(either.description(Some("Whole tokens, exact.")).build())
+}
+
+/// An amount as it is answered: canonical, always a string.
+pub(crate) fn amount_out() -> Schema {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]+\\.[0-9]+$"));
+    Schema::Object(text.examples([json!("100.0")]).description(Some("Whole tokens, exact.")).build())
+}
+
+/// The whole document.
+///
+/// # Panics
+/// Never: a test walks it.
+pub fn document() -> Document {
+    let mut document = Shapes::openapi();
+    document.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    let bearer = Http::builder()
+        .scheme(HttpAuthScheme::Bearer)
+        .description(Some("An access token from `POST /auth/login`, or a service token."))
+        .build();
+    document.components.get_or_insert_default().add_security_scheme(BEARER, SecurityScheme::Http(bearer));
+    for rule in POLICY {
+        if let Some(described) = operation(&mut document, rule) {
+            apply(rule, described);
+        }
+        if rule.also_v1()
+            && let Some(item) = document.paths.paths.get_mut(rule.path)
+        {
+            item.servers = Some(vec![Server::new("/"), Server::new("/v1")]);
+        }
+    }
+    document
+}
+
+fn operation<'d>(document: &'d mut Document, rule: &Rule) -> Option<&'d mut Described> {
+    let item = document.paths.paths.get_mut(rule.path)?;
+    match rule.method {
+        Method::Get => item.get.as_mut(),
+        Method::Post => item.post.as_mut(),
+    }
+}
+
+/// Writes what the policy table says into an operation.
+fn apply(rule: &Rule, described: &mut Described) {
+    described.operation_id = Some(rule.id.to_owned());
+    described.tags = Some(vec![
+        match rule.surface {
+            Surface::TokenApp => "token app",
+            Surface::Platform => "platform",
+        }
+        .to_owned(),
+    ]);
+    let mut extensions = ExtensionsBuilder::new();
+    if rule.extension {
+        extensions = extensions.add("x-tokenx-extension", true);
+    }
+    if rule.who != Who::Anyone {
+        described.security = Some(vec![SecurityRequirement::new(BEARER, [] as [&str; 0])]);
+        let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| rule.who.permits(*role)).collect();
+        let scopes: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();
+        extensions = extensions.add("x-tokenx-roles", json!(roles)).add("x-tokenx-scopes", json!(scopes));
+    }
+    described.extensions = Some(extensions.build());
+    for status in errors_of(rule) {
+        let (media, schema) = match (rule.surface, status) {
+            (Surface::TokenApp, 422) => ("application/json", "ValidationDetail"),
+            (Surface::TokenApp, _) => ("application/json", "Detail"),
+            (Surface::Platform, _) => ("application/problem+json", "Problem"),
+        };
+        let reason = StatusCode::from_u16(status).ok().and_then(|code| code.canonical_reason()).unwrap_or_default();
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+        let response = ResponseBuilder::new().description(reason).content(media, content).build();
+        // What the handler itself says of a status (readiness: the same body with 503) stays.
+        described.responses.responses.entry(status.to_string()).or_insert_with(|| response.into());
+    }
+}
+
+/// Every error an operation can answer with.
+fn errors_of(rule: &Rule) -> Vec<u16> {
+    let mut errors = vec![500, 503];
+    if rule.rate != RateClass::Exempt {
+        errors.push(429);
+    }
+    if rule.who != Who::Anyone {
+        errors.extend([401, 403]);
+    }
+    match rule.operation {
+        Operation::Mint | Operation::Burn => errors.extend([409, 413, 422]),
+        Operation::ListMints | Operation::ListBurns | Operation::ListHoldings => errors.push(422),
+        Operation::Login | Operation::Refresh => errors.extend([400, 401, 413]),
+        Operation::Logout => errors.push(409),
+        Operation::GetCommand | Operation::Docs => errors.push(404),
+        _ => {}
+    }
+    errors
+}
+
+static TEXT: LazyLock<Result<String, serde_json::Error>> = LazyLock::new(|| text(&document()));
+
+/// The document as it is committed and served.
+///
+/// # Errors
+/// Never for a document of ours.
+pub fn text(document: &Document) -> Result<String, serde_json::Error> {
+    document.to_pretty_json().map(|json| json + "\n")
+}
+
+/// This document.
+#[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
+pub async fn serve() -> Result<Response, crate::error::ApiError> {
+    let text = TEXT.as_ref().map_err(|error| crate::error::ApiError::internal(error.to_string()))?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
+    ];
+    Ok((headers, text.as_str()).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_has_exactly_the_operations_of_the_policy_table() {
+        let document = document();
+        let mut described: Vec<(String, String)> = Vec::new();
+        for (path, item) in &document.paths.paths {
+            for (method, operation) in [("GET", &item.get), ("POST", &item.post)] {
+                if operation.is_some() {
+                    described.push((method.to_owned(), path.clone()));
+                }
+            }
+            assert!([&item.put, &item.delete, &item.patch].iter().all(|other| other.is_none()), "{path}");
+        }
+        let mut ruled: Vec<(String, String)> =
+            POLICY.iter().map(|rule| (rule.method.to_string(), rule.path.to_owned())).collect();
+        described.sort();
+        ruled.sort();
+        assert_eq!(described, ruled);
+    }
+
+    #[test]
+    fn what_needs_a_token_says_so() {
+        let mut document = document();
+        for rule in POLICY {
+            let operation = operation(&mut document, rule).unwrap();
+            assert_eq!(operation.security.is_some(), rule.who != Who::Anyone, "{}", rule.id);
+            assert_eq!(
+                operation.responses.responses.contains_key("401"),
+                rule.who != Who::Anyone || matches!(rule.operation, Operation::Login | Operation::Refresh)
+            );
+        }
+    }
+
+    #[test]
+    fn the_committed_document_is_the_served_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let fresh = text(&document()).unwrap();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &fresh).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == fresh, "api/openapi.json is old: UPDATE=1 cargo test -p tokenx-api --lib committed");
+    }
+}

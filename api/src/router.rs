@@ -1,0 +1,105 @@
+//! The table of contents: each operation of the policy table and the function that does it.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method as HttpMethod, header, request};
+use axum::middleware;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::http::envelope::{REQUEST_ID, envelope};
+use crate::http::guard::{Guard, guard};
+use crate::policy::{Method, Operation, POLICY, Rule, Who};
+use crate::{auth, docs, openapi, ops, token_app};
+
+/// Every route, guarded by its row of the policy table.
+pub fn router(app: &App) -> Router {
+    with_rules(app, |_| true)
+}
+
+/// Health and metrics alone, for an address of their own.
+pub(crate) fn ops_router(app: &App) -> Router {
+    with_rules(app, is_ops)
+}
+
+/// Everything but what [`ops_router`] has moved away.
+pub(crate) fn public_router(app: &App) -> Router {
+    with_rules(app, |rule| !is_ops(rule))
+}
+
+fn is_ops(rule: &Rule) -> bool {
+    matches!(rule.operation, Operation::Healthz | Operation::Readyz | Operation::Metrics)
+}
+
+fn with_rules(app: &App, wanted: impl Fn(&Rule) -> bool) -> Router {
+    let mut router = Router::new();
+    for rule in POLICY.iter().filter(|rule| wanted(rule)) {
+        let guard_of = Guard { app: app.clone(), rule };
+        let guarded = handler(rule).route_layer(middleware::from_fn_with_state(guard_of, guard));
+        if rule.also_v1() {
+            router = router.route(&format!("/v1{}", rule.path), guarded.clone());
+        }
+        if rule.operation == Operation::Docs {
+            router = router.route("/docs/", guarded.clone()).route("/docs/{*file}", guarded.clone());
+        }
+        router = router.route(rule.path, guarded);
+    }
+    router
+        .fallback(async |request: Request| ApiError::NotFound(format!("nothing is at {}", request.uri().path())))
+        .method_not_allowed_fallback(async |request: Request| ApiError::MethodNotAllowed(request.method().to_string()))
+        .layer(cors(app))
+        .layer(middleware::from_fn_with_state(app.clone(), envelope))
+        .with_state(app.clone())
+}
+
+fn handler(rule: &Rule) -> MethodRouter<App> {
+    let method = match rule.method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+    };
+    match rule.operation {
+        Operation::Login => on(method, auth::routes::login),
+        Operation::Refresh => on(method, auth::routes::refresh),
+        Operation::Logout => on(method, auth::routes::logout),
+        Operation::Mint => on(method, token_app::supply::mint),
+        Operation::Burn => on(method, token_app::supply::burn),
+        Operation::GetCommand => on(method, token_app::commands::command),
+        Operation::ListMints => on(method, token_app::history::mints),
+        Operation::ListBurns => on(method, token_app::history::burns),
+        Operation::ListHoldings => on(method, token_app::holdings::holdings),
+        Operation::GetStatus => on(method, token_app::status::status),
+        Operation::Healthz => on(method, ops::health::healthz),
+        Operation::Readyz => on(method, ops::health::readyz),
+        Operation::Metrics => on(method, ops::metrics::metrics),
+        Operation::OpenApi => on(method, openapi::serve),
+        Operation::Docs => on(method, docs::serve),
+    }
+}
+
+/// What anyone may read, any page may read; the rest only pages of the origins that the settings name. Tokens
+/// travel in a header that a page sets itself, so no credentials mode is ever allowed.
+fn cors(app: &App) -> CorsLayer {
+    let origins: Vec<HeaderValue> =
+        app.settings().server.cors_origins.iter().filter_map(|origin| origin.parse().ok()).collect();
+    let allowed =
+        move |origin: &HeaderValue, parts: &request::Parts| origins.contains(origin) || is_public(parts.uri.path());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_methods([HttpMethod::GET, HttpMethod::POST])
+        .allow_headers(AllowHeaders::list([header::AUTHORIZATION, header::CONTENT_TYPE, REQUEST_ID]))
+        .expose_headers([
+            REQUEST_ID,
+            header::RETRY_AFTER,
+            HeaderName::from_static("ratelimit-limit"),
+            HeaderName::from_static("ratelimit-remaining"),
+            HeaderName::from_static("ratelimit-reset"),
+        ])
+        .max_age(std::time::Duration::from_secs(600))
+}
+
+fn is_public(path: &str) -> bool {
+    path == "/graphql"
+        || POLICY.iter().any(|rule| rule.who == Who::Anyone && rule.method == Method::Get && rule.path == path)
+}
