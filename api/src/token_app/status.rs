@@ -121,8 +121,8 @@ pub async fn status(State(app): State<App>, viewer: Viewer) -> Result<Json<Statu
     } else {
         let monitor = monitor(snapshot.as_ref(), enabled, OffsetDateTime::now_utc());
         let consumers = outbox::consumers(&mut *conn).await?;
-        drop(conn);
-        let modules = modules(snapshot.as_ref())?;
+        let keeper = tokenx_keeper::status::read(&mut *conn, app.chain_id()).await?;
+        let modules = modules(snapshot.as_ref(), keeper)?;
         let subscriptions = consumers.into_iter().map(subscription).collect();
         Some(Operational { updated_at: updated_at.clone(), monitor, subscriptions, modules })
     };
@@ -174,10 +174,18 @@ fn subscription(consumer: outbox::Consumer) -> Subscription {
     }
 }
 
-fn modules(snapshot: Option<&Snapshot>) -> Result<BTreeMap<&'static str, Value>, ApiError> {
+fn modules(
+    snapshot: Option<&Snapshot>,
+    keeper: Option<tokenx_keeper::status::Taken>,
+) -> Result<BTreeMap<&'static str, Value>, ApiError> {
     let mut modules = BTreeMap::new();
     if let Some(snapshot) = snapshot {
         modules.insert("indexer", serde_json::to_value(&snapshot.indexer).map_err(ApiError::internal)?);
+    }
+    if let Some(taken) = keeper {
+        let mut keeper = serde_json::to_value(&taken.snapshot).map_err(ApiError::internal)?;
+        keeper["updated_at"] = Value::from(timestamp(taken.updated_at));
+        modules.insert("keeper", keeper);
     }
     Ok(modules)
 }

@@ -64,7 +64,7 @@ enum Kind {
     post,
     path = "/api/admin/mint",
     request_body = SupplyRequest,
-    responses((status = 200, description = "Taken, now or before", body = Submitted))
+    responses((status = 200, description = "Taken, now or before", body = Submitted<'static>))
 )]
 pub async fn mint(
     State(app): State<App>,
@@ -80,7 +80,7 @@ pub async fn mint(
     post,
     path = "/api/admin/burn",
     request_body = SupplyRequest,
-    responses((status = 200, description = "Taken, now or before", body = Submitted))
+    responses((status = 200, description = "Taken, now or before", body = Submitted<'static>))
 )]
 pub async fn burn(
     State(app): State<App>,
