@@ -53,21 +53,21 @@ struct Shapes;
 
 /// A Token App error that is no validation error.
 #[derive(ToSchema)]
-#[allow(dead_code)] // a shape; made by error.rs
+#[allow(dead_code, reason = "a shape; made by error.rs")]
 struct Detail {
     detail: String,
 }
 
 /// The Token App's validation errors: every bad field.
 #[derive(ToSchema)]
-#[allow(dead_code)] // as above
+#[allow(dead_code, reason = "a shape; made by error.rs")]
 struct ValidationDetail {
     detail: Vec<BadField>,
 }
 
 /// One bad field.
 #[derive(ToSchema)]
-#[allow(dead_code)] // as above
+#[allow(dead_code, reason = "a shape; made by error.rs")]
 struct BadField {
     /// `body` or `query`, then the field.
     #[schema(example = json!(["body", "amount"]))]
@@ -82,7 +82,7 @@ struct BadField {
 
 /// RFC 9457, with the request's id and, where a rule refused, its code.
 #[derive(ToSchema)]
-#[allow(dead_code)] // as above
+#[allow(dead_code, reason = "a shape; made by error.rs")]
 struct Problem {
     r#type: String,
     title: String,
@@ -98,7 +98,7 @@ struct Problem {
 
 /// One bad field.
 #[derive(ToSchema)]
-#[allow(dead_code)] // as above
+#[allow(dead_code, reason = "a shape; made by error.rs")]
 struct ProblemField {
     field: String,
     message: String,

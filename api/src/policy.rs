@@ -146,7 +146,7 @@ pub enum RateClass {
 
 /// Everything a client can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // each is described by its row of POLICY
+#[allow(missing_docs, reason = "each is described by its row of POLICY")]
 pub enum Operation {
     Login,
     Refresh,
@@ -167,7 +167,7 @@ pub enum Operation {
 
 /// An operation's HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)] // their names say it
+#[allow(missing_docs, reason = "their names say it")]
 pub enum Method {
     Get,
     Post,
@@ -242,7 +242,7 @@ pub const POLICY: &[Rule] = &{
     ]
 };
 
-#[allow(clippy::too_many_arguments)] // a row of the table above, column by column
+#[allow(clippy::too_many_arguments, reason = "a row of the table above, column by column")]
 const fn rule(
     operation: Operation,
     id: &'static str,

@@ -24,7 +24,7 @@ pub const MAX_PASSWORD: usize = 1_024;
 
 /// What `POST /auth/login` takes.
 #[derive(Debug, ToSchema)]
-#[allow(dead_code)] // read field by field, so that every bad one is named
+#[allow(dead_code, reason = "read field by field, so that every bad one is named")]
 pub struct LoginRequest {
     /// The account.
     #[schema(max_length = 254)]
@@ -36,7 +36,7 @@ pub struct LoginRequest {
 
 /// What `POST /auth/refresh` takes.
 #[derive(Debug, ToSchema)]
-#[allow(dead_code)] // as above
+#[allow(dead_code, reason = "read field by field, so that every bad one is named")]
 pub struct RefreshRequest {
     /// The newest refresh token of the sign-in. Good once.
     refresh_token: String,

@@ -29,7 +29,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What mint and burn take.
 #[derive(Debug, ToSchema)]
-#[allow(dead_code)] // read field by field, so that every bad one is named
+#[allow(dead_code, reason = "read field by field, so that every bad one is named")]
 pub struct SupplyRequest {
     /// The client's name for this command; the same command under the same name runs once.
     #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$", example = "mint-2025-01-01-001")]
