@@ -10,6 +10,7 @@
 mod contracts;
 mod dev;
 mod floor;
+mod indexer;
 mod keeper_deploy;
 mod local;
 mod supervisor;

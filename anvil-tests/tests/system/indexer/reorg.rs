@@ -1,0 +1,187 @@
+//! Reorgs: whatever the node takes back, the tables take back, and nothing final is ever deleted.
+
+use alloy::primitives::{B256, U256};
+use alloy::sol_types::SolCall;
+use anyhow::{Context, Result};
+use serde_json::json;
+use tokenx_anvil_tests::eventually;
+use tokenx_config::Finality;
+use tokenx_contracts::bindings::SecurityToken;
+use tokenx_indexer::read;
+
+use super::{ALICE, BOB, CHAIN, Stage, id};
+
+impl Stage {
+    /// Replaces the last `depth` blocks by empty ones; their transactions are gone.
+    async fn turn(&self, depth: u64) -> Result<()> {
+        self.world.chain.rpc("anvil_reorg", json!([depth, []])).await.map(drop)
+    }
+
+    /// A block with something of everything in it.
+    async fn busy_block(&self, n: u64) -> Result<()> {
+        self.mint(&format!("mint {n}"), ALICE, 100 + n).await?;
+        let amount = U256::from(n % 7);
+        self.order(
+            &format!("freeze {n}"),
+            SecurityToken::setFrozenTokens_0Call { account: ALICE, amount, reason: B256::ZERO },
+        )
+        .await?;
+        let forced =
+            SecurityToken::forcedTransfer_1Call { from: ALICE, to: BOB, amount: U256::from(50), reason: B256::ZERO };
+        self.order(&format!("force {n}"), forced).await?;
+        if n % 3 == 0 {
+            self.order(&format!("pause {n}"), SecurityToken::pauseCall { reason: B256::ZERO }).await?;
+        }
+        self.mine(1).await
+    }
+}
+
+#[tokio::test]
+async fn reorgs_of_depth_1_5_and_20_heal() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE, BOB]).await?;
+    let mut n = 0;
+    for depth in [1u64, 5, 20] {
+        for _ in 0..depth + 2 {
+            n += 1;
+            stage.busy_block(n).await?;
+        }
+        stage.settles(&[ALICE, BOB]).await?;
+        let before = read::cursor(pool, CHAIN).await?.context("a cursor")?;
+        stage.turn(depth).await?;
+        n += 1;
+        stage.busy_block(n).await?;
+        stage.settles(&[ALICE, BOB]).await?;
+
+        let after = read::cursor(pool, CHAIN).await?.context("a cursor")?;
+        assert_eq!(after.reorgs, before.reorgs + 1);
+        let healed: (i64, i64) =
+            sqlx::query_as("SELECT depth, old_number - ancestor_number FROM reorgs ORDER BY id DESC LIMIT 1")
+                .fetch_one(pool)
+                .await?;
+        assert_eq!(healed, (depth as i64, depth as i64));
+        let corrected: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM outbox WHERE kind = 'mint.removed'").fetch_one(pool).await?;
+        assert!(corrected >= depth as i64, "every mint that went is taken back, {corrected} of {depth}");
+        let paused = stage.view(stage.token(), SecurityToken::pausedCall {}).await?;
+        let instrument = read::instrument(pool, CHAIN, "rCC").await?.context("rCC")?;
+        assert_eq!(instrument.transfers_paused, paused);
+    }
+    indexer.stop().await
+}
+
+#[tokio::test]
+async fn a_transaction_that_comes_back_in_another_block_counts_once() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE]).await?;
+    stage.mine(1).await?;
+    let hash = stage.mint("again", ALICE, 5).await?;
+    let raw = stage.world.chain.rpc("eth_getRawTransactionByHash", json!([hash])).await?;
+    stage.mine(1).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE]).await?;
+    // The same bytes, one block later than before.
+    stage.world.chain.rpc("anvil_reorg", json!([3, [[raw, 2]]])).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE]).await?;
+    assert_eq!(read::position(pool, CHAIN, stage.token(), ALICE).await?.balance, U256::from(5));
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar("SELECT tx_hash FROM mints WHERE command_key = $1")
+        .bind(id("again").as_slice())
+        .fetch_all(pool)
+        .await?;
+    assert_eq!(rows, [hash.to_vec()]);
+    let told: Vec<String> =
+        sqlx::query_scalar("SELECT kind FROM outbox WHERE kind LIKE 'mint%' ORDER BY xid, seq").fetch_all(pool).await?;
+    assert_eq!(told, ["mint", "mint.removed", "mint"], "told, taken back, told again");
+    indexer.stop().await
+}
+
+#[tokio::test]
+async fn a_reorg_while_nobody_followed_heals_at_the_start() -> Result<()> {
+    let stage = Stage::set().await?;
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE, BOB]).await?;
+    for n in 1..6 {
+        stage.busy_block(n).await?;
+    }
+    stage.settles(&[ALICE, BOB]).await?;
+    indexer.stop().await?;
+    stage.turn(4).await?;
+    // So far ahead that the blocks above the cursor are final, and are read in ranges.
+    stage.mine(100).await?;
+    stage.busy_block(7).await?;
+    let indexer = stage.follow().await;
+    stage.settles(&[ALICE, BOB]).await?;
+    let healed: i64 = sqlx::query_scalar("SELECT count(*) FROM reorgs").fetch_one(&stage.world.pool).await?;
+    assert_eq!(healed, 1);
+    indexer.stop().await
+}
+
+#[tokio::test]
+async fn a_token_whose_deployment_is_taken_back_is_gone() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE]).await?;
+    stage.settles(&[ALICE]).await?;
+    stage.deploy_token("rGONE").await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE]).await?;
+    assert!(read::instrument(pool, CHAIN, "rGONE").await?.is_some());
+    stage.turn(1).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE]).await?;
+    assert_eq!(read::instrument(pool, CHAIN, "rGONE").await?, None);
+    // The same id may be used again: another block, the same address.
+    stage.deploy_token("rGONE").await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE]).await?;
+    assert!(read::instrument(pool, CHAIN, "rGONE").await?.is_some());
+    indexer.stop().await
+}
+
+impl Stage {
+    async fn deploy_token(&self, instrument_id: &str) -> Result<()> {
+        use tokenx_contracts::bindings::{NodeFactory, TokenConfig};
+        let node = &self.deployment.nodes[0].node;
+        let config = TokenConfig {
+            nodeKey: node.key,
+            instrumentId: instrument_id.to_owned(),
+            name: "a token".to_owned(),
+            symbol: "T".to_owned(),
+            decimals: 18,
+            maxSupply: U256::from(1_000),
+            dailyMintLimit: alloy::primitives::Uint::from(1_000u64),
+            dailyForceLimit: alloy::primitives::Uint::from(1_000u64),
+        };
+        let cold = tokenx::local::suite::COLD_KEY.parse::<alloy::signers::local::PrivateKeySigner>()?.address();
+        let call = NodeFactory::deployTokenCall { config }.abi_encode();
+        self.send(cold, Some(self.deployment.suite.factory), call).await.map(drop)
+    }
+}
+
+#[tokio::test]
+async fn below_finality_nothing_is_written_and_nothing_deleted() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    stage.settings.chain.finality = Finality::Depth(4);
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE, BOB]).await?;
+    for n in 1..10 {
+        stage.busy_block(n).await?;
+    }
+    stage.settles(&[ALICE, BOB]).await?;
+    let count = async || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM logs").fetch_one(pool).await;
+    let before = count().await?;
+    stage.turn(8).await?;
+    stage.mine(1).await?;
+    let why = eventually("following has stopped", || async { read::cursor(pool, CHAIN).await.ok()??.halted }).await;
+    assert!(why.contains("is final here"), "{why}");
+    stage.mine(3).await?;
+    assert_eq!(count().await?, before, "nothing is deleted, nothing is added");
+    indexer.stop().await
+}
