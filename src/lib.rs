@@ -6,4 +6,7 @@ pub mod dev;
 pub mod failure;
 pub mod local;
 pub mod progress;
+pub mod services;
 pub mod settings;
+pub mod signals;
+mod table;

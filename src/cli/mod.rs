@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admin;
 mod config;
 mod migrate;
 
@@ -7,9 +8,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use tokenx_config::telemetry;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::local::supervisor;
+use crate::services::{self, Parts};
 use crate::settings::Flags;
 use crate::{dev, failure};
 
@@ -30,6 +33,16 @@ enum Command {
     /// Run everything on this machine from nothing: Postgres, chain, contracts, demo data, indexer, keeper, API
     #[command(after_long_help = DEV_HELP, args_override_self = true)]
     Dev(dev::Options),
+    /// Run indexer, keeper and API in one process, on your Postgres and your chain
+    Run(Flags),
+    /// Run the indexer alone; a second one on the same chain stands by
+    Indexer(Flags),
+    /// Run the keeper alone; a second one with the same keys stands by
+    Keeper(Flags),
+    /// Run the API alone; any number may run
+    Api(Flags),
+    /// Add and list issuers, nodes, users, parties, wallets and service tokens
+    Admin(admin::Arguments),
     /// Bring a database to this version's tables
     Migrate(Flags),
     /// Look at the settings
@@ -77,11 +90,22 @@ pub fn run() -> ExitCode {
 async fn execute(command: Command) -> Result<i32> {
     match command {
         Command::Dev(options) => dev::run(options).await?,
+        Command::Run(flags) => serve(&flags, Parts::ALL).await?,
+        Command::Indexer(flags) => serve(&flags, Parts::INDEXER).await?,
+        Command::Keeper(flags) => serve(&flags, Parts::KEEPER).await?,
+        Command::Api(flags) => serve(&flags, Parts::API).await?,
+        Command::Admin(arguments) => admin::run(arguments).await?,
         Command::Migrate(flags) => migrate::run(&flags).await?,
         Command::Config { flags, command } => config::run(&command, &flags)?,
         Command::Supervise(arguments) => return supervisor::supervise(arguments).await,
     }
     Ok(0)
+}
+
+async fn serve(flags: &Flags, parts: Parts) -> Result<()> {
+    let settings = flags.load()?;
+    telemetry::init(&settings.telemetry)?;
+    services::run(&settings, parts).await
 }
 
 /// A supervisor does next to nothing, and there is one for each child: one thread is plenty.

@@ -19,6 +19,10 @@ const WIND_DOWN: Duration = Duration::from_secs(40);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Where anvil keeps the chain.
 pub(crate) const CHAIN_STATE: &str = "chain/state.json";
+/// Where the demo world is remembered.
+pub(crate) const DEMO: &str = "demo.json";
+/// What tells of a running `dev`, or lets others speak to it.
+const LIVE: [&str; 3] = ["dev.env", "dev.toml", "dev.pid"];
 
 /// The locked data folder.
 ///
@@ -32,7 +36,7 @@ pub(crate) struct Folder {
 }
 
 /// What a run leaves for the next one with `--keep`.
-const KEPT: [&str; 4] = ["postgres", "chain", "genesis", "secrets"];
+const KEPT: [&str; 3] = ["postgres", "chain", DEMO];
 
 impl Folder {
     /// Makes and locks it. Unless `keep` finds a chain that an earlier run kept, all that one left is removed.
@@ -41,9 +45,11 @@ impl Folder {
         fs::create_dir_all(&path).with_context(|| format!("cannot make the data folder {}", path.display()))?;
         let lock = lock(&path, report).await?;
         fcntl(&lock, FcntlArg::F_SETFD(FdFlag::empty())).context("cannot share the lock with children")?;
-        let resumes = keep && path.join(CHAIN_STATE).is_file() && path.join("genesis").is_file();
+        let resumes = keep && path.join(CHAIN_STATE).is_file() && path.join(DEMO).is_file();
         let folder = Self { path, resumes, lock };
-        remove(&folder.join("dev.env"))?;
+        for part in LIVE {
+            remove(&folder.join(part))?;
+        }
         if !resumes {
             for part in KEPT {
                 remove(&folder.join(part))?;
@@ -63,6 +69,11 @@ impl Folder {
         short_name(&self.path)
     }
 
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A path in it.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -78,8 +89,7 @@ impl Folder {
             tokio::time::sleep(PAUSE).await;
             waited += PAUSE;
         }
-        remove(&path.join("dev.env"))?;
-        remove(&path.join("dev.pid"))
+        LIVE.iter().try_for_each(|part| remove(&path.join(part)))
     }
 }
 

@@ -1,20 +1,18 @@
 //! What the rest of `dev` stands on: a database and a chain, empty or kept together.
 
-use std::fs;
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use sqlx::migrate::MigrateDatabase;
 
-use super::Options;
 use super::folder::{CHAIN_STATE, Folder};
+use super::{LOOK, Options};
 use crate::failure::{Advice, TRY_LATER};
 use crate::local::anvil::Mining;
 use crate::local::postgres::with_database;
 use crate::local::tools::DEV_APPLICATION;
 use crate::local::{Anvil, AnvilOptions, Durability, Postgres, PostgresOptions, PostgresSource, Report, tools};
-use crate::progress::Progress;
 
 /// The database's name in our own cluster.
 const DATABASE: &str = "tokenx";
@@ -32,30 +30,28 @@ pub(crate) struct Ground {
 
 impl Ground {
     /// Finds or installs the tools and starts both.
-    pub(crate) async fn start(options: &Options, folder: &Folder, progress: &Progress) -> Result<Self> {
+    pub(crate) async fn start(options: &Options, folder: &Folder, report: Report<'_>) -> Result<Self> {
         free(options.api_port, "--api-port")?;
         free(options.rpc_port, "--rpc-port")?;
-        let report = |line: &str| progress.step(line);
         report("looking for Postgres and anvil");
-        let source = PostgresSource::find(&report).await?;
-        let anvil = tools::anvil(&report).await?;
+        let source = PostgresSource::find(report).await?;
+        let anvil = tools::anvil(report).await?;
         let (database, chain) =
-            tokio::try_join!(database(source, folder, &report), chain(anvil, options, folder, &report))?;
+            tokio::try_join!(database(source, folder, report), chain(anvil, options, folder, report))?;
         let (postgres, database_url) = database;
-        let ground = Self { postgres, chain, database_url };
-        ground.belongs_together(&folder.join("genesis"), folder.resumes()).await?;
-        Ok(ground)
+        Ok(Self { postgres, chain, database_url })
     }
 
-    /// A kept database is a view of one chain: the chain whose first block we wrote down.
-    async fn belongs_together(&self, note: &Path, resumes: bool) -> Result<()> {
-        let genesis = self.chain.genesis().await?;
-        match fs::read_to_string(note) {
-            Ok(known) if resumes && known != genesis => Err(anyhow!(
-                "the kept database follows a chain that began with {known}, the kept chain began with {genesis}"
-            ))
-            .hint("start once without --keep, which empties both"),
-            _ => fs::write(note, genesis).with_context(|| format!("cannot write {}", note.display())),
+    /// Waits until one of the children has ended by itself.
+    pub(crate) async fn ended(&mut self) -> anyhow::Error {
+        loop {
+            if !self.chain.is_running() {
+                return anyhow!("anvil ended by itself");
+            }
+            if self.postgres.as_mut().is_some_and(|postgres| !postgres.is_running()) {
+                return anyhow!("Postgres ended by itself");
+            }
+            tokio::time::sleep(LOOK).await;
         }
     }
 

@@ -1,19 +1,36 @@
 //! `tokenx dev`: everything on this machine, from nothing, with one command.
 
+mod contracts;
+mod demo;
 mod env;
 mod folder;
 mod ground;
+mod people;
+mod settings;
 
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use sqlx::PgPool;
+use tokenx_api::admin::By;
+use tokenx_config::{Settings, telemetry};
 
-use self::env::Environment;
+use self::demo::Demo;
 use self::folder::Folder;
 use self::ground::Ground;
+use crate::local::Report;
 use crate::progress::Progress;
+use crate::services::{Parts, Services};
+use crate::signals::Asked;
+
+/// Who the audit log says made the demo world.
+const ACTOR: By<'static> = By { actor: "cli:dev", request_id: None };
+/// While the demo world is being made, blocks come this fast, whatever `--block-time` says.
+const HURRY: Duration = Duration::from_millis(100);
+/// How often the children are looked after.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The flags of `tokenx dev`. Scripts rely on them: they stay.
 #[derive(Debug, clap::Args)]
@@ -30,7 +47,7 @@ pub struct Options {
     /// Seconds between blocks, decimals allowed
     #[arg(long, default_value = "1", value_name = "SECONDS", value_parser = block_time)]
     pub block_time: Duration,
-    /// Go on with the chain and the database of the last run instead of starting empty
+    /// Keep chain and database for the next run with --keep, and go on with what the last one kept
     #[arg(long)]
     pub keep: bool,
 }
@@ -54,44 +71,89 @@ pub async fn run(options: Options) -> Result<()> {
         () = asked.received() => return Ok(()),
     };
     let outcome = tokio::select! {
-        outcome = live(&options, &folder, &progress) => outcome,
+        started = World::start(&options, &folder, &report) => Some(started),
         // What has been started hangs on its supervisor and goes with the future that held it.
-        () = asked.received() => Ok(()),
+        () = asked.received() => None,
     };
-    progress.finish();
+    let took = progress.finish();
+    let outcome = match outcome {
+        Some(Ok(world)) => {
+            let table = world.demo.table(&world.settings, &options.data_dir);
+            let shown = write!(stdout(), "tokenx dev is ready after {:.1} s\n{table}", took.as_secs_f32());
+            let lived = world.live(&mut asked).await;
+            shown.map_err(Into::into).and(lived)
+        }
+        Some(Err(error)) => Err(error),
+        None => Ok(()),
+    };
     folder.close().await.and(outcome)
 }
 
-async fn live(options: &Options, folder: &Folder, progress: &Progress) -> Result<()> {
-    let ground = Ground::start(options, folder, progress).await?;
-    let mut environment = Environment::default();
-    environment.set("RPC_URL", ground.chain.url());
-    environment.set("DATABASE_URL", &ground.database_url);
-    environment.write(&folder.join("dev.env"))?;
-    progress.finish();
-    std::future::pending::<()>().await;
-    ground.stop().await
+/// Everything that runs.
+struct World {
+    ground: Ground,
+    services: Services,
+    settings: Settings,
+    demo: Demo,
 }
 
-/// The signals that end us.
-struct Asked {
-    signals: [Signal; 3],
-}
-
-impl Asked {
-    fn listen() -> Result<Self> {
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [interrupt, terminate, hangup] = kinds.map(signal);
-        Ok(Self { signals: [interrupt?, terminate?, hangup?] })
+impl World {
+    async fn start(options: &Options, folder: &Folder, report: Report<'_>) -> Result<Self> {
+        let ground = Ground::start(options, folder, report).await?;
+        let (services, settings, demo) = tokio::select! {
+            populated = populate(options, folder, &ground, report) => populated?,
+            stopped = ground.chain.mine_each(HURRY) => return Err(stopped.context("the chain stopped")),
+        };
+        demo.environment(&settings).await?.write(&folder.join("dev.env"))?;
+        Ok(Self { ground, services, settings, demo })
     }
 
-    /// Waits for one of them.
-    async fn received(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.signals;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
+    /// Until asked to end, or until a part fails; then everything ends in order.
+    async fn live(mut self, asked: &mut Asked) -> Result<()> {
+        let failed = tokio::select! {
+            () = asked.received() => None,
+            error = self.services.ended() => Some(error),
+            ended = self.ground.ended() => Some(ended),
+        };
+        let stopped = self.services.stop().await;
+        self.ground.stop().await?;
+        failed.map_or(stopped, Err)
+    }
+}
+
+/// Tables, contracts, services and people: made, or found again.
+async fn populate(
+    options: &Options,
+    folder: &Folder,
+    ground: &Ground,
+    report: Report<'_>,
+) -> Result<(Services, Settings, Demo)> {
+    let pool = migrated(&ground.database_url).await?;
+    let record = folder.join(folder::DEMO);
+    let genesis = ground.chain.genesis().await?;
+    let known = if folder.resumes() { Some(Demo::read(&record, &genesis)?) } else { None };
+    let contracts = match &known {
+        Some(known) => known.contracts.clone(),
+        None => contracts::deploy(&pool, &ground.chain, report).await?,
+    };
+    let settings = settings::settle(folder, ground, &contracts, options.api_port)?;
+    telemetry::init(&settings.telemetry)?;
+    report("starting indexer, keeper and API");
+    let services = Services::start(&settings, Parts::ALL).await?;
+    let demo = match known {
+        Some(known) => known,
+        None => {
+            let people = people::seed(&pool, services.commands(), &settings, &ground.chain, &contracts, report).await?;
+            let demo = Demo { genesis, contracts, people };
+            demo.write(&record)?;
+            demo
         }
-    }
+    };
+    Ok((services, settings, demo))
+}
+
+async fn migrated(url: &str) -> Result<PgPool> {
+    let pool = tokenx_migrations::connect(url, 2).await?;
+    tokenx_migrations::migrate(&pool).await?;
+    Ok(pool)
 }

@@ -67,3 +67,33 @@ async fn a_taken_port_names_its_flag() {
         assert!(said.contains(&format!("port {port}")) && said.contains(flag), "{said}");
     }
 }
+
+#[tokio::test]
+async fn each_dev_starts_empty_and_keep_goes_on() {
+    use serde_json::{Value, json};
+    let mut dev = Dev::start(&["--keep"]);
+    let first = dev.ready().await;
+    let block = async |dev: &Dev, number: &str| -> Value {
+        let request = json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": [number, false]});
+        let url = format!("http://127.0.0.1:{}", dev.rpc_port);
+        let answer: Value = reqwest::Client::new().post(url).json(&request).send().await.unwrap().json().await.unwrap();
+        answer["result"]["hash"].clone()
+    };
+    let genesis = block(&dev, "0x0").await;
+    dev.signal("TERM");
+    assert!(dev.ended().await.success(), "{}", dev.said());
+
+    let mut kept = dev.again(&["--keep"]);
+    let second = kept.ready().await;
+    assert_eq!(block(&kept, "0x0").await, genesis);
+    for name in ["TOKEN_ADDRESS", "ALICE_ADDRESS", "ALICE_PASSWORD", "NODE_ID"] {
+        assert_eq!(first[name], second[name], "{name}");
+    }
+    kept.signal("TERM");
+    kept.ended().await;
+
+    let mut fresh = kept.again(&[]);
+    let third = fresh.ready().await;
+    assert_ne!(block(&fresh, "0x0").await, genesis);
+    assert_ne!(third["ALICE_PASSWORD"], first["ALICE_PASSWORD"]);
+}

@@ -1,5 +1,6 @@
 //! `tokenx dev` as a script sees it: the real binary in a folder of its own.
 
+mod curls;
 mod endings;
 
 use std::collections::HashMap;
@@ -29,6 +30,11 @@ impl Dev {
     /// Starts one in a new folder that only we may enter.
     fn start(flags: &[&str]) -> Self {
         Self::start_in(Arc::new(tempfile::tempdir().unwrap()), flags)
+    }
+
+    /// Starts another one in the folder of this one, which has ended.
+    fn again(&self, flags: &[&str]) -> Self {
+        Self::start_in(self.folder.clone(), flags)
     }
 
     fn start_in(folder: Arc<TempDir>, flags: &[&str]) -> Self {

@@ -1,0 +1,29 @@
+//! Being asked to end.
+
+use anyhow::Result;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGINT, SIGTERM and SIGHUP (a terminal that is closed).
+#[derive(Debug)]
+pub struct Asked {
+    signals: [Signal; 3],
+}
+
+impl Asked {
+    /// From now on they no longer end the process by themselves.
+    pub fn listen() -> Result<Self> {
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hangup] = kinds.map(signal);
+        Ok(Self { signals: [interrupt?, terminate?, hangup?] })
+    }
+
+    /// Waits for one of them.
+    pub async fn received(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.signals;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
+}
