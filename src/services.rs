@@ -116,7 +116,10 @@ pub async fn run(settings: &Settings, parts: Parts) -> Result<()> {
             services.stop().await.ok();
             Err(error)
         }
-        () = asked.received() => services.stop().await,
+        () = asked.received() => {
+            tokio::spawn(asked.exit_at_next());
+            services.stop().await
+        }
     }
 }
 

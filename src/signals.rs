@@ -17,6 +17,13 @@ impl Asked {
         Ok(Self { signals: [interrupt?, terminate?, hangup?] })
     }
 
+    /// Ends the process at the next one, for who does not want to wait any longer.
+    #[allow(clippy::exit, reason = "that is what is asked for; supervisors see to what still runs")]
+    pub async fn exit_at_next(mut self) {
+        self.received().await;
+        std::process::exit(130);
+    }
+
     /// Waits for one of them.
     pub async fn received(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.signals;

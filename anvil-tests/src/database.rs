@@ -57,18 +57,31 @@ pub struct TestDatabase {
 impl TestDatabase {
     /// Makes one. The first call of the process starts the server.
     pub async fn create() -> Result<Self> {
-        let server = SERVER.get_or_try_init(Server::start).await?;
+        let database = Self::on(SERVER.get_or_try_init(Server::start).await?).await?;
+        if matches!(SERVER.get(), Some(Server::Running(_))) {
+            migrate(&database.url).await?;
+        }
+        Ok(database)
+    }
+
+    /// Makes one without any table.
+    pub async fn empty() -> Result<Self> {
+        let database = Self::create().await?;
+        let pool = database.pool().await?;
+        sqlx::query("DROP SCHEMA public CASCADE").execute(&pool).await?;
+        sqlx::query("CREATE SCHEMA public").execute(&pool).await?;
+        pool.close().await;
+        Ok(database)
+    }
+
+    async fn on(server: &Server) -> Result<Self> {
         let name = format!("tokenx_test_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let url = match server {
             Server::Private(postgres) => postgres.url(&name),
             Server::Running(url) => tokenx::local::postgres::with_database(url, &name)?,
         };
         sqlx::Postgres::create_database(&url).await?;
-        let database = Self { url };
-        if matches!(server, Server::Running(_)) {
-            migrate(&database.url).await?;
-        }
-        Ok(database)
+        Ok(Self { url })
     }
 
     /// Its URL, password included.

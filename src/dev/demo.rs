@@ -17,6 +17,8 @@ use crate::failure::Advice;
 use crate::local::write_secret;
 use crate::table;
 
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Contracts and people, and the chain they are on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Demo {
@@ -52,6 +54,7 @@ impl Demo {
     pub(crate) async fn environment(&self, settings: &Settings) -> Result<Environment> {
         let base_url = format!("http://{}", settings.server.bind);
         let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build()?;
+        self.seen(&client, &base_url).await?;
         let mut environment = Environment::default();
         environment.set("BASE_URL", &base_url);
         for login in &self.people.logins {
@@ -83,6 +86,19 @@ impl Demo {
         environment.set("PAYMENT_TOKEN_ADDRESS", self.contracts.payment_token);
         environment.set("CONFIRMATIONS", settings.chain.confirmations);
         Ok(environment)
+    }
+
+    /// Waits until the API says it is ready and its first snapshot has the instruments.
+    async fn seen(&self, client: &reqwest::Client, base_url: &str) -> Result<()> {
+        loop {
+            let ready = client.get(format!("{base_url}/readyz")).send().await?.status().is_success();
+            let status = client.get(format!("{base_url}/status")).bearer_auth(&self.people.service_read).send().await?;
+            let status: Value = status.json().await?;
+            if ready && self.contracts.issuers.iter().all(|issuer| status["tokens"].get(&issuer.instrument).is_some()) {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// The table that a person reads.

@@ -77,11 +77,16 @@ pub async fn run(options: Options) -> Result<()> {
     };
     let took = progress.finish();
     let outcome = match outcome {
-        Some(Ok(world)) => {
+        Some(Ok(mut world)) => {
             let table = world.demo.table(&world.settings, &options.data_dir);
             let shown = write!(stdout(), "tokenx dev is ready after {:.1} s\n{table}", took.as_secs_f32());
-            let lived = world.live(&mut asked).await;
-            shown.map_err(Into::into).and(lived)
+            let lived = tokio::select! {
+                () = asked.received() => Ok(()),
+                error = world.ended(&folder) => Err(error),
+            };
+            report("ending");
+            tokio::spawn(asked.exit_at_next());
+            shown.map_err(Into::into).and(lived).and(world.stop().await)
         }
         Some(Err(error)) => Err(error),
         None => Ok(()),
@@ -104,20 +109,35 @@ impl World {
             populated = populate(options, folder, &ground, report) => populated?,
             stopped = ground.chain.mine_each(HURRY) => return Err(stopped.context("the chain stopped")),
         };
-        demo.environment(&settings).await?.write(&folder.join("dev.env"))?;
-        Ok(Self { ground, services, settings, demo })
+        report("signing everyone in");
+        let world = Self { ground, services, settings, demo };
+        world.sign_in(folder).await?;
+        Ok(world)
     }
 
-    /// Until asked to end, or until a part fails; then everything ends in order.
-    async fn live(mut self, asked: &mut Asked) -> Result<()> {
-        let failed = tokio::select! {
-            () = asked.received() => None,
-            error = self.services.ended() => Some(error),
-            ended = self.ground.ended() => Some(ended),
-        };
+    /// Waits until a part of it ends by itself; meanwhile keeps the tokens of `dev.env` from running out.
+    async fn ended(&mut self, folder: &Folder) -> anyhow::Error {
+        let life = Duration::from_secs(self.settings.auth.access_ttl_seconds);
+        loop {
+            tokio::select! {
+                error = self.services.ended() => return error,
+                error = self.ground.ended() => return error,
+                () = tokio::time::sleep(life / 2) => {}
+            }
+            if let Err(error) = self.sign_in(folder).await {
+                return error;
+            }
+        }
+    }
+
+    async fn sign_in(&self, folder: &Folder) -> Result<()> {
+        self.demo.environment(&self.settings).await?.write(&folder.join("dev.env"))
+    }
+
+    /// Ends everything in order.
+    async fn stop(self) -> Result<()> {
         let stopped = self.services.stop().await;
-        self.ground.stop().await?;
-        failed.map_or(stopped, Err)
+        self.ground.stop().await.and(stopped)
     }
 }
 

@@ -13,4 +13,5 @@ mod floor;
 mod indexer;
 mod keeper_deploy;
 mod local;
+mod run;
 mod supervisor;
