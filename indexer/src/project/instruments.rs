@@ -125,7 +125,9 @@ pub(crate) async fn insert_followed(chain_id: u64, token: &Followed, tx: &mut Pg
         "INSERT INTO instruments (chain_id, token, instrument_id, name, symbol, decimals, created_block, created_log,
                                   created_time)
          VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8)
-             ON CONFLICT (chain_id, token) DO NOTHING",
+             ON CONFLICT (chain_id, token) DO UPDATE
+            SET instrument_id = excluded.instrument_id
+          WHERE instruments.executor IS NULL",
     )
     .bind(int(chain_id))
     .bind(Addr(token.token))

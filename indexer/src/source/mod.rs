@@ -5,6 +5,8 @@
 mod error;
 mod heads;
 mod span;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod wire;
 
