@@ -44,7 +44,7 @@ fn each_mistake_is_named_by_its_key() {
         ("chain.confirmations", |s| s.chain.confirmations = 0),
         ("chain.finality", |s| s.chain.finality = Finality::Depth(11)),
         ("chain.follow", |s| {
-            s.chain.follow = vec![Follow { token: [1; 20].into(), instrument_id: "a b".into(), start_block: None }]
+            s.chain.follow = vec![Follow { token: [1; 20].into(), instrument_id: "a b".into(), start_block: None }];
         }),
         ("keeper.batch_max_items", |s| s.keeper.batch_max_items = 201),
         ("keeper.batch_max_gas", |s| s.keeper.batch_max_gas = (1 << 24) + 1),
