@@ -10,11 +10,11 @@ static COUNTER: LazyLock<AtomicU32> = LazyLock::new(|| AtomicU32::new(rand::rand
 
 /// A new id, above every earlier one of this process save within the same second after 2^24 of them.
 pub fn generate() -> String {
-    // Wraps in 2106, as the format does.
-    let seconds = OffsetDateTime::now_utc().unix_timestamp() as u32;
+    let seconds = OffsetDateTime::now_utc().unix_timestamp().to_be_bytes();
     let count = COUNTER.fetch_add(1, Ordering::Relaxed).to_be_bytes();
     let mut id = [0; 12];
-    id[..4].copy_from_slice(&seconds.to_be_bytes());
+    // The low four bytes: they wrap in 2106, as the format does.
+    id[..4].copy_from_slice(&seconds[4..]);
     id[4..9].copy_from_slice(&*PROCESS);
     id[9..].copy_from_slice(&count[1..]);
     hex::encode(id)

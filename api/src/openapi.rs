@@ -53,21 +53,21 @@ struct Shapes;
 
 /// A Token App error that is no validation error.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "a shape; made by error.rs")]
+#[allow(dead_code, reason = "a shape: made by error.rs")]
 struct Detail {
     detail: String,
 }
 
 /// The Token App's validation errors: every bad field.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "a shape; made by error.rs")]
+#[allow(dead_code, reason = "a shape, as above")]
 struct ValidationDetail {
     detail: Vec<BadField>,
 }
 
 /// One bad field.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "a shape; made by error.rs")]
+#[allow(dead_code, reason = "a shape, as above")]
 struct BadField {
     /// `body` or `query`, then the field.
     #[schema(example = json!(["body", "amount"]))]
@@ -82,7 +82,7 @@ struct BadField {
 
 /// RFC 9457, with the request's id and, where a rule refused, its code.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "a shape; made by error.rs")]
+#[allow(dead_code, reason = "a shape, as above")]
 struct Problem {
     r#type: String,
     title: String,
@@ -98,7 +98,7 @@ struct Problem {
 
 /// One bad field.
 #[derive(ToSchema)]
-#[allow(dead_code, reason = "a shape; made by error.rs")]
+#[allow(dead_code, reason = "a shape, as above")]
 struct ProblemField {
     field: String,
     message: String,
@@ -218,7 +218,7 @@ pub fn text(document: &Document) -> Result<String, serde_json::Error> {
 
 /// This document.
 #[utoipa::path(get, path = "/openapi.json", responses((status = 200, description = "OpenAPI 3.1", body = Object)))]
-pub async fn serve() -> Result<Response, crate::error::ApiError> {
+pub(crate) async fn serve() -> Result<Response, crate::error::ApiError> {
     let text = TEXT.as_ref().map_err(|error| crate::error::ApiError::internal(error.to_string()))?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),

@@ -7,6 +7,7 @@
     reason = "helpers of tests fail as tests do"
 )]
 
+mod api;
 mod contracts;
 mod dev;
 mod floor;

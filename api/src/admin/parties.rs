@@ -44,6 +44,8 @@ pub async fn add_party(pool: &PgPool, by: By<'_>, new: NewParty) -> Result<Party
         let message = format!("{} is not an ISO 3166-1 numeric code (1-999)", new.country);
         return Err(Error::Invalid { field: "country", message });
     }
+    let country = i16::try_from(new.country).map_err(|error| Error::Internal(error.to_string()))?;
+    let class = i16::from(new.investor_class);
     let party_id = new.party_id.as_str();
     let mut tx = pool.begin().await?;
     let investor_id: i64 = sqlx::query_scalar(
@@ -52,8 +54,8 @@ pub async fn add_party(pool: &PgPool, by: By<'_>, new: NewParty) -> Result<Party
       RETURNING investor_id",
     )
     .bind(party_id)
-    .bind(i16::try_from(new.country).unwrap_or_default())
-    .bind(i16::from(new.investor_class))
+    .bind(country)
+    .bind(class)
     .bind(new.kyc_expires_at)
     .fetch_one(&mut *tx)
     .await
@@ -61,7 +63,7 @@ pub async fn add_party(pool: &PgPool, by: By<'_>, new: NewParty) -> Result<Party
     let detail = json!({ "investor_id": investor_id, "country": new.country, "investor_class": new.investor_class });
     note(&mut tx, by, Note { action: "party.add", subject: format!("party:{party_id}"), detail }).await?;
     tx.commit().await?;
-    read((party_id.to_owned(), investor_id, new.country as i16, i16::from(new.investor_class), new.kyc_expires_at))
+    read((party_id.to_owned(), investor_id, country, class, new.kyc_expires_at))
 }
 
 /// All parties, oldest first.

@@ -224,7 +224,7 @@ mod tests {
             ("alg RS256 named, HS256 signed", head("alg", json!("RS256"))),
             ("plain typ", head("typ", json!("JWT"))),
             ("unknown kid", head("kid", json!("000000000000"))),
-            ("expired", claim("exp", json!(now - LEEWAY as i64 - 2))),
+            ("expired", claim("exp", json!(now - LEEWAY.cast_signed() - 2))),
             ("no exp", without("exp")),
             ("not yet", claim("nbf", json!(now + 60))),
             ("other issuer", claim("iss", json!("https://else.where"))),

@@ -16,7 +16,7 @@ pub const POLL: Duration = Duration::from_millis(500);
 /// After this long without a successful read the list is not believed: a logout elsewhere must bite within 2 s.
 const STALE: Duration = Duration::from_millis(1_500);
 /// How far back a read of the tail looks, in seconds: far longer than any transaction that writes here.
-const OVERLAP_SECONDS: i64 = 60;
+const OVERLAP_SECONDS: f64 = 60.0;
 
 /// The tokens revoked and not yet expired.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ impl Revocations {
                 AND ($1 OR revoked_at > now() - make_interval(secs => $2))",
         )
         .bind(first)
-        .bind(OVERLAP_SECONDS as f64)
+        .bind(OVERLAP_SECONDS)
         .fetch_all(pool)
         .await?;
         let now = OffsetDateTime::now_utc();

@@ -24,7 +24,7 @@ pub const MAX_PASSWORD: usize = 1_024;
 
 /// What `POST /auth/login` takes.
 #[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "read field by field, so that every bad one is named")]
+#[allow(dead_code, reason = "a shape: read field by field, so that every bad one is named")]
 pub struct LoginRequest {
     /// The account.
     #[schema(max_length = 254)]
@@ -36,7 +36,7 @@ pub struct LoginRequest {
 
 /// What `POST /auth/refresh` takes.
 #[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "read field by field, so that every bad one is named")]
+#[allow(dead_code, reason = "a shape, as above")]
 pub struct RefreshRequest {
     /// The newest refresh token of the sign-in. Good once.
     refresh_token: String,
@@ -76,7 +76,7 @@ pub struct UserAnswer {
     request_body = LoginRequest,
     responses((status = 200, description = "Signed in", body = SessionAnswer))
 )]
-pub async fn login(
+pub(crate) async fn login(
     State(app): State<App>,
     request_id: RequestId,
     JsonBody(body): JsonBody,
@@ -108,7 +108,7 @@ pub async fn login(
     request_body = RefreshRequest,
     responses((status = 200, description = "New tokens", body = SessionAnswer))
 )]
-pub async fn refresh(
+pub(crate) async fn refresh(
     State(app): State<App>,
     request_id: RequestId,
     JsonBody(body): JsonBody,
@@ -124,7 +124,11 @@ pub async fn refresh(
 
 /// Ends the sign-in that the token belongs to.
 #[utoipa::path(post, path = "/auth/logout", responses((status = 204, description = "Signed out")))]
-pub async fn logout(State(app): State<App>, request_id: RequestId, viewer: Viewer) -> Result<StatusCode, ApiError> {
+pub(crate) async fn logout(
+    State(app): State<App>,
+    request_id: RequestId,
+    viewer: Viewer,
+) -> Result<StatusCode, ApiError> {
     if matches!(viewer.subject, Subject::Service { .. }) {
         return Err(ApiError::Conflict("a service token has no session to end: revoke it instead".into()));
     }

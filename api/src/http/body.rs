@@ -115,7 +115,7 @@ impl FromRequest<App> for JsonBody {
 async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(body, limit).await.map_err(|error| {
         let source = std::error::Error::source(&error);
-        let too_long = source.is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        let too_long = source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
         if too_long {
             ApiError::PayloadTooLarge(limit)
         } else {
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn what_is_no_object_is_a_broken_body() {
         for body in [&b"{"[..], b"", b"[]", b"7", b"null", b"{\"a\":}", b"\xff", b"{} {}"] {
-            let Err(ApiError::Rejected(errors)) = Fields::parse(body) else { unreachable!("{body:?}") };
+            let Err(ApiError::Rejected(errors)) = Fields::parse(body) else { panic!("{body:?}") };
             assert_eq!((errors[0].loc.len(), &*errors[0].kind), (1, "json_invalid"), "{body:?}");
         }
     }

@@ -20,6 +20,9 @@ pub struct Guard {
 }
 
 /// Authenticates, checks role and scope, counts the request; then lets it through.
+///
+/// # Errors
+/// 401, 403 or 429: what the row of the table, or the rate limit, says.
 pub async fn guard(
     State(Guard { app, rule }): State<Guard>,
     mut request: Request,
@@ -28,13 +31,13 @@ pub async fn guard(
     let address = client_address(request.extensions().get());
     let by_address = || format!("address:{address}");
     let state = if rule.who == Who::Anyone {
-        app.limits().take(rule.rate, by_address())?
+        app.limits().take(rule.rate, &by_address())?
     } else {
         let viewer = match auth::authenticate(&app, request.headers()).await {
             Ok(viewer) => viewer,
             Err(error) => {
                 // Guessing tokens costs the address what using them costs the token.
-                app.limits().take(rule.rate, by_address())?;
+                app.limits().take(rule.rate, &by_address())?;
                 return Err(error);
             }
         };
@@ -45,7 +48,7 @@ pub async fn guard(
             let needed: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();
             return Err(ApiError::Forbidden(format!("this service token lacks the scope {}", needed.join(" or "))));
         }
-        let state = app.limits().take(rule.rate, format!("token:{}", viewer.token_id))?;
+        let state = app.limits().take(rule.rate, &format!("token:{}", viewer.token_id))?;
         request.extensions_mut().insert(viewer);
         state
     };
@@ -77,5 +80,5 @@ fn client_address(connection: Option<&ConnectInfo<SocketAddr>>) -> IpAddr {
 /// # Errors
 /// When the account's bucket is empty.
 pub fn count_login(app: &App, account: &str) -> Result<(), ApiError> {
-    app.limits().take(RateClass::Login, format!("account:{account}")).map(drop)
+    app.limits().take(RateClass::Login, &format!("account:{account}")).map(drop)
 }

@@ -123,7 +123,7 @@ mod tests {
         query.integer("limit", 100, 1..=1000);
         query.integer("offset", 0, 0..=u64::MAX);
         query.text("instrument_id", |_| Err::<(), _>("empty"));
-        let Err(ApiError::Rejected(errors)) = query.finish() else { unreachable!() };
+        let Err(ApiError::Rejected(errors)) = query.finish() else { panic!("accepted") };
         assert_eq!(errors.len(), 3);
     }
 }

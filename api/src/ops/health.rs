@@ -28,7 +28,7 @@ pub struct Health {
 
 /// The process serves.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, description = "Up", body = Health)))]
-pub async fn healthz() -> Json<Health> {
+pub(crate) async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
@@ -75,7 +75,7 @@ impl Part {
         (status = 503, description = "Some part is not", body = Readiness),
     )
 )]
-pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
+pub(crate) async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let readiness = readiness(&app).await;
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness))
@@ -145,17 +145,17 @@ mod tests {
         }
     }
 
-    fn ready(cursor: read::Cursor) -> (bool, bool) {
-        let (chain, indexer) = judge(&cursor, OffsetDateTime::UNIX_EPOCH);
+    fn ready(cursor: &read::Cursor) -> (bool, bool) {
+        let (chain, indexer) = judge(cursor, OffsetDateTime::UNIX_EPOCH);
         (chain.ready, indexer.ready)
     }
 
     #[test]
     fn each_part_says_for_itself_whether_it_is_ready() {
-        assert_eq!(ready(cursor(100, 100, 0, None)), (true, true));
-        assert_eq!(ready(cursor(80, 100, 0, None)), (true, true));
-        assert_eq!(ready(cursor(79, 100, 0, None)), (true, false));
-        assert_eq!(ready(cursor(100, 100, 31, None)), (false, true));
-        assert_eq!(ready(cursor(100, 100, 0, Some("a reorg below the final block"))), (true, false));
+        assert_eq!(ready(&cursor(100, 100, 0, None)), (true, true));
+        assert_eq!(ready(&cursor(80, 100, 0, None)), (true, true));
+        assert_eq!(ready(&cursor(79, 100, 0, None)), (true, false));
+        assert_eq!(ready(&cursor(100, 100, 31, None)), (false, true));
+        assert_eq!(ready(&cursor(100, 100, 0, Some("a reorg below the final block"))), (true, false));
     }
 }

@@ -18,7 +18,7 @@ use crate::error::ApiError;
         content((Object = "application/json"), (String = "text/plain")),
     ))
 )]
-pub async fn metrics(headers: HeaderMap) -> Result<Response, ApiError> {
+pub(crate) async fn metrics(headers: HeaderMap) -> Result<Response, ApiError> {
     let families = tokenx_config::metrics::registry().gather();
     let (content_type, body) = if wants_text(&headers) {
         (prometheus::TEXT_FORMAT, TextEncoder::new().encode_to_string(&families).map_err(ApiError::internal)?)

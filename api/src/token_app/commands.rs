@@ -73,7 +73,7 @@ pub struct CommandRecord {
     params(("command_id" = String, Path, description = "The client's name for the command")),
     responses((status = 200, description = "The command", body = CommandRecord))
 )]
-pub async fn command(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CommandRecord>, ApiError> {
+pub(crate) async fn command(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CommandRecord>, ApiError> {
     let unknown = || ApiError::NotFound("there is no command with this id".into());
     // What could not be an id names nothing.
     let id = CommandId::parse(id).map_err(|_| unknown())?;

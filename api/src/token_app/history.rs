@@ -59,7 +59,11 @@ enum Kind {
     ),
     responses((status = 200, description = "Newest first", body = Vec<SupplyRecord>))
 )]
-pub async fn mints(State(app): State<App>, viewer: Viewer, query: Query) -> Result<Json<Vec<SupplyRecord>>, ApiError> {
+pub(crate) async fn mints(
+    State(app): State<App>,
+    viewer: Viewer,
+    query: Query,
+) -> Result<Json<Vec<SupplyRecord>>, ApiError> {
     list(&app, Kind::Mints, &viewer, query).await.map(Json)
 }
 
@@ -75,7 +79,11 @@ pub async fn mints(State(app): State<App>, viewer: Viewer, query: Query) -> Resu
     ),
     responses((status = 200, description = "Newest first", body = Vec<SupplyRecord>))
 )]
-pub async fn burns(State(app): State<App>, viewer: Viewer, query: Query) -> Result<Json<Vec<SupplyRecord>>, ApiError> {
+pub(crate) async fn burns(
+    State(app): State<App>,
+    viewer: Viewer,
+    query: Query,
+) -> Result<Json<Vec<SupplyRecord>>, ApiError> {
     list(&app, Kind::Burns, &viewer, query).await.map(Json)
 }
 

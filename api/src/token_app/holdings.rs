@@ -65,7 +65,11 @@ pub struct Holding {
     ),
     responses((status = 200, description = "By instrument, party and cid", body = HoldingsPage))
 )]
-pub async fn holdings(State(app): State<App>, viewer: Viewer, query: Query) -> Result<Json<HoldingsPage>, ApiError> {
+pub(crate) async fn holdings(
+    State(app): State<App>,
+    viewer: Viewer,
+    query: Query,
+) -> Result<Json<HoldingsPage>, ApiError> {
     let filters = Filters::read(query, PAGE.0, PAGE.1)?;
     let mut tx = read::snapshot(app.pool()).await?;
     let as_of = as_of(&app, &mut tx).await?;

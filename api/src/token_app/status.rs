@@ -102,7 +102,7 @@ pub struct Subscription {
 
 /// The latest snapshot, cut to what the viewer may see.
 #[utoipa::path(get, path = "/status", responses((status = 200, description = "The latest snapshot", body = Status)))]
-pub async fn status(State(app): State<App>, viewer: Viewer) -> Result<Json<Status>, ApiError> {
+pub(crate) async fn status(State(app): State<App>, viewer: Viewer) -> Result<Json<Status>, ApiError> {
     let mut conn = app.pool().acquire().await?;
     let enabled = app.settings().monitor.enabled;
     let snapshot = read::status(&mut *conn, app.chain_id()).await?;
@@ -161,8 +161,8 @@ fn monitor(snapshot: Option<&Snapshot>, enabled: bool, now: OffsetDateTime) -> M
 
 /// Seconds with three decimals at most, whole ones without a point, as the reference text shows them.
 fn seconds(value: f64) -> Value {
-    let millis = (value * 1e3).round();
-    if millis % 1e3 == 0.0 { Value::from((millis / 1e3) as i64) } else { Value::from(millis / 1e3) }
+    let text = format!("{value:.3}");
+    serde_json::from_str(text.trim_end_matches('0').trim_end_matches('.')).unwrap_or_default()
 }
 
 fn subscription(consumer: outbox::Consumer) -> Subscription {

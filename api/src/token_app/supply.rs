@@ -29,7 +29,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What mint and burn take.
 #[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "read field by field, so that every bad one is named")]
+#[allow(dead_code, reason = "a shape: read field by field, so that every bad one is named")]
 pub struct SupplyRequest {
     /// The client's name for this command; the same command under the same name runs once.
     #[schema(min_length = 1, max_length = 128, pattern = "^[!-~]+$", example = "mint-2025-01-01-001")]
@@ -66,7 +66,7 @@ enum Kind {
     request_body = SupplyRequest,
     responses((status = 200, description = "Taken, now or before", body = Submitted<'static>))
 )]
-pub async fn mint(
+pub(crate) async fn mint(
     State(app): State<App>,
     request_id: RequestId,
     viewer: Viewer,
@@ -82,7 +82,7 @@ pub async fn mint(
     request_body = SupplyRequest,
     responses((status = 200, description = "Taken, now or before", body = Submitted<'static>))
 )]
-pub async fn burn(
+pub(crate) async fn burn(
     State(app): State<App>,
     request_id: RequestId,
     viewer: Viewer,
