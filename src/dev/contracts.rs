@@ -5,9 +5,10 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokenx_api::admin::{self, NewNode};
+use tokenx_indexer::read;
 use uuid::Uuid;
 
-use super::ACTOR;
+use super::{ACTOR, PAUSE};
 use crate::local::anvil::{CHAIN_ID, KEYS};
 use crate::local::suite::{self, Plan, key};
 use crate::local::{Anvil, Report};
@@ -37,6 +38,18 @@ pub(crate) struct Contracts {
     pub(crate) payment_token: Address,
     pub(crate) start_block: u64,
     pub(crate) issuers: Vec<Issuer>,
+}
+
+impl Contracts {
+    /// Waits until the indexer has seen them all: before that, nothing can be asked of them.
+    pub(crate) async fn indexed(&self, pool: &PgPool) -> Result<()> {
+        for issuer in &self.issuers {
+            while read::instrument(pool, CHAIN_ID, &issuer.instrument).await?.is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Adds the issuers and deploys everything. The database and the chain are empty.

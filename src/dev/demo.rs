@@ -10,14 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokenx_config::Settings;
 
+use super::PAUSE;
 use super::contracts::Contracts;
 use super::env::Environment;
 use super::people::{BOB_KEY, People};
 use crate::failure::Advice;
 use crate::local::write_secret;
 use crate::table;
-
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Contracts and people, and the chain they are on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,13 +87,12 @@ impl Demo {
         Ok(environment)
     }
 
-    /// Waits until the API says it is ready and its first snapshot has the instruments.
+    /// Waits until the first snapshot of `/status` has the instruments.
     async fn seen(&self, client: &reqwest::Client, base_url: &str) -> Result<()> {
         loop {
-            let ready = client.get(format!("{base_url}/readyz")).send().await?.status().is_success();
             let status = client.get(format!("{base_url}/status")).bearer_auth(&self.people.service_read).send().await?;
             let status: Value = status.json().await?;
-            if ready && self.contracts.issuers.iter().all(|issuer| status["tokens"].get(&issuer.instrument).is_some()) {
+            if self.contracts.issuers.iter().all(|issuer| status["tokens"].get(&issuer.instrument).is_some()) {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE).await;

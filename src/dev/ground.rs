@@ -22,6 +22,7 @@ const DATABASE: &str = "tokenx";
 pub(crate) struct Ground {
     /// None where `DATABASE_URL` named a running server.
     postgres: Option<Postgres>,
+    keep: bool,
     /// The chain.
     pub(crate) chain: Anvil,
     /// The database's URL, password included.
@@ -37,9 +38,9 @@ impl Ground {
         let source = PostgresSource::find(report).await?;
         let anvil = tools::anvil(report).await?;
         let (database, chain) =
-            tokio::try_join!(database(source, folder, report), chain(anvil, options, folder, report))?;
+            tokio::try_join!(database(source, options, folder, report), chain(anvil, options, folder, report))?;
         let (postgres, database_url) = database;
-        Ok(Self { postgres, chain, database_url })
+        Ok(Self { postgres, keep: options.keep, chain, database_url })
     }
 
     /// Waits until one of the children has ended by itself.
@@ -57,22 +58,29 @@ impl Ground {
 
     /// Ends both.
     pub(crate) async fn stop(self) -> Result<()> {
-        self.chain.stop().await?;
-        match self.postgres {
-            Some(postgres) => postgres.stop().await,
-            None => Ok(()),
-        }
+        let database = async {
+            match self.postgres {
+                Some(postgres) => postgres.stop().await,
+                None if self.keep => Ok(()),
+                None => Ok(sqlx::Postgres::force_drop_database(&self.database_url).await?),
+            }
+        };
+        tokio::try_join!(self.chain.stop(), database).map(drop)
     }
 }
 
-async fn database(source: PostgresSource, folder: &Folder, report: Report<'_>) -> Result<(Option<Postgres>, String)> {
+async fn database(
+    source: PostgresSource,
+    options: &Options,
+    folder: &Folder,
+    report: Report<'_>,
+) -> Result<(Option<Postgres>, String)> {
     let (postgres, url) = match source {
         PostgresSource::Programs(programs) => {
             report("starting Postgres");
             let home = folder.join("postgres");
             let durability = Durability::Full;
-            let options =
-                PostgresOptions { programs, folder: home, durability, keep: folder.resumes(), identity: None };
+            let options = PostgresOptions { programs, folder: home, durability, keep: options.keep, identity: None };
             let postgres = Postgres::start(options, report).await?;
             let url = postgres.url(DATABASE);
             (Some(postgres), url)

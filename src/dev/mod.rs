@@ -29,6 +29,8 @@ use crate::signals::Asked;
 const ACTOR: By<'static> = By { actor: "cli:dev", request_id: None };
 /// While the demo world is being made, blocks come this fast, whatever `--block-time` says.
 const HURRY: Duration = Duration::from_millis(100);
+/// Between two looks at something that is awaited.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How often the children are looked after.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -159,16 +161,23 @@ async fn populate(
     let settings = settings::settle(folder, ground, &contracts, options.api_port)?;
     telemetry::init(&settings.telemetry)?;
     report("starting indexer, keeper and API");
-    let services = Services::start(&settings, Parts::ALL).await?;
-    let demo = match known {
-        Some(known) => known,
-        None => {
-            let people = people::seed(&pool, services.commands(), &settings, &ground.chain, &contracts, report).await?;
-            let demo = Demo { genesis, contracts, people };
-            demo.write(&record)?;
-            demo
+    let mut services = Services::start(&settings, Parts::ALL).await?;
+    let commands = services.commands().clone();
+    let seeding = async {
+        contracts.indexed(&pool).await?;
+        match &known {
+            Some(known) => Ok(known.people.clone()),
+            None => people::seed(&pool, &commands, &settings, &ground.chain, &contracts, report).await,
         }
     };
+    let people = tokio::select! {
+        people = seeding => people?,
+        error = services.ended() => return Err(error),
+    };
+    let demo = Demo { genesis, contracts, people };
+    if options.keep {
+        demo.write(&record)?;
+    }
     Ok((services, settings, demo))
 }
 

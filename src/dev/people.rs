@@ -1,7 +1,5 @@
 //! The demo world's people: staff, issuers' users, and two investors, one hosted and one with her own key.
 
-use std::time::Duration;
-
 use alloy::primitives::{Address, B256, U256};
 use anyhow::{Context, Result, bail};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,8 +14,8 @@ use tokenx_keeper::state::State;
 use tokenx_keeper::{Commands, NewCommand, Operation};
 use uuid::Uuid;
 
-use super::ACTOR;
 use super::contracts::Contracts;
+use super::{ACTOR, PAUSE};
 use crate::local::anvil::KEYS;
 use crate::local::suite::{self, DECIMALS, key};
 use crate::local::{Anvil, Report};
@@ -30,7 +28,6 @@ const ALICE_HOLDS: &str = "1000";
 const ALICE_PAYS: u64 = 100_000_000_000;
 /// Germany and the United States, ISO 3166-1 numeric.
 const COUNTRIES: [u16; 2] = [276, 840];
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Someone who signs in.
 #[derive(Clone, Debug, Serialize, Deserialize)]

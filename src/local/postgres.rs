@@ -39,7 +39,7 @@ pub struct PostgresOptions {
     pub folder: PathBuf,
     /// What happens to the data.
     pub durability: Durability,
-    /// Whether a cluster that is there is used again; else it is replaced.
+    /// Whether the cluster is for the next start too; else one that is there is replaced, and this one ends in haste.
     pub keep: bool,
     /// As whom it runs; found out if not said.
     pub identity: Option<Identity>,
@@ -81,7 +81,7 @@ impl Postgres {
                 .arg(folder.join("data"))
                 .args(settings(port, scratch).iter().flat_map(|setting| ["-c", setting.as_str()]))
                 .without_env("PGDATA")
-                .asked_by(if scratch { &[Ask::Quit] } else { &[Ask::Int, Ask::Quit] });
+                .asked_by(if options.keep { &[Ask::Int, Ask::Quit] } else { &[Ask::Quit] });
             if scratch {
                 task = task.removing(&folder);
             }
