@@ -1,4 +1,6 @@
-//! The binary's parts, as a library so that whole-system tests can start what the commands start.
+#![doc = include_str!("../README.md")]
+//!
+//! This library holds the binary's parts, so that whole-system tests can start what the commands start.
 #![allow(clippy::missing_errors_doc, reason = "errors here are for people: each says itself what to do")]
 
 pub mod cli;

@@ -7,11 +7,11 @@ use tokenx_config::{Profile, Settings};
 
 use crate::failure::{Advice, BAD_SETTINGS};
 
-/// Where settings come from: defaults, then `default.toml` and `<profile>.toml` of a folder, then `TOKENX__SECTION__KEY`,
+/// Where settings come from: defaults, then `default.toml` and `{profile}.toml` of a folder, then `TOKENX__SECTION__KEY`,
 /// then secret files.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Flags {
-    /// Folder with default.toml and <profile>.toml (of a running `tokenx dev`: its data folder)
+    /// Folder with default.toml and the file of the profile, as dev.toml (of a running dev: its data folder)
     #[arg(long, default_value = "config", env = "TOKENX_CONFIG", value_name = "FOLDER", global = true)]
     pub config: PathBuf,
     /// dev, test, bench or production
