@@ -134,7 +134,7 @@ impl Who {
 /// Which rate limit an operation counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RateClass {
-    /// Password and refresh-token checks.
+    /// Password checks.
     Login,
     /// Everything that changes something.
     Write,
@@ -225,7 +225,7 @@ pub const POLICY: &[Rule] = &{
 
     [
         rule(Op::Login,        "create_session",   POST, "/auth/login",                      Platform, Who::Anyone,    &[],                                   Rate::Login),
-        rule(Op::Refresh,      "refresh_session",  POST, "/auth/refresh",                    Platform, Who::Anyone,    &[],                                   Rate::Login),
+        rule(Op::Refresh,      "refresh_session",  POST, "/auth/refresh",                    Platform, Who::Anyone,    &[],                                   Rate::Write),
         rule(Op::Logout,       "end_session",      POST, "/auth/logout",                     Platform, Who::Any,       &Scope::ALL,                           Rate::Write),
         rule(Op::Mint,         "mint",             POST, "/api/admin/mint",                  TokenApp, MINTERS,        &[Scope::LedgerWrite],                 Rate::Write),
         rule(Op::Burn,         "burn",             POST, "/api/admin/burn",                  TokenApp, MINTERS,        &[Scope::LedgerWrite],                 Rate::Write),

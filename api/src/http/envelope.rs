@@ -138,4 +138,59 @@ mod tests {
             assert!(id_for(bad).parse::<Uuid>().is_ok(), "{bad:?}");
         }
     }
+
+    /// An app whose database is never asked.
+    fn app() -> App {
+        let mut settings = tokenx_config::Settings::embedded(tokenx_config::Profile::Test).unwrap();
+        settings.server.request_timeout_ms = 50;
+        let pool = sqlx::PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
+        let doors = tokenx_keeper::Doors { chain_id: 31_337, registry: None, registry_executor: None };
+        let commands = tokenx_keeper::Commands::new(pool.clone(), doors);
+        App::new(settings.into(), pool, commands, tokio_util::sync::CancellationToken::new()).unwrap()
+    }
+
+    async fn answer_of(path: &str) -> (u16, serde_json::Value) {
+        let router = axum::Router::new()
+            .route("/api/admin/panic", axum::routing::get(async || -> &'static str { panic!("a secret") }))
+            .route("/panic", axum::routing::get(async || -> &'static str { panic!("a secret") }))
+            .route("/status", axum::routing::get(std::future::pending::<&'static str>))
+            .layer(axum::middleware::from_fn_with_state(app(), envelope));
+        let request = Request::builder().uri(path).header(REQUEST_ID, "r-1").body(axum::body::Body::empty()).unwrap();
+        let response = tower::ServiceExt::oneshot(router, request).await.unwrap();
+        assert_eq!(response.headers()[REQUEST_ID], "r-1");
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_in_the_family_of_its_route_and_tells_nothing() {
+        let (status, body) = answer_of("/api/admin/panic").await;
+        assert_eq!((status, body), (500, serde_json::json!({ "detail": "internal error: quote request id r-1" })));
+        let (status, body) = answer_of("/panic").await;
+        assert_eq!((status, &body["request_id"], &body["status"]), (500, &"r-1".into(), &500.into()));
+        assert!(!body.to_string().contains("a secret"));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_come_in_time_is_a_503() {
+        let (status, body) = answer_of("/status").await;
+        assert_eq!(status, 503);
+        assert!(body["detail"].as_str().is_some_and(|detail| detail.contains("0.05 s")), "{body}");
+    }
+
+    #[tokio::test]
+    async fn health_and_metrics_can_move_to_an_address_of_their_own() {
+        let status = async |router: axum::Router, path: &str| {
+            let request = Request::builder().uri(path).body(axum::body::Body::empty()).unwrap();
+            tower::ServiceExt::oneshot(router, request).await.unwrap().status().as_u16()
+        };
+        for path in ["/healthz", "/metrics"] {
+            assert_eq!(status(crate::router(&app()), path).await, 200);
+            assert_eq!(status(crate::router::ops_router(&app()), path).await, 200);
+            assert_eq!(status(crate::router::public_router(&app()), path).await, 404);
+        }
+        assert_eq!(status(crate::router::ops_router(&app()), "/status").await, 404);
+        assert_eq!(status(crate::router::public_router(&app()), "/status").await, 401);
+    }
 }

@@ -1,6 +1,7 @@
 //! `GET /api/admin/commands/{command_id}`: how far a command has come.
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::Serialize;
 use tokenx_contracts::amount::Amount;
@@ -73,10 +74,13 @@ pub struct CommandRecord {
     params(("command_id" = String, Path, description = "The client's name for the command")),
     responses((status = 200, description = "The command", body = CommandRecord))
 )]
-pub(crate) async fn command(State(app): State<App>, Path(id): Path<String>) -> Result<Json<CommandRecord>, ApiError> {
+pub(crate) async fn command(
+    State(app): State<App>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<CommandRecord>, ApiError> {
     let unknown = || ApiError::NotFound("there is no command with this id".into());
-    // What could not be an id names nothing.
-    let id = CommandId::parse(id).map_err(|_| unknown())?;
+    // What could not be an id, or is no text at all, names nothing.
+    let id = id.ok().and_then(|Path(id)| CommandId::parse(id).ok()).ok_or_else(unknown)?;
     let view = app.commands().view(&Scope::Ops, &id).await?.ok_or_else(unknown)?;
     record(&app, view).await.map(Json)
 }

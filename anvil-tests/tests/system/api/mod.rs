@@ -1,5 +1,6 @@
 //! The api over HTTP, against a real database and, where it matters, a real chain, indexer and keeper.
 
+mod admin_functions;
 mod auth;
 mod bad_input;
 mod http;

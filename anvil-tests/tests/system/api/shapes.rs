@@ -126,7 +126,7 @@ async fn a_command_tells_how_far_it_has_come() {
     let hash = command["transaction_hash"].as_str().unwrap();
     assert!(mint["update_id"].as_str().unwrap().starts_with(hash), "{mint} {command}");
     assert!(is_timestamp(&command["created_at"]));
-    for unknown in ["nothing", "a%20b", &"x".repeat(200)] {
+    for unknown in ["nothing", "a%20b", "%ff", "%00", &"x".repeat(200)] {
         let answer = kit.get(&format!("/api/admin/commands/{unknown}"), agent).await;
         assert_eq!((answer.status.as_u16(), answer.json()["detail"].is_string()), (404, true), "{unknown}");
     }
