@@ -96,7 +96,7 @@ pub async fn instruments(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Vec<I
     rows.iter().map(|row| from_row(chain_id, row)).collect()
 }
 
-fn from_row(chain_id: u64, row: &PgRow) -> Result<Instrument, sqlx::Error> {
+pub(super) fn from_row(chain_id: u64, row: &PgRow) -> Result<Instrument, sqlx::Error> {
     Ok(Instrument {
         chain_id,
         token: row.address("token")?,

@@ -6,6 +6,7 @@
 mod cursor;
 mod history;
 mod instruments;
+pub mod pages;
 mod positions;
 mod status;
 
@@ -17,7 +18,7 @@ use tokenx_migrations::{Addr, Uint256, Word};
 pub use cursor::{AsOf, Cursor, as_of, cursor};
 pub use history::{Filter, Party, SupplyRow, burns, mints};
 pub use instruments::{Instrument, instrument, instrument_of_token, instruments};
-pub use positions::{InvestorWallet, Position, investor_wallet, position, wallets_of_investor};
+pub use positions::{InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor};
 pub use status::{IndexerStatus, MonitorStatus, Snapshot, TokenStatus, status};
 
 /// Begins a read-only transaction in which every statement sees the same state: a page and its total agree, and both

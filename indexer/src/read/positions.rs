@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use alloy::primitives::{Address, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, Row};
@@ -131,6 +133,27 @@ pub async fn wallets_of_investor(
     .fetch_all(db)
     .await?;
     rows.iter().map(wallet_from_row).collect()
+}
+
+/// The investors behind these wallets; wallets that no registry ever named are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn investors_of_wallets(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    wallets: &[Address],
+) -> Result<HashMap<Address, u64>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT wallet, investor_id
+           FROM investor_wallets
+          WHERE chain_id = $1 AND wallet = ANY ($2::bytea[])",
+    )
+    .bind(int(chain_id))
+    .bind(wallets.iter().map(|wallet| wallet.as_slice()).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| Ok((row.address("wallet")?, row.height("investor_id")?))).collect()
 }
 
 fn wallet_from_row(row: &PgRow) -> Result<InvestorWallet, sqlx::Error> {
