@@ -131,7 +131,7 @@ pub(crate) async fn command_ids(
     Ok(rows.into_iter().map(|(id, text)| (id.0, text)).collect())
 }
 
-fn read(row: &PgRow) -> Result<CommandView, sqlx::Error> {
+pub(crate) fn read(row: &PgRow) -> Result<CommandView, sqlx::Error> {
     let verdict = row.try_get::<Option<&str>, _>("verdict")?.and_then(Verdict::parse);
     let name: &str = row.try_get("state")?;
     let state = State::parse(name, verdict).ok_or_else(|| decode_error("state", name.to_owned()))?;
