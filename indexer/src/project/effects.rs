@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | `instrument.deployed` | `instrument:<id>` | `chain_id, instrument_id, token` and the place |
 //! | `mint`, `burn` | `instrument:<id>` | `chain_id, instrument_id, token, decimals, wallet, amount` (base units, text), `forced, reason, operator, command_key` and the place |
-//! | `mint.removed`, `burn.removed` | the same | `chain_id, instrument_id, token, wallet, amount` and the place of what is no longer true |
+//! | `mint.removed`, `burn.removed` | the same | the same, of what is no longer true |
 //! | `reorg` | `chain:<id>` | `chain_id, depth, ancestor, removed_to` |
 //!
 //! The place: `block_number, block_hash, block_time, log_index, tx_hash`.
@@ -87,13 +87,16 @@ fn event(batch: &Batch, kind: &str, instrument_id: &str, log: &ChainLog, payload
 /// Tells that a branch is gone, and each mint and burn that went with it. Runs before their rows are removed.
 pub(super) async fn take_back(fork: &Fork, tx: &mut PgConnection) -> Result<usize, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT gone.kind, gone.token, gone.wallet, gone.amount, i.instrument_id, l.block_number, l.block_hash,
-                l.block_time, l.log_index, l.tx_hash
-           FROM (SELECT 'mint.removed' AS kind, block_number, log_index, token, wallet, amount
+        "SELECT gone.kind, gone.token, gone.wallet, gone.amount, gone.forced, gone.reason, gone.operator,
+                gone.command_key, i.instrument_id, i.decimals, l.block_number, l.block_hash, l.block_time, l.log_index,
+                l.tx_hash
+           FROM (SELECT 'mint.removed' AS kind, block_number, log_index, token, wallet, amount, false AS forced,
+                        reason, operator, command_key
                    FROM mints
                   WHERE chain_id = $1 AND block_number > $2
                   UNION ALL
-                 SELECT 'burn.removed', block_number, log_index, token, wallet, amount
+                 SELECT 'burn.removed', block_number, log_index, token, wallet, amount, forced,
+                        reason, operator, command_key
                    FROM burns
                   WHERE chain_id = $1 AND block_number > $2) gone
            JOIN logs l ON l.chain_id = $1 AND l.block_number = gone.block_number AND l.log_index = gone.log_index
@@ -128,8 +131,13 @@ pub(super) async fn take_back(fork: &Fork, tx: &mut PgConnection) -> Result<usiz
                 "chain_id": fork.chain_id,
                 "instrument_id": instrument_id,
                 "token": row.address("token")?.to_checksum(None),
+                "decimals": row.try_get::<i16, _>("decimals")?,
                 "wallet": row.address("wallet")?.to_checksum(None),
                 "amount": amount.to_string(),
+                "forced": row.try_get::<bool, _>("forced")?,
+                "reason": row.maybe_word("reason")?,
+                "operator": row.maybe_address("operator")?.map(|operator| operator.to_checksum(None)),
+                "command_key": row.maybe_word("command_key")?,
                 "block_number": row.height("block_number")?,
                 "block_hash": hash,
                 "block_time": row.height("block_time")?,
