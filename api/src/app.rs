@@ -13,6 +13,7 @@ use crate::auth::password::Passwords;
 use crate::auth::revocation::{self, Revocations};
 use crate::auth::service::ServiceTokens;
 use crate::auth::session;
+use crate::graphql::Live;
 use crate::http::limits::Limits;
 use crate::http::metrics;
 
@@ -33,6 +34,7 @@ struct Inner {
     revocations: Revocations,
     service_tokens: ServiceTokens,
     limits: Limits,
+    live: Live,
     stop: CancellationToken,
 }
 
@@ -55,6 +57,7 @@ impl App {
             revocations: Revocations::default(),
             service_tokens: ServiceTokens::default(),
             limits: Limits::new(&settings.limits),
+            live: Live::default(),
             settings,
             pool,
             commands,
@@ -101,6 +104,10 @@ impl App {
 
     pub(crate) fn service_tokens(&self) -> &ServiceTokens {
         &self.0.service_tokens
+    }
+
+    pub(crate) fn live(&self) -> &Live {
+        &self.0.live
     }
 
     pub(crate) fn limits(&self) -> &Limits {

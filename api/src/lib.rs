@@ -6,6 +6,7 @@ mod app;
 pub mod auth;
 mod docs;
 pub mod error;
+pub mod graphql;
 pub mod http;
 pub mod object_id;
 pub mod openapi;

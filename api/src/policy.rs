@@ -161,6 +161,8 @@ pub enum Operation {
     Healthz,
     Readyz,
     Metrics,
+    GraphQl,
+    GraphQlSocket,
     OpenApi,
     Docs,
 }
@@ -237,6 +239,8 @@ pub const POLICY: &[Rule] = &{
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),
         rule(Op::Metrics,      "get_metrics",      GET,  "/metrics",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
+        rule(Op::GraphQl,      "query_graphql",    POST, "/graphql",                         Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
+        rule(Op::GraphQlSocket, "open_graphql_socket", GET, "/graphql",                      Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
         rule(Op::OpenApi,      "get_openapi",      GET,  "/openapi.json",                    Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
         rule(Op::Docs,         "get_docs",         GET,  "/docs",                            Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
     ]

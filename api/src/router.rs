@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
-use crate::{auth, docs, openapi, ops, token_app};
+use crate::{auth, docs, graphql, openapi, ops, token_app};
 
 /// Every route, guarded by its row of the policy table.
 pub fn router(app: &App) -> Router {
@@ -73,6 +73,8 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),
         Operation::Metrics => on(method, ops::metrics::metrics),
+        Operation::GraphQl => on(method, graphql::http::query),
+        Operation::GraphQlSocket => on(method, graphql::socket::upgrade),
         Operation::OpenApi => on(method, openapi::serve),
         Operation::Docs => on(method, docs::serve),
     }
@@ -100,6 +102,5 @@ fn cors(app: &App) -> CorsLayer {
 }
 
 fn is_public(path: &str) -> bool {
-    path == "/graphql"
-        || POLICY.iter().any(|rule| rule.who == Who::Anyone && rule.method == Method::Get && rule.path == path)
+    POLICY.iter().any(|rule| rule.who == Who::Anyone && rule.method == Method::Get && rule.path == path)
 }

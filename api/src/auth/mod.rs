@@ -111,7 +111,8 @@ pub async fn authenticate_token(app: &App, token: &str) -> Result<Viewer, ApiErr
     Ok(viewer)
 }
 
-fn bearer(value: &str) -> Option<&str> {
+/// The token of an authorization header's value; `None` where that is no bearer token.
+pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)

@@ -1,0 +1,169 @@
+//! The root of queries.
+
+use std::sync::Arc;
+
+use async_graphql::connection::Connection;
+use async_graphql::{Context, Object};
+use tokenx_indexer::read;
+use tokenx_indexer::read::pages::{EventKind, TokenKey};
+
+use super::cursor::{Cursor, Order, Page};
+use super::fault::{Code, Fault};
+use super::limits::rows;
+use super::loaders::{InstrumentOf, TokenAt};
+use super::reader::Reader;
+use super::scalars::Addr;
+use super::types::command::{self, Command, CommandFilter};
+use super::types::event::{self, Burn, BurnFilter, EventConnection, Mint, MintFilter, Transfer, TransferFilter};
+use super::types::holding::{self, HoldingConnection, HoldingFilter};
+use super::types::meta::Meta;
+use super::types::status::Status;
+use super::types::token::{self, Token, TokenFilter};
+use super::types::total::Total;
+use crate::policy::Operation;
+
+/// Securities on chain: tokens, who holds them, and what happened to them, as of the indexed head.
+///
+/// Chain facts by address are public; who is behind an address shows by the role of the bearer token sent with the
+/// request. There are no mutations: what writes goes through the REST routes, whose command ids make a retry safe.
+pub(super) struct Query;
+
+fn reader<'a>(ctx: &Context<'a>) -> Result<&'a Arc<Reader>, Fault> {
+    ctx.data_opt::<Arc<Reader>>().ok_or_else(|| Fault::internal("a query without a reader"))
+}
+
+#[Object(use_type_description = false)]
+impl Query {
+    /// What this answer is as of.
+    #[graphql(name = "_meta")]
+    async fn meta(&self, ctx: &Context<'_>) -> Result<Meta, Fault> {
+        let reader = reader(ctx)?;
+        let cursor = read::cursor(&mut *reader.conn().await?, reader.chain_id()).await?;
+        let unread = || format!("chain {} has not been read yet: try again", reader.chain_id());
+        cursor.map(Meta::from).ok_or_else(|| Fault::new(Code::Unavailable, unread()))
+    }
+
+    /// One token, by its address or its instrument id; null where there is none.
+    async fn token(
+        &self,
+        ctx: &Context<'_>,
+        address: Option<Addr>,
+        instrument_id: Option<String>,
+    ) -> Result<Option<Token>, Fault> {
+        let reader = reader(ctx)?;
+        let row = match (address, instrument_id) {
+            (Some(address), None) => reader.load(TokenAt(address.0)).await?,
+            (None, Some(id)) => reader.load(InstrumentOf(id)).await?,
+            _ => return Err(Fault::bad_input("token: send either address or instrumentId")),
+        };
+        Ok(row.map(|row| Token::new(reader.clone(), row)))
+    }
+
+    /// Tokens, oldest first.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn tokens(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<TokenFilter>,
+        #[graphql(default_with = "Order::OldestFirst")] order: Order,
+    ) -> Result<Option<Connection<Cursor<TokenKey>, Token, Total>>, Fault> {
+        token::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
+    }
+
+    /// Holdings above zero, by token and wallet.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    async fn holdings(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<HoldingFilter>,
+    ) -> Result<Option<HoldingConnection>, Fault> {
+        holding::connection(reader(ctx)?, None, Page { first, after, last, before }, filter).await.map(Some)
+    }
+
+    /// Mints, newest first.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn mints(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<MintFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<EventConnection<Mint>>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(reader(ctx)?, EventKind::Mint, None, page, order, filter).await.map(Some)
+    }
+
+    /// Burns, forced ones included, newest first.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn burns(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<BurnFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<EventConnection<Burn>>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(reader(ctx)?, EventKind::Burn, None, page, order, filter).await.map(Some)
+    }
+
+    /// Transfers, mints and burns among them, newest first.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn transfers(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<TransferFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<EventConnection<Transfer>>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(reader(ctx)?, EventKind::Transfer, None, page, order, filter).await.map(Some)
+    }
+
+    /// Commands, newest first, for whom `GET /api/admin/commands/{command_id}` answers.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn commands(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<CommandFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<Connection<Cursor<i64>, Command, Total>>, Fault> {
+        command::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
+    }
+
+    /// Figures of each instrument as of the confirmed block, for whom `GET /status` answers; null before the
+    /// monitor's first pass.
+    async fn status(&self, ctx: &Context<'_>) -> Result<Option<Status>, Fault> {
+        let reader = reader(ctx)?;
+        reader.access().may(Operation::GetStatus)?;
+        let snapshot = read::status(&mut *reader.conn().await?, reader.chain_id()).await?;
+        let own = reader.own_instruments().await?;
+        let visible = |id: &str| own.as_ref().is_none_or(|own| own.iter().any(|own| own == id));
+        Ok(snapshot.map(|snapshot| Status::new(snapshot, |token| visible(&token.instrument_id))))
+    }
+}

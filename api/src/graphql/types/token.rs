@@ -1,0 +1,227 @@
+use std::sync::Arc;
+
+use async_graphql::connection::Connection;
+use async_graphql::{ID, InputObject, Object};
+use time::OffsetDateTime;
+use tokenx_indexer::read::Instrument;
+use tokenx_indexer::read::pages::{self, EventKind, TokenKey};
+
+use super::event::{Burn, BurnFilter, Mint, MintFilter, Transfer, TransferFilter};
+use super::holding::{self, HoldingFilter};
+use super::total::{Counted, Total};
+use super::{addresses, event, one_of};
+use crate::graphql::cursor::{Cursor, Order, Page};
+use crate::graphql::fault::Fault;
+use crate::graphql::limits::rows;
+use crate::graphql::reader::Reader;
+use crate::graphql::scalars::{Addr, BigInt, Bytes32, Decimal, time_of};
+
+/// A security token on chain, our own or one that is followed: the instrument.
+#[derive(Clone)]
+pub(in crate::graphql) struct Token {
+    reader: Arc<Reader>,
+    row: Arc<Instrument>,
+}
+
+impl Token {
+    /// Decimals of its amounts.
+    pub(super) fn scale(&self) -> u8 {
+        self.row.decimals
+    }
+
+    pub(in crate::graphql) fn new(reader: Arc<Reader>, row: Instrument) -> Token {
+        Token { reader, row: Arc::new(row) }
+    }
+}
+
+/// Which tokens. Conditions are joined by and.
+#[derive(Debug, Default, InputObject)]
+pub(in crate::graphql) struct TokenFilter {
+    /// The instrument's id.
+    instrument_id: Option<String>,
+    #[graphql(name = "instrumentId_in")]
+    instrument_id_in: Option<Vec<String>>,
+    /// The token's address.
+    address: Option<Addr>,
+    #[graphql(name = "address_in")]
+    address_in: Option<Vec<Addr>>,
+    /// The Executor of the token's node.
+    executor: Option<Addr>,
+    #[graphql(name = "executor_in")]
+    executor_in: Option<Vec<Addr>>,
+}
+
+/// A page of tokens.
+pub(in crate::graphql) async fn connection(
+    reader: &Arc<Reader>,
+    page: Page,
+    order: Order,
+    filter: Option<TokenFilter>,
+) -> Result<Connection<Cursor<TokenKey>, Token, Total>, Fault> {
+    let (window, cut) = page.window::<TokenKey>(order)?;
+    let filter = filter.unwrap_or_default();
+    let filter = pages::TokenFilter {
+        chain_id: reader.chain_id(),
+        tokens: addresses(filter.address, filter.address_in),
+        instruments: one_of(filter.instrument_id, filter.instrument_id_in),
+        executors: addresses(filter.executor, filter.executor_in),
+    };
+    let rows = pages::token_page(&mut *reader.conn().await?, &filter, &window).await?;
+    let total = Total { reader: reader.clone(), of: Counted::Tokens(filter) };
+    Ok(cut.connection(rows, total, |row| (row.created_block, row.token), |row| Token::new(reader.clone(), row)))
+}
+
+#[Object]
+impl Token {
+    /// The address.
+    async fn id(&self) -> ID {
+        self.row.token.to_checksum(None).into()
+    }
+
+    /// Address of the token contract.
+    async fn address(&self) -> Addr {
+        Addr(self.row.token)
+    }
+
+    /// What every text calls the instrument.
+    async fn instrument_id(&self) -> &str {
+        &self.row.instrument_id
+    }
+
+    /// The chain's own name, cleaned.
+    async fn name(&self) -> &str {
+        &self.row.name
+    }
+
+    /// The chain's own symbol, cleaned.
+    async fn symbol(&self) -> &str {
+        &self.row.symbol
+    }
+
+    /// Base units of one whole token: ten to the power of this.
+    async fn decimals(&self) -> u8 {
+        self.row.decimals
+    }
+
+    /// What exists, in whole tokens.
+    async fn total_supply(&self) -> Decimal {
+        Decimal::of(self.row.total_supply, self.row.decimals)
+    }
+
+    /// What exists, in base units.
+    async fn total_supply_raw(&self) -> BigInt {
+        BigInt(self.row.total_supply)
+    }
+
+    /// What may exist at most, in whole tokens; null where the contract has no such limit.
+    async fn max_supply(&self) -> Option<Decimal> {
+        self.row.max_supply.map(|supply| Decimal::of(supply, self.row.decimals))
+    }
+
+    /// What may exist at most, in base units.
+    async fn max_supply_raw(&self) -> Option<BigInt> {
+        self.row.max_supply.map(BigInt)
+    }
+
+    /// The Executor of its node, through which commands reach it; null for a followed token.
+    async fn executor(&self) -> Option<Addr> {
+        self.row.executor.map(Addr)
+    }
+
+    /// The investor registry that it asks; null for a followed token.
+    async fn registry(&self) -> Option<Addr> {
+        self.row.registry.map(Addr)
+    }
+
+    /// Transfers between holders are paused.
+    async fn transfers_paused(&self) -> bool {
+        self.row.transfers_paused
+    }
+
+    /// Mint and burn are paused.
+    async fn supply_paused(&self) -> bool {
+        self.row.supply_paused
+    }
+
+    /// Block of its deployment; for a followed token the block it is followed from.
+    async fn created_block_number(&self) -> u64 {
+        self.row.created_block
+    }
+
+    /// Time of that block.
+    async fn created_at(&self) -> OffsetDateTime {
+        time_of(self.row.created_time)
+    }
+
+    /// Transaction of its deployment; null for a followed token.
+    async fn created_transaction_hash(&self) -> Option<Bytes32> {
+        self.row.created_tx.map(Bytes32)
+    }
+
+    /// Why its holdings are not shown: its logs do not add up. Null while they do.
+    async fn inexact(&self) -> Option<&str> {
+        self.row.inexact.as_deref()
+    }
+
+    /// Who holds it, by wallet.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    async fn holdings(
+        &self,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<HoldingFilter>,
+    ) -> Result<holding::HoldingConnection, Fault> {
+        let page = Page { first, after, last, before };
+        holding::connection(&self.reader, Some(self.row.token), page, filter).await
+    }
+
+    /// Its mints.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn mints(
+        &self,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<MintFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<event::EventConnection<Mint>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(&self.reader, EventKind::Mint, Some(self.row.token), page, order, filter).await
+    }
+
+    /// Its burns.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn burns(
+        &self,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<BurnFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<event::EventConnection<Burn>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(&self.reader, EventKind::Burn, Some(self.row.token), page, order, filter).await
+    }
+
+    /// Its transfers, mints and burns among them.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn transfers(
+        &self,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<TransferFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<event::EventConnection<Transfer>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(&self.reader, EventKind::Transfer, Some(self.row.token), page, order, filter).await
+    }
+}

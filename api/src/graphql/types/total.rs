@@ -1,0 +1,45 @@
+//! `totalCount`: a field like any other, so it counts only when it is asked for.
+
+use std::sync::Arc;
+
+use async_graphql::Object;
+use tokenx_indexer::read::pages::{self, EventFilter, EventKey, EventKind, HoldingFilter, TokenFilter, Window};
+use tokenx_keeper::CommandFilter;
+
+use crate::graphql::fault::Fault;
+use crate::graphql::loaders::{EventCount, HoldingCount};
+use crate::graphql::reader::Reader;
+
+/// A list's rows, to be counted.
+pub(in crate::graphql) struct Total {
+    pub(in crate::graphql) reader: Arc<Reader>,
+    pub(in crate::graphql) of: Counted,
+}
+
+/// Which list.
+pub(in crate::graphql) enum Counted {
+    Tokens(TokenFilter),
+    Holdings(HoldingFilter),
+    HoldingsOf(HoldingCount),
+    Events(EventKind, EventFilter, Window<EventKey>),
+    EventsOf(EventCount),
+    Commands(CommandFilter),
+}
+
+#[Object]
+impl Total {
+    /// All rows that match, whatever the page. Counted when asked for.
+    async fn total_count(&self) -> Result<i64, Fault> {
+        let (reader, of) = (&self.reader, &self.of);
+        Ok(match of {
+            Counted::Tokens(filter) => pages::count_tokens(&mut *reader.conn().await?, filter).await?,
+            Counted::Holdings(filter) => pages::count_holdings(&mut *reader.conn().await?, filter).await?,
+            Counted::HoldingsOf(key) => reader.load(key.clone()).await?.unwrap_or_default(),
+            Counted::Events(kind, filter, window) => {
+                pages::count_events(&mut *reader.conn().await?, *kind, filter, window).await?
+            }
+            Counted::EventsOf(key) => reader.load(key.clone()).await?.unwrap_or_default(),
+            Counted::Commands(filter) => tokenx_keeper::count_commands(&mut *reader.conn().await?, filter).await?,
+        })
+    }
+}
