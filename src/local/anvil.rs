@@ -69,9 +69,18 @@ pub struct Anvil {
 impl Anvil {
     /// Starts it and waits until it answers.
     pub async fn start(options: AnvilOptions) -> Result<Self> {
+        let started = Self::start_in(&options).await;
+        if options.scratch && started.is_err() {
+            // No supervisor has it, or its own ended with the node: nobody else removes it.
+            let _ = fs::remove_dir_all(&options.folder);
+        }
+        started
+    }
+
+    async fn start_in(options: &AnvilOptions) -> Result<Self> {
         fs::create_dir_all(&options.folder).with_context(|| format!("cannot make {}", options.folder.display()))?;
         let log = options.folder.join("anvil.log");
-        let mut node = task(&options).start(&log)?;
+        let mut node = task(options).start(&log)?;
         let Some(port) = listening(&mut node, &log).await? else {
             bail!("anvil did not start: {}", files::tail(&log, 3))
         };

@@ -32,8 +32,8 @@ impl Identity {
         // enter another user's folder does not go with it.
         let probe = "test -w \"$0\" && \"$1\" --version";
         let namespace =
-            Self::Namespace.task(Path::new("sh"))?.args(["-c", probe]).arg(folder).arg(program).output().await;
-        Ok(if namespace.is_ok_and(|output| output.status.success()) { Self::Namespace } else { Self::Nobody })
+            Self::Namespace.task(Path::new("sh"))?.args(["-c", probe]).arg(folder).arg(program).output().await?;
+        Ok(if namespace.status.success() { Self::Namespace } else { Self::Nobody })
     }
 
     /// A task that runs `program` as this identity.

@@ -58,12 +58,22 @@ impl Postgres {
     /// Makes the cluster unless it is there, starts it, and waits until it answers.
     pub async fn start(options: PostgresOptions, report: Report<'_>) -> Result<Self> {
         let folder = std::path::absolute(&options.folder)?;
-        identity::make_folder(&folder, Identity::Caller)?;
+        let started = Self::start_in(&folder, &options, report).await;
+        if options.durability == Durability::Scratch && started.is_err() {
+            // No supervisor has them, or theirs ended with the server: nobody else removes them.
+            let _ = fs::remove_dir_all(nobodys(&folder));
+            let _ = fs::remove_dir_all(&folder);
+        }
+        started
+    }
+
+    async fn start_in(folder: &Path, options: &PostgresOptions, report: Report<'_>) -> Result<Self> {
+        identity::make_folder(folder, Identity::Caller)?;
         let identity = match options.identity {
             Some(identity) => identity,
-            None => Identity::choose(&options.programs.join("postgres"), &folder).await?,
+            None => Identity::choose(&options.programs.join("postgres"), folder).await?,
         };
-        let folder = home(&folder, identity)?;
+        let folder = home(folder, identity)?;
         let programs = identity.reach(&options.programs, &folder)?;
         let scratch = options.durability == Durability::Scratch;
         let password = if options.keep && folder.join("data/PG_VERSION").is_file() {
@@ -135,12 +145,16 @@ fn home(folder: &Path, identity: Identity) -> Result<PathBuf> {
     if files::enterable(folder) {
         return Ok(folder.to_owned());
     }
-    let home = std::env::temp_dir().join(format!("tokenx-{}", files::short_name(folder)));
+    let home = nobodys(folder);
     if home.exists() && fs::symlink_metadata(&home)?.uid() != Uid::effective().as_raw() {
         bail!("{} belongs to somebody else: remove it", home.display());
     }
     identity::make_folder(&home, identity)?;
     Ok(home)
+}
+
+fn nobodys(folder: &Path) -> PathBuf {
+    std::env::temp_dir().join(format!("tokenx-{}", files::short_name(folder)))
 }
 
 async fn initialize(programs: &Path, folder: &Path, identity: Identity, scratch: bool) -> Result<String> {

@@ -143,3 +143,24 @@ async fn root_runs_postgres_in_a_namespace_or_as_nobody() {
     }
     a_cluster_runs_and_goes(Identity::Namespace).await;
 }
+
+#[tokio::test]
+async fn a_cluster_that_cannot_start_leaves_no_folder() {
+    let outer = tempfile::tempdir().unwrap();
+    let programs = outer.path().join("bin");
+    std::fs::create_dir(&programs).unwrap();
+    for name in ["postgres", "initdb"] {
+        std::os::unix::fs::symlink("/bin/false", programs.join(name)).unwrap();
+    }
+    let folder = outer.path().join("cluster");
+    let options = PostgresOptions {
+        programs,
+        folder: folder.clone(),
+        durability: Durability::Scratch,
+        keep: false,
+        identity: None,
+    };
+    let error = Postgres::start(options, &|_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("initdb"), "{error:#}");
+    eventually("the folder is gone", || async { (!folder.exists()).then_some(()) }).await;
+}
