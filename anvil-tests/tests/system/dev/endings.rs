@@ -11,7 +11,12 @@ async fn a_killed_dev_leaves_no_process_port_or_lock_and_the_next_one_starts() {
     assert!(holders(&dev.folder.path().canonicalize().unwrap()).len() > 4, "the children are not seen");
     dev.signal("KILL");
     dev.ended().await;
-    dev.nothing_is_left().await;
+    // At once: it waits for the killed one's children by itself.
+    let mut next = dev.again(&[]);
+    next.ready().await;
+    next.signal("KILL");
+    next.ended().await;
+    next.nothing_is_left().await;
 }
 
 #[tokio::test]
