@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokenx_config::Settings;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::commands::Commands;
 use crate::hosted::Vault;
@@ -121,7 +121,8 @@ impl Keeper {
             TransitionError::Database(error) => KeeperError::Database(error),
             illegal @ TransitionError::Illegal { .. } => KeeperError::Rows(illegal.to_string()),
         })?;
-        let tasks = TaskTracker::new();
+        // Dropped with this future, should somebody drop it: nothing works on unseen.
+        let mut tasks = JoinSet::new();
         let parts = i64::try_from(ids.len()).unwrap_or(1);
         for ((part, signer), id) in (0..).zip(self.signers.iter()).zip(ids) {
             let keep = KeepLane {
@@ -135,8 +136,13 @@ impl Keeper {
         }
         tasks.spawn(listen(self.direct_url.clone(), self.shared.wake.clone(), stop.clone()));
         tasks.spawn(self.keep_house(chain_id, stop));
-        tasks.close();
-        tasks.wait().await;
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                tracing::error!(%error, "a task of the keeper broke down");
+            }
+        }
         Ok(())
     }
 

@@ -125,7 +125,8 @@ CREATE TABLE attempts (
     max_fee          uint256     NOT NULL,               -- wei per gas
     max_priority_fee uint256     NOT NULL,               -- wei per gas
     signed_at        timestamptz NOT NULL DEFAULT now(),
-    signed_at_block  bigint      NOT NULL,               -- indexed head then; a bump counts blocks from it
+    signed_at_block  bigint      NOT NULL,               -- indexed head then
+    waits_since      bigint,                             -- indexed head at its first send, or its first after a reorg
     sends            integer     NOT NULL DEFAULT 0,
     first_sent_at    timestamptz,
     last_sent_at     timestamptz,

@@ -12,7 +12,7 @@ mod contracts;
 mod dev;
 mod floor;
 mod indexer;
-mod keeper_deploy;
+mod keeper;
 mod local;
 mod run;
 mod supervisor;

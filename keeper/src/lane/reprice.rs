@@ -61,6 +61,7 @@ impl Lane {
                     raw: signed.raw,
                     fees,
                     signed_at_block: cursor.number,
+                    waits_since: None,
                     sends: 0,
                     last_outcome: None,
                     due: true,
@@ -105,9 +106,8 @@ fn need(slot: &Open, is_first: bool, head: i64, patience: i64, market: Market) -
         return Need::Noop;
     }
     let underpriced = attempt.last_outcome.as_deref() == Some(outcome(Disposition::Bump));
-    let waited = head - attempt.signed_at_block;
-    let late = is_first && attempt.sends > 0 && waited >= patience;
-    let priced_out = waited > 0 && fees::is_low(attempt.fees, market.base_fee);
+    let late = is_first && attempt.waits_since.is_some_and(|since| head - since >= patience);
+    let priced_out = head > attempt.signed_at_block && fees::is_low(attempt.fees, market.base_fee);
     if underpriced || late || priced_out { Need::Bump } else { Need::Nothing }
 }
 
@@ -125,6 +125,7 @@ mod tests {
             raw: Bytes::new(),
             fees: Fees { max_fee: 201, tip: 1 },
             signed_at_block: 10,
+            waits_since: Some(10),
             sends: 1,
             last_outcome: Some("known".to_owned()),
             due: false,
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn bytes_that_never_left_are_not_late() {
-        let slot = slot(|_, attempt| attempt.sends = 0);
+        let slot = slot(|_, attempt| attempt.waits_since = None);
         assert_eq!(asked(&slot, true, 99), Need::Nothing);
     }
 

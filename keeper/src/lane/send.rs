@@ -150,6 +150,7 @@ mod tests {
             raw: vec![0; bytes].into(),
             fees: Fees { max_fee: 1, tip: 1 },
             signed_at_block: 0,
+            waits_since: None,
             sends: 0,
             last_outcome: None,
             due: true,

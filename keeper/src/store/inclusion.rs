@@ -98,6 +98,7 @@ pub(crate) async fn settle(conn: &mut PgConnection, chain_id: i64, finalized: i6
 
 /// Opens the slots again that ended above `to`, and has every open one sent again: a reorg may have emptied the pools.
 /// One whose commands have gone elsewhere meanwhile only gives its nonce up.
+/// Their wait for a block begins anew, so that the very same bytes go first.
 pub(crate) async fn reopen(conn: &mut PgConnection, chain_id: i64, to: i64) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE lanes SET chain_nonce = NULL, chain_nonce_at = NULL WHERE chain_id = $1 AND chain_nonce_at > $2")
         .bind(chain_id)
@@ -134,7 +135,7 @@ pub(crate) async fn reopen(conn: &mut PgConnection, chain_id: i64, to: i64) -> R
     .await?;
     sqlx::query(
         "UPDATE attempts a
-            SET next_send_at = now()
+            SET next_send_at = now(), waits_since = NULL
            FROM slots s
            JOIN lanes l ON l.lane_id = s.lane_id
           WHERE l.chain_id = $1 AND s.state = 'open' AND a.lane_id = s.lane_id AND a.nonce = s.nonce",

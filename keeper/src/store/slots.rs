@@ -185,6 +185,8 @@ pub(crate) struct Attempt {
     pub raw: Bytes,
     pub fees: Fees,
     pub signed_at_block: i64,
+    /// Indexed head at its first send; none while it has not been sent since it was signed or given back.
+    pub waits_since: Option<i64>,
     pub sends: i32,
     pub last_outcome: Option<String>,
     /// Never sent, asked for again, or doubtful for long enough.
@@ -198,7 +200,7 @@ const RESEND_AFTER_BLOCKS: i64 = 2;
 pub(crate) async fn open(pool: &PgPool, lane_id: i64, head: i64) -> Result<Vec<Open>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT s.nonce, s.wants_noop, s.passed_at,
-                a.hash, a.kind, a.raw, a.max_fee, a.max_priority_fee, a.signed_at_block, a.sends, a.last_outcome,
+                a.hash, a.kind, a.raw, a.max_fee, a.max_priority_fee, a.signed_at_block, a.waits_since, a.sends, a.last_outcome,
                 (a.first_sent_at IS NULL OR a.next_send_at <= now() OR a.last_sent_block + $3 <= $2) AS due
            FROM slots s
            LEFT JOIN LATERAL (
@@ -239,6 +241,7 @@ fn read_attempt(row: &PgRow) -> Result<Option<Attempt>, sqlx::Error> {
             tip: row.try_get::<Uint256, _>("max_priority_fee")?.0.saturating_to(),
         },
         signed_at_block: row.try_get("signed_at_block")?,
+        waits_since: row.try_get("waits_since")?,
         sends: row.try_get("sends")?,
         last_outcome: row.try_get("last_outcome")?,
         due: row.try_get::<Option<bool>, _>("due")?.unwrap_or(true),
@@ -272,6 +275,7 @@ pub(crate) async fn mark_sent(
                 first_sent_at   = coalesce(a.first_sent_at, now()),
                 last_sent_at    = now(),
                 last_sent_block = $4,
+                waits_since     = coalesce(a.waits_since, $4),
                 next_send_at    = now() + make_interval(secs => s.again_after),
                 last_outcome    = s.outcome
            FROM unnest($1::bytea[], $2::text[], $3::double precision[]) AS s (hash, outcome, again_after)

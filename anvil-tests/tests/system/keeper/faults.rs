@@ -1,0 +1,134 @@
+//! What goes wrong around the keeper, and what it does about it.
+
+use alloy::primitives::{B256, keccak256};
+use serde_json::json;
+use tokenx_anvil_tests::eventually;
+use tokenx_keeper::State;
+
+use super::proxy::{Endpoint, Sends};
+use super::{ALICE, Stack, mint};
+
+/// Hash and digest of the signed bytes of all attempts, oldest first.
+async fn attempts(stack: &Stack) -> Vec<(B256, B256)> {
+    let rows: Vec<(Vec<u8>, Vec<u8>)> =
+        sqlx::query_as("SELECT hash::bytea, raw FROM attempts ORDER BY signed_at, n").fetch_all(stack.pool()).await.unwrap();
+    rows.into_iter().map(|(hash, raw)| (B256::from_slice(&hash), keccak256(raw))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_prepared_before_a_crash_are_the_bytes_sent_after_it() {
+    let stack = Stack::start().await;
+    let proxy = Endpoint::start(stack.world.chain.url()).await;
+    proxy.sends(Sends::Hang);
+    let mut through = stack.settings.clone();
+    through.chain.rpc_url = proxy.url().into();
+    let before = attempts(&stack).await.len();
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    let keeper = stack.keeper_by(&through).await;
+    stack.until("m", "is prepared", |view| view.state == State::Prepared).await;
+    keeper.crash().await;
+    let prepared = attempts(&stack).await;
+    assert_eq!(prepared.len(), before + 1);
+    let unsent = stack.count("SELECT count(*) FROM attempts WHERE first_sent_at IS NULL").await;
+    assert_eq!(unsent, 1);
+
+    let keeper = stack.keeper().await;
+    let done = stack.confirmed("m").await;
+    assert_eq!(attempts(&stack).await, prepared);
+    assert_eq!(done.tx_hash, Some(prepared[before].0));
+    assert_eq!((stack.runs("m").await, stack.balance(ALICE).await.to::<u64>()), (1, 100));
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_every_send_reply_lost_each_command_runs_once() {
+    let stack = Stack::start().await;
+    let proxy = Endpoint::start(stack.world.chain.url()).await;
+    proxy.sends(Sends::LoseReply);
+    let mut through = stack.settings.clone();
+    through.chain.rpc_url = proxy.url().into();
+    through.keeper.batch_max_items = 3;
+    let keeper = stack.keeper_by(&through).await;
+    for i in 0..30 {
+        stack.accept(&format!("m-{i}"), mint(ALICE, 1)).await.unwrap();
+    }
+    for i in 0..30 {
+        stack.confirmed(&format!("m-{i}")).await;
+        assert_eq!(stack.runs(&format!("m-{i}")).await, 1);
+    }
+    assert_eq!(stack.balance(ALICE).await.to::<u64>(), 30);
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_keepers_share_the_work_and_a_crash_of_one_hands_it_over() {
+    let stack = Stack::start().await;
+    let first = stack.keeper().await;
+    let second = stack.keeper().await;
+    for i in 0..20 {
+        stack.accept(&format!("m-{i}"), mint(ALICE, 1)).await.unwrap();
+    }
+    stack.confirmed("m-0").await;
+    first.crash().await;
+    for i in 20..40 {
+        stack.accept(&format!("m-{i}"), mint(ALICE, 1)).await.unwrap();
+    }
+    for i in 0..40 {
+        stack.confirmed(&format!("m-{i}")).await;
+        assert_eq!(stack.runs(&format!("m-{i}")).await, 1);
+    }
+    assert_eq!(stack.balance(ALICE).await.to::<u64>(), 40);
+    second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reorg_takes_a_command_back_and_the_same_bytes_run_once_more() {
+    let stack = Stack::start().await;
+    let keeper = stack.keeper().await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    let before = stack.confirmed("m").await;
+    // No block between the look and the reorg. The last blocks are replaced by empty ones, and their transactions are
+    // forgotten by the node.
+    let mining = |seconds: u64| stack.world.chain.rpc("evm_setIntervalMining", json!([seconds]));
+    mining(0).await.unwrap();
+    let head = stack.world.chain.rpc("eth_blockNumber", json!([])).await.unwrap();
+    let head = u64::from_str_radix(head.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    let depth = head - before.block_number.unwrap() + 1;
+    stack.world.chain.rpc("anvil_reorg", json!([depth, []])).await.unwrap();
+    mining(1).await.unwrap();
+    let after = stack
+        .until("m", "is confirmed in another block", |view| {
+            view.state == State::Confirmed && view.block_hash != before.block_hash
+        })
+        .await;
+    assert_eq!(after.tx_hash, before.tx_hash);
+    assert_eq!((stack.runs("m").await, stack.balance(ALICE).await.to::<u64>()), (1, 100));
+    let told: Vec<String> =
+        sqlx::query_scalar("SELECT kind FROM outbox WHERE payload ->> 'command_id' = 'm' ORDER BY xid, seq")
+            .fetch_all(stack.pool())
+            .await
+            .unwrap();
+    assert_eq!(told, ["command.accepted", "command.confirmed", "command.corrected", "command.confirmed"]);
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_the_node_forgot_is_sent_again() {
+    let stack = Stack::start().await;
+    let keeper = stack.keeper().await;
+    // No blocks of their own for a moment, so that it can be taken out of the pool.
+    stack.world.chain.rpc("evm_setIntervalMining", json!([0])).await.unwrap();
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    let sent = stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
+    stack.world.chain.rpc("anvil_dropTransaction", json!([sent.tx_hash.unwrap()])).await.unwrap();
+    for _ in 0..3 {
+        stack.mine().await;
+    }
+    eventually("it is confirmed", || async {
+        stack.mine().await;
+        (stack.view("m").await.state == State::Confirmed).then_some(())
+    })
+    .await;
+    assert_eq!((stack.view("m").await.tx_hash, stack.runs("m").await), (sent.tx_hash, 1));
+    keeper.stop().await;
+}

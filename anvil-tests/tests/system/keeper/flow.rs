@@ -1,0 +1,160 @@
+//! The path of a command, from acceptance to its end.
+
+use alloy::primitives::{B256, Bytes, U256};
+use alloy::sol_types::SolCall;
+use serde_json::json;
+use tokenx::local::suite::COLD_KEY;
+use tokenx_contracts::ReasonCode;
+use tokenx_contracts::bindings::{Executor, SecurityToken};
+use tokenx_keeper::{Filter, Operation, State, status};
+use tokenx_anvil_tests::eventually;
+
+use super::{ALICE, BOB, Stack, burn, key, mint};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mint_goes_from_accepted_to_final() {
+    let stack = Stack::start().await;
+    stack.accept("mint-2025-01-01-001", mint(ALICE, 100)).await.unwrap();
+    assert_eq!(stack.view("mint-2025-01-01-001").await.state, State::Accepted);
+    let keeper = stack.keeper().await;
+    let done = stack.confirmed("mint-2025-01-01-001").await;
+    assert_eq!(done.attempts, 1);
+    assert!(done.tx_hash.is_some() && done.block_number.is_some() && done.block_hash.is_some());
+    assert_eq!(stack.balance(ALICE).await.to::<u64>(), 100);
+    let names = stack.commands.command_ids(&[done.onchain_id, B256::ZERO]).await.unwrap();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), [(done.onchain_id, "mint-2025-01-01-001".to_owned())]);
+    stack.world.chain.mine(70).await.unwrap();
+    stack.until("mint-2025-01-01-001", "is final", |view| view.state == State::Final).await;
+    let kinds: Vec<String> =
+        sqlx::query_scalar("SELECT kind FROM outbox WHERE payload ->> 'command_id' = 'mint-2025-01-01-001' ORDER BY xid, seq")
+            .fetch_all(stack.pool())
+            .await
+            .unwrap();
+    assert_eq!(kinds, ["command.accepted", "command.confirmed", "command.final"]);
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_has_its_effect() {
+    let stack = Stack::start().await;
+    let keeper = stack.keeper().await;
+    let instrument = || "rCC".parse().unwrap();
+    let (amount, reason) = (U256::from(10), B256::repeat_byte(1));
+    let operations = [
+        ("mint", mint(ALICE, 100)),
+        ("burn", burn(ALICE, 10)),
+        ("freeze", Operation::Freeze { instrument: instrument(), account: ALICE, amount, reason }),
+        ("freeze-more", Operation::Freeze { instrument: instrument(), account: ALICE, amount, reason }),
+        ("unfreeze", Operation::Unfreeze { instrument: instrument(), account: ALICE, amount, reason }),
+        ("freeze-address", Operation::FreezeAddress { instrument: instrument(), account: ALICE, reason }),
+        ("force", Operation::ForcedTransfer { instrument: instrument(), from: ALICE, to: BOB, amount, reason }),
+        ("force-burn", Operation::ForcedBurn { instrument: instrument(), from: ALICE, amount, reason }),
+        ("unfreeze-address", Operation::UnfreezeAddress { instrument: instrument(), account: ALICE, reason }),
+        ("pause", Operation::Pause { instrument: instrument(), reason }),
+        ("unpause", Operation::Unpause { instrument: instrument(), reason }),
+        ("revoke", Operation::Revoke { wallet: BOB, reason }),
+    ];
+    for (id, operation) in operations {
+        stack.accept(id, operation).await.unwrap();
+        stack.confirmed(id).await;
+    }
+    let alice = tokenx_indexer::read::position(stack.pool(), stack.chain(), stack.token(), ALICE).await.unwrap();
+    assert_eq!((alice.balance, alice.frozen, alice.address_frozen), (U256::from(70), amount, false));
+    assert_eq!(stack.balance(BOB).await, amount);
+    let listed = stack.commands.list(&Filter { limit: 5, ..Filter::default() }).await.unwrap();
+    assert_eq!(listed[0].command_id, "revoke");
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_commands_take_a_few_transactions() {
+    let stack = Stack::start().await;
+    for i in 0..200 {
+        stack.accept(&format!("mint-{i}"), mint(if i % 2 == 0 { ALICE } else { BOB }, 1)).await.unwrap();
+    }
+    let before = stack.count("SELECT count(*) FROM slots").await;
+    let keeper = stack.keeper().await;
+    for i in 0..200 {
+        stack.confirmed(&format!("mint-{i}")).await;
+    }
+    let slots = stack.count("SELECT count(*) FROM slots").await - before;
+    assert!(slots <= 4, "{slots} transactions");
+    assert_eq!(stack.balance(ALICE).await + stack.balance(BOB).await, U256::from(200));
+    let twice = "SELECT count(*) FROM (SELECT onchain_id FROM command_results GROUP BY 1 HAVING count(*) > 1) t";
+    assert_eq!(stack.count(twice).await, 0);
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_reverts_fails_with_its_reason_and_the_others_of_its_batch_succeed() {
+    let mut stack = Stack::start().await;
+    // Straight to the chain: simulation would have caught it.
+    stack.settings.keeper.simulate = false;
+    let keeper = stack.keeper().await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    stack.confirmed("m").await;
+    keeper.stop().await;
+    let freeze =
+        Operation::FreezeAddress { instrument: "rCC".parse().unwrap(), account: ALICE, reason: B256::ZERO };
+    stack.accept("freeze", freeze).await.unwrap();
+    stack.accept("burn", burn(ALICE, 50)).await.unwrap();
+    stack.accept("mint-bob", mint(BOB, 7)).await.unwrap();
+    let keeper = stack.keeper().await;
+    stack.confirmed("freeze").await;
+    stack.confirmed("mint-bob").await;
+    let burned = stack.until("burn", "ends", |view| view.state.is_ended()).await;
+    assert_eq!(burned.state, State::Failed);
+    assert_eq!(burned.reason_code.as_deref(), Some(ReasonCode::SenderFrozen.as_str()));
+    assert!(burned.failure.is_some() && burned.block_number.is_some());
+    assert_eq!(burned.tx_hash, stack.view("freeze").await.tx_hash);
+    assert_eq!(stack.balance(ALICE).await.to::<u64>(), 100);
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_simulation_refuses_twice_fails_without_spending_a_nonce() {
+    let stack = Stack::start().await;
+    let keeper = stack.keeper().await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    stack.confirmed("m").await;
+    keeper.stop().await;
+    stack.accept("burn", burn(ALICE, 50)).await.unwrap();
+    let executor = stack.deployment.nodes[0].node.executor;
+    let call = Executor::removeRuleCall { target: stack.token(), selector: SecurityToken::burnCall::SELECTOR.into() };
+    stack.send(key(COLD_KEY).address(), executor, call.abi_encode()).await;
+    eventually("the rule is gone", || async {
+        let allowed = Executor::ruleOfCall { target: stack.token(), selector: SecurityToken::burnCall::SELECTOR.into() };
+        let call = json!([{ "to": executor, "data": Bytes::from(allowed.abi_encode()) }, "latest"]);
+        let answer = stack.world.chain.rpc("eth_call", call).await.unwrap();
+        answer.as_str().unwrap()[2..66].trim_matches('0').is_empty().then_some(())
+    })
+    .await;
+    let slots = stack.count("SELECT count(*) FROM slots").await;
+    let keeper = stack.keeper().await;
+    let burned = stack.until("burn", "ends", |view| view.state.is_ended()).await;
+    assert_eq!((burned.state, burned.attempts), (State::Failed, 0));
+    assert_eq!(burned.reason_code.as_deref(), Some(ReasonCode::ActionNotAllowed.as_str()));
+    assert_eq!(stack.count("SELECT count(*) FROM slots").await, slots);
+    assert_eq!(stack.balance(ALICE).await.to::<u64>(), 100);
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_row_tells_the_queue_and_the_lanes() {
+    let stack = Stack::start().await;
+    let keeper = stack.keeper().await;
+    let taken = eventually("a status with a full hosted pool and an empty queue", || async {
+        let taken = status::read(stack.pool(), stack.chain()).await.unwrap()?;
+        let full = taken.snapshot.hosted_ready == i64::from(stack.settings.keeper.hosted_pool);
+        (full && taken.snapshot.open_commands.is_empty()).then_some(taken)
+    })
+    .await;
+    assert_eq!(taken.snapshot.lanes.len(), 2);
+    assert!(taken.snapshot.lanes.iter().all(|lane| lane.state == "running"), "{taken:?}");
+    let mut tx = stack.pool().begin().await.unwrap();
+    let first = tokenx_keeper::hosted::claim(&mut tx, "party:1").await.unwrap();
+    let second = tokenx_keeper::hosted::claim(&mut tx, "party:2").await.unwrap();
+    assert_ne!(first, second);
+    tx.commit().await.unwrap();
+    keeper.stop().await;
+}
