@@ -4,8 +4,8 @@
 use alloy::primitives::{Address, Bytes, U256, Uint};
 use alloy::sol_types::SolCall;
 use time::OffsetDateTime;
-use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::{InvestorRegistry, SecurityToken};
+use tokenx_contracts::{InstrumentId, ReasonCode};
 
 use crate::Operation;
 use crate::commands::Doors;
@@ -139,7 +139,7 @@ fn token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bo
 }
 
 fn operated<'f>(operation: &Operation, facts: &'f Facts) -> Result<(&'f Instrument, Address), Refusal> {
-    let id = operation.instrument().map(|id| id.as_str()).unwrap_or_default();
+    let id = operation.instrument().map(InstrumentId::as_str).unwrap_or_default();
     let Some(instrument) = &facts.instrument else {
         let message = format!("there is no instrument {id:?}");
         return Err(Refusal::with(ReasonCode::UnknownInstrument, Field::Instrument, message));
@@ -180,7 +180,8 @@ fn may_receive(investor: &Investor, frozen: bool, field: Field, now: OffsetDateT
 
 fn at_most(amount: U256, spendable: U256, wallet: Address) -> Result<(), Refusal> {
     if amount > spendable {
-        let message = format!("the spendable balance of wallet {wallet} is {spendable} base units, {amount} were asked");
+        let message =
+            format!("the spendable balance of wallet {wallet} is {spendable} base units, {amount} were asked");
         return Err(Refusal::with(ReasonCode::InsufficientSpendable, Field::Amount, message));
     }
     Ok(())
@@ -246,7 +247,7 @@ mod tests {
         }
     }
 
-    fn rcc() -> tokenx_contracts::InstrumentId {
+    fn rcc() -> InstrumentId {
         "rCC".parse().unwrap()
     }
 

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256};
 use sqlx::{PgConnection, PgPool, Row};
 use std::collections::HashMap;
 use time::OffsetDateTime;
-use tokenx_contracts::ids::{CommandId, Scope, onchain_id};
+use tokenx_contracts::ids::{CommandId, InstrumentId, Scope, onchain_id};
 use tokenx_migrations::{Addr, Uint256, Word, audit, outbox};
 
 use crate::call::{self, Bound};
@@ -114,11 +114,7 @@ pub struct Commands {
 impl Doors {
     /// The doors that settings name: the registry, and the first of `chain.executors`, which is the registry's.
     pub fn of(chain: &tokenx_config::Chain) -> Self {
-        Self {
-            chain_id: chain.chain_id,
-            registry: chain.registry,
-            registry_executor: chain.executors.first().copied(),
-        }
+        Self { chain_id: chain.chain_id, registry: chain.registry, registry_executor: chain.executors.first().copied() }
     }
 }
 
@@ -349,7 +345,7 @@ async fn insert_row(
     .bind(Word(new.operation.fingerprint()))
     .bind(new.operation.kind())
     .bind(operation)
-    .bind(new.operation.instrument().map(|id| id.as_str()))
+    .bind(new.operation.instrument().map(InstrumentId::as_str))
     .bind(&new.answer)
     .bind(&new.requested_by)
     .bind(&new.request_id)

@@ -275,10 +275,7 @@ impl Deployer {
         });
         let nonce = self.rpc.nonce(self.admin(), BlockId::pending()).await?;
         let receipts = self.run(nonce, steps.collect()).await?;
-        receipts
-            .iter()
-            .map(|receipt| Ok(event::<NodeFactory::TokenDeployed>(what, receipt, factory)?.token))
-            .collect()
+        receipts.iter().map(|receipt| Ok(event::<NodeFactory::TokenDeployed>(what, receipt, factory)?.token)).collect()
     }
 
     /// Gives TestUSD away; development only, since no other payment token would let it.
@@ -347,7 +344,12 @@ impl Deployer {
 /// What the registry's Executor may do: write one record, take a whitelisting away.
 fn registry_rules(registry: Address) -> Vec<Rule> {
     [InvestorRegistry::setInvestorCall::SELECTOR, InvestorRegistry::revokeCall::SELECTOR]
-        .map(|selector| Rule { target: registry, selector: selector.into(), amountArg: 0, dailyLimit: Default::default() })
+        .map(|selector| Rule {
+            target: registry,
+            selector: selector.into(),
+            amountArg: 0,
+            dailyLimit: Default::default(),
+        })
         .to_vec()
 }
 

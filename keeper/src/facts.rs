@@ -4,6 +4,7 @@
 use alloy::primitives::{Address, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
+use tokenx_contracts::InstrumentId;
 use tokenx_migrations::{Addr, Uint256};
 
 use crate::Operation;
@@ -142,10 +143,11 @@ pub(crate) async fn read(
                 ) open",
     )
     .bind(chain_id)
-    .bind(operation.instrument().map(|id| id.as_str()))
+    .bind(operation.instrument().map(InstrumentId::as_str))
     .bind(operation.wallet().map(Addr))
     .bind(receiver.map(Addr))
-    .bind(subject)
+    // Nobody's reservation matters to what draws on nothing: a thousand open mints cost the next one nothing.
+    .bind(operation.is_serialised().then_some(subject))
     .fetch_one(conn)
     .await?;
     from_row(&row)

@@ -18,10 +18,10 @@ use crate::lane::plan::Limits;
 use crate::lane::{Lane, Rules, Shared};
 use crate::rpc::{BadEndpoint, CallError, Rpc};
 use crate::signer::{self, SignerError, Signers};
+use crate::status;
 use crate::store::transition::TransitionError;
 use crate::store::{lanes, queue};
 use crate::wake::{self, Wake};
-use crate::status;
 
 /// Why a keeper did not start.
 #[derive(Debug, thiserror::Error)]

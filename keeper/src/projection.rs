@@ -168,7 +168,8 @@ async fn include(
     let effects = effects(&batch.logs);
     let mut changes = Vec::with_capacity(held.len());
     for command in &commands {
-        let (Some(told), Some(held)) = (by_id.get(&command.onchain_id), held.iter().find(|h| h.seq == command.seq))
+        let (Some(told), Ok(at)) =
+            (by_id.get(&command.onchain_id), held.binary_search_by_key(&command.seq, |held| held.seq))
         else {
             continue;
         };
@@ -177,7 +178,7 @@ async fn include(
         }
         let known = effects.get(&told.id).is_some_and(|kinds| kinds.contains(command.kind.as_str()));
         let elsewhere = told.block_number < batch.from.cast_signed();
-        if let Some(change) = change(held, &command.kind, told, ours.contains(&told.tx_hash), known || elsewhere) {
+        if let Some(change) = change(&held[at], &command.kind, told, ours.contains(&told.tx_hash), known || elsewhere) {
             changes.push(change);
         }
     }
@@ -264,8 +265,7 @@ async fn deepen(tx: &mut PgConnection, batch: &Batch) -> Result<(), ProjectionEr
             _ => results::unsettled_to(tx, chain_id, depth.cast_signed()).await?,
         };
         let held = transition::hold(tx, &deep).await?;
-        let changes: Vec<Change> =
-            held.iter().map(|command| caused(Change::of(command.seq, event), &cause)).collect();
+        let changes: Vec<Change> = held.iter().map(|command| caused(Change::of(command.seq, event), &cause)).collect();
         write(tx, &held, &changes, batch.live).await?;
     }
     Ok(())
@@ -276,12 +276,7 @@ fn caused(mut change: Change, cause: &str) -> Change {
     change
 }
 
-async fn write(
-    tx: &mut PgConnection,
-    held: &[Held],
-    changes: &[Change],
-    live: bool,
-) -> Result<(), ProjectionError> {
+async fn write(tx: &mut PgConnection, held: &[Held], changes: &[Change], live: bool) -> Result<(), ProjectionError> {
     transition::apply(tx, held, changes, live).await.map_err(|error| match error {
         TransitionError::Database(error) => ProjectionError::Database(error),
         illegal @ TransitionError::Illegal { .. } => ProjectionError::Broken(illegal.to_string()),

@@ -121,6 +121,9 @@ pub mod notice {
 
 /// The transition, or why there is none. Repeating what already happened is legal and changes nothing,
 /// because blocks, receipts and simulations may all report it.
+///
+/// # Errors
+/// [`Illegal`]: nothing may be written.
 pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
     use Event as E;
     use State as S;
@@ -447,7 +450,8 @@ mod tests {
             for event in EVENTS {
                 if let Ok((next, _)) = step(state, event) {
                     let reopened = !next.is_ended();
-                    let by_chain = matches!(event, E::Reorged) || matches!((state, event), (S::Cancelled, E::Included(_)));
+                    let by_chain =
+                        matches!(event, E::Reorged) || matches!((state, event), (S::Cancelled, E::Included(_)));
                     assert!(!reopened || by_chain, "{state:?} {event:?} {next:?}");
                 }
             }

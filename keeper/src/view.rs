@@ -125,7 +125,7 @@ pub(crate) async fn command_ids(
 ) -> Result<HashMap<B256, String>, sqlx::Error> {
     let rows: Vec<(Word, String)> =
         sqlx::query_as("SELECT onchain_id, command_id FROM commands WHERE onchain_id = ANY ($1::bytea[])")
-            .bind(onchain_ids.iter().map(|id| id.as_slice()).collect::<Vec<_>>())
+            .bind(onchain_ids.iter().map(B256::as_slice).collect::<Vec<_>>())
             .fetch_all(db)
             .await?;
     Ok(rows.into_iter().map(|(id, text)| (id.0, text)).collect())

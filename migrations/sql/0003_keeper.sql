@@ -61,6 +61,7 @@ CREATE TABLE commands (
 -- Open rows only: these stay small whatever the history.
 CREATE INDEX commands_waiting ON commands (chain_id, seq) WHERE state IN ('accepted', 'ready');
 CREATE INDEX commands_subject ON commands (subject, seq)  WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast');
+CREATE INDEX commands_routed  ON commands (chain_id, lane_id, seq) WHERE lane_id IS NOT NULL AND state IN ('ready', 'prepared', 'broadcast');
 CREATE INDEX commands_mined ON commands (chain_id, block_number) WHERE state = 'mined';
 CREATE INDEX commands_unsettled ON commands (chain_id, block_number) WHERE block_number IS NOT NULL AND NOT settled;
 CREATE INDEX commands_listed ON commands (scope, seq DESC);
@@ -73,13 +74,19 @@ CREATE TABLE lanes (
     next_nonce       bigint      NOT NULL CHECK (next_nonce >= 0),
     epoch            bigint      NOT NULL DEFAULT 0,
     owner            text,
-    chain_nonce      bigint,                             -- as of the indexed block chain_nonce_at
-    chain_nonce_at   bigint,
     reverts_in_a_row integer     NOT NULL DEFAULT 0,
     problem          text,                               -- why it is not getting on, cleared when it is
     halted_reason    text,                               -- an operator has to look
     updated_at       timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT lanes_key UNIQUE (chain_id, address)
+);
+
+-- How many transactions of a lane's key the chain holds as of an indexed block. A table of its own, so that the
+-- indexer never waits for a lane that is just preparing.
+CREATE TABLE lane_nonces (
+    lane_id  bigint PRIMARY KEY REFERENCES lanes,
+    nonce    bigint NOT NULL CHECK (nonce >= 0),
+    at_block bigint NOT NULL
 );
 
 -- One (lane, nonce): the EVM runs at most one transaction there.

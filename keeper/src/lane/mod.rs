@@ -16,8 +16,8 @@ use alloy::signers::Signer;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::METRICS;
 use crate::fees::Market;
+use crate::metrics::METRICS;
 use crate::rpc::{CallError, Rpc};
 use crate::store::lanes::{self, Cursor, Look};
 use crate::store::queue;

@@ -6,9 +6,9 @@ use tokenx_contracts::bindings::{Command, Executor};
 
 use super::plan::{Batch, plan};
 use super::{Lane, LaneError};
-use crate::metrics::METRICS;
 use crate::fees;
 use crate::gas;
+use crate::metrics::METRICS;
 use crate::store::lanes::{Cursor, Look};
 use crate::store::queue::{self, Candidate};
 use crate::store::slots::{self, Prepared};
@@ -29,9 +29,8 @@ impl Lane {
             return Ok(0);
         }
         let limit = i64::try_from(room.saturating_mul(rules.limits.items)).unwrap_or(i64::MAX);
-        queue::claim(&self.shared.pool, self.chain(), self.id.0, self.id.1, self.share, limit).await?;
-        let candidates =
-            queue::candidates(&self.shared.pool, self.id.0, self.chain(), cursor.number, limit).await?;
+        queue::claim(&self.shared.pool, self.chain(), self.id.0, self.share, limit).await?;
+        let candidates = queue::candidates(&self.shared.pool, self.id.0, self.chain(), cursor.number, limit).await?;
         if candidates.is_empty() {
             return Ok(0);
         }

@@ -6,10 +6,10 @@ use alloy::primitives::{Bytes, TxKind};
 
 use super::send::outcome;
 use super::{Lane, LaneError};
-use crate::metrics::METRICS;
 use crate::disposition::Disposition;
 use crate::fees::{self, Fees, Market};
 use crate::gas;
+use crate::metrics::METRICS;
 use crate::store::lanes::Cursor;
 use crate::store::slots::{self, Attempt, Kind, Open};
 use crate::tx::{self, Payload};
@@ -44,7 +44,8 @@ impl Lane {
             }
             let Some((kind, payload, fees)) = self.replacement(slot, need, market)? else {
                 let cap = self.shared.rules.fee_cap;
-                *problem = Some(format!("nonce {}: a higher fee is above keeper.max_fee_cap_gwei ({cap} wei)", slot.nonce));
+                *problem =
+                    Some(format!("nonce {}: a higher fee is above keeper.max_fee_cap_gwei ({cap} wei)", slot.nonce));
                 continue;
             };
             let signed = tx::sign(self.signer.as_ref(), &payload, fees).await?;

@@ -6,8 +6,8 @@ use alloy::primitives::Bytes;
 use rand::Rng;
 
 use super::{Lane, LaneError};
-use crate::metrics::METRICS;
 use crate::disposition::{self, Disposition};
+use crate::metrics::METRICS;
 use crate::store::lanes::{self, Cursor};
 use crate::store::slots::{self, Attempt, Open, Sending};
 
@@ -48,10 +48,7 @@ impl Lane {
                 // The whole request failed: each of them may be with the node.
                 let disposition = disposition::of_error(&error);
                 *problem = Some(format!("sending: {error}"));
-                return Ok(request
-                    .iter()
-                    .map(|(nonce, attempt)| self.sending(*nonce, attempt, disposition))
-                    .collect());
+                return Ok(request.iter().map(|(nonce, attempt)| self.sending(*nonce, attempt, disposition)).collect());
             }
         };
         let mut sent = Vec::with_capacity(request.len());

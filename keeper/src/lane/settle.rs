@@ -40,7 +40,9 @@ impl Lane {
             let Some(receipt) = receipt else { continue };
             let (Some(number), Some(block)) = (receipt.block_number, receipt.block_hash) else { continue };
             let number = number.cast_signed();
-            if number > cursor.number || !on_indexed_branch(&self.shared.pool, self.chain(), number, block, cursor).await? {
+            if number > cursor.number
+                || !on_indexed_branch(&self.shared.pool, self.chain(), number, block, cursor).await?
+            {
                 continue;
             }
             let state = match (kind, receipt.status()) {

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use alloy::rpc::json_rpc::ErrorPayload;
 use alloy::sol_types::SolCall;
 use futures::future::join_all;
 use tokenx_contracts::bindings::{Executor, ItemResult};
@@ -59,7 +60,7 @@ fn results(data: &[u8], expected: usize) -> Result<Vec<ItemResult>, String> {
 
 /// The reverting error decoded, where there is one.
 fn describe(error: &CallError) -> String {
-    match error.as_error_resp().and_then(|response| response.as_revert_data()) {
+    match error.as_error_resp().and_then(ErrorPayload::as_revert_data) {
         Some(data) => {
             let revert = decode_revert(&data);
             format!("{}: {}", revert.code, revert.message)
@@ -150,8 +151,7 @@ mod tests {
 
     #[test]
     fn a_refused_item_holds_back_its_own_subject_only() {
-        let results =
-            [status::EXECUTED, status::FAILED, status::EXECUTED, status::EXECUTED].map(result);
+        let results = [status::EXECUTED, status::FAILED, status::EXECUTED, status::EXECUTED].map(result);
         let mut refused = Vec::new();
         let kept = sort_out(batch(&["a", "b", "b", "c"]), &results, &mut refused);
         assert_eq!(kept.commands.iter().map(|c| c.seq).collect::<Vec<_>>(), [0, 3]);

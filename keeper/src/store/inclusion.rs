@@ -19,10 +19,11 @@ pub(crate) async fn nonces(
         return Ok(());
     }
     sqlx::query(
-        "UPDATE lanes l
-            SET chain_nonce = n.nonce, chain_nonce_at = $2
+        "INSERT INTO lane_nonces (lane_id, nonce, at_block)
+         SELECT l.lane_id, n.nonce, $2
            FROM unnest($3::bytea[], $4::bigint[]) AS n (address, nonce)
-          WHERE l.chain_id = $1 AND l.address = n.address",
+           JOIN lanes l ON l.chain_id = $1 AND l.address = n.address
+             ON CONFLICT (lane_id) DO UPDATE SET nonce = excluded.nonce, at_block = excluded.at_block",
     )
     .bind(chain_id)
     .bind(at)
@@ -36,8 +37,7 @@ pub(crate) async fn nonces(
 /// Ends the open slots whose transactions left these logs; the hashes that are ours.
 pub(crate) async fn include(conn: &mut PgConnection, told: &[Told]) -> Result<HashSet<B256>, sqlx::Error> {
     let hashes: HashSet<B256> = told.iter().map(|one| one.tx_hash).collect();
-    let first: Vec<&Told> =
-        hashes.iter().filter_map(|hash| told.iter().find(|one| one.tx_hash == *hash)).collect();
+    let first: Vec<&Told> = hashes.iter().filter_map(|hash| told.iter().find(|one| one.tx_hash == *hash)).collect();
     let ours: Vec<(Word, i64)> = sqlx::query_as("SELECT hash, lane_id FROM attempts WHERE hash = ANY ($1)")
         .bind(first.iter().map(|one| Word(one.tx_hash)).collect::<Vec<_>>())
         .fetch_all(&mut *conn)
@@ -70,8 +70,9 @@ pub(crate) async fn pass(conn: &mut PgConnection, chain_id: i64, at: i64) -> Res
         "UPDATE slots s
             SET passed_at = $2
            FROM lanes l
+           JOIN lane_nonces n ON n.lane_id = l.lane_id
           WHERE l.chain_id = $1 AND s.lane_id = l.lane_id AND s.state = 'open'
-            AND s.nonce < l.chain_nonce AND s.passed_at IS NULL",
+            AND s.nonce < n.nonce AND s.passed_at IS NULL",
     )
     .bind(chain_id)
     .bind(at)
@@ -100,11 +101,15 @@ pub(crate) async fn settle(conn: &mut PgConnection, chain_id: i64, finalized: i6
 /// One whose commands have gone elsewhere meanwhile only gives its nonce up.
 /// Their wait for a block begins anew, so that the very same bytes go first.
 pub(crate) async fn reopen(conn: &mut PgConnection, chain_id: i64, to: i64) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE lanes SET chain_nonce = NULL, chain_nonce_at = NULL WHERE chain_id = $1 AND chain_nonce_at > $2")
-        .bind(chain_id)
-        .bind(to)
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "DELETE FROM lane_nonces n
+          USING lanes l
+          WHERE l.chain_id = $1 AND n.lane_id = l.lane_id AND n.at_block > $2",
+    )
+    .bind(chain_id)
+    .bind(to)
+    .execute(&mut *conn)
+    .await?;
     sqlx::query(
         "UPDATE slots s
             SET state        = 'open',

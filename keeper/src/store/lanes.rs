@@ -69,7 +69,7 @@ pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64
 /// The lane as its owner sees it; `None` if somebody else owns it now.
 pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Option<Look>, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT l.next_nonce, l.chain_nonce, l.halted_reason,
+        "SELECT l.next_nonce, n.nonce AS chain_nonce, l.halted_reason,
                 c.number, c.hash, c.confirmed, c.finalized,
                 EXISTS (SELECT FROM commands w
                          WHERE w.chain_id = l.chain_id AND w.state IN ('accepted', 'ready')) AS waiting,
@@ -79,6 +79,7 @@ pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Opti
                          WHERE s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled
                            AND NOT s.released AND s.block_number <= c.confirmed) AS ended
            FROM lanes l
+           LEFT JOIN lane_nonces n   ON n.lane_id = l.lane_id
            LEFT JOIN chain_cursors c ON c.chain_id = l.chain_id
           WHERE l.lane_id = $1 AND l.epoch = $2",
     )

@@ -61,30 +61,31 @@ pub(crate) async fn expire(pool: &PgPool, chain_id: i64) -> Result<(), Transitio
 }
 
 /// Gives waiting commands to this lane: a subject's whole queue, in order, and none of which another lane has an
-/// open command. `part` of `parts` is this lane's share of the subjects that nobody has.
+/// open command. `part` of `parts` is this lane's share of the subjects that nobody has. No fence: what is given to a
+/// lane is its next owner's as well.
 pub(crate) async fn claim(
     pool: &PgPool,
     chain_id: i64,
     lane_id: i64,
-    epoch: i64,
     (part, parts): (i64, i64),
     limit: i64,
 ) -> Result<u64, TransitionError> {
     let mut tx = pool.begin().await?;
-    if super::lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
-        return Ok(0);
-    }
     let free: Vec<i64> = sqlx::query_scalar(
-        "SELECT c.seq
+        "WITH routed AS MATERIALIZED (
+              SELECT subject, bool_or(lane_id = $2) AS here, bool_or(lane_id <> $2) AS elsewhere
+                FROM commands
+               WHERE chain_id = $1 AND lane_id IS NOT NULL AND state IN ('ready', 'prepared', 'broadcast')
+               GROUP BY subject
+         )
+         SELECT c.seq
            FROM commands c
+           LEFT JOIN routed r ON r.subject = c.subject
           WHERE c.chain_id = $1 AND c.state IN ('accepted', 'ready') AND c.lane_id IS NULL
-            AND ((hashtextextended(c.subject, 0) & 9223372036854775807) % $4 = $3
-                 OR EXISTS (SELECT FROM commands mine
-                             WHERE mine.subject = c.subject AND mine.lane_id = $2
-                               AND mine.state IN ('ready', 'prepared', 'broadcast')))
-            AND NOT EXISTS (SELECT FROM commands other
-                             WHERE other.subject = c.subject AND other.lane_id <> $2
-                               AND other.state IN ('ready', 'prepared', 'broadcast'))
+            AND CASE WHEN r.subject IS NULL
+                     THEN (hashtextextended(c.subject, 0) & 9223372036854775807) % $4 = $3
+                     ELSE r.here AND NOT r.elsewhere
+                END
           ORDER BY c.seq
           LIMIT $5
             FOR NO KEY UPDATE OF c SKIP LOCKED",
@@ -147,12 +148,17 @@ pub(crate) async fn candidates(
     limit: i64,
 ) -> Result<Vec<Candidate>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT c.seq, c.onchain_id, c.executor, c.target, c.data, c.gas_limit, c.gas_expected, c.subject, c.valid_until
+        "WITH refused AS MATERIALIZED (
+              SELECT subject, min(seq) AS seq
+                FROM commands
+               WHERE chain_id = $2 AND lane_id = $1 AND state = 'ready' AND refused_last >= $3
+               GROUP BY subject
+         )
+         SELECT c.seq, c.onchain_id, c.executor, c.target, c.data, c.gas_limit, c.gas_expected, c.subject, c.valid_until
            FROM commands c
-          WHERE c.chain_id = $2 AND c.state = 'ready' AND c.lane_id = $1
-            AND NOT EXISTS (SELECT FROM commands before
-                             WHERE before.subject = c.subject AND before.state = 'ready'
-                               AND before.seq <= c.seq AND before.refused_last >= $3)
+           LEFT JOIN refused r ON r.subject = c.subject
+          WHERE c.chain_id = $2 AND c.lane_id = $1 AND c.state = 'ready'
+            AND (r.seq IS NULL OR c.seq < r.seq)
           ORDER BY c.seq
           LIMIT $4",
     )

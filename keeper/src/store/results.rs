@@ -59,11 +59,7 @@ pub(crate) async fn remove_above(conn: &mut PgConnection, chain_id: i64, to: i64
 }
 
 /// The runs of these ids, where they are indexed.
-pub(crate) async fn executed(
-    conn: &mut PgConnection,
-    chain_id: i64,
-    ids: &[B256],
-) -> Result<Vec<Told>, sqlx::Error> {
+pub(crate) async fn executed(conn: &mut PgConnection, chain_id: i64, ids: &[B256]) -> Result<Vec<Told>, sqlx::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -105,11 +101,7 @@ pub(crate) struct Known {
 }
 
 /// The commands of these on-chain ids.
-pub(crate) async fn commands(
-    conn: &mut PgConnection,
-    chain_id: i64,
-    ids: &[B256],
-) -> Result<Vec<Known>, sqlx::Error> {
+pub(crate) async fn commands(conn: &mut PgConnection, chain_id: i64, ids: &[B256]) -> Result<Vec<Known>, sqlx::Error> {
     let rows: Vec<(i64, Word, Addr, String)> = sqlx::query_as(
         "SELECT seq, onchain_id, executor, kind
            FROM commands

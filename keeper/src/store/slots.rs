@@ -1,5 +1,7 @@
 //! Slots and their attempts. Bytes are written here before they are sent, and nothing else is ever sent.
 
+use std::collections::{HashMap, HashSet};
+
 use alloy::primitives::{Address, B256, Bytes, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
@@ -445,7 +447,7 @@ pub(crate) async fn release(
         return Ok(Released::default());
     }
     let nonces: Vec<i64> = ended.iter().map(|(nonce, _)| *nonce).collect();
-    let noops: Vec<i64> = ended.iter().filter(|(_, state)| state == "noop").map(|(nonce, _)| *nonce).collect();
+    let noops: HashSet<i64> = ended.iter().filter(|(_, state)| state == "noop").map(|(nonce, _)| *nonce).collect();
     let stuck: Vec<(i64, i64)> = sqlx::query_as(
         "SELECT c.seq, s.nonce
            FROM slot_commands s
@@ -458,11 +460,12 @@ pub(crate) async fn release(
     .fetch_all(&mut *tx)
     .await?;
     let seqs: Vec<i64> = stuck.iter().map(|(seq, _)| *seq).collect();
+    let nonce_of: HashMap<i64, i64> = stuck.into_iter().collect();
     let held = transition::hold(&mut tx, &seqs).await?;
     let changes: Vec<Change> = held
         .iter()
         .map(|command| {
-            let by_noop = stuck.iter().any(|(seq, nonce)| *seq == command.seq && noops.contains(nonce));
+            let by_noop = nonce_of.get(&command.seq).is_some_and(|nonce| noops.contains(nonce));
             if by_noop && command.cancel_requested {
                 let code = tokenx_contracts::ReasonCode::CommandCancelled;
                 Change::of(command.seq, Event::CancelledByNoop).because(code.as_str(), code.message())
@@ -472,12 +475,14 @@ pub(crate) async fn release(
         })
         .collect();
     transition::apply(&mut tx, &held, &changes, true).await?;
-    sqlx::query("UPDATE slot_commands SET live = false WHERE lane_id = $1 AND nonce = ANY ($2) AND command_seq = ANY ($3)")
-        .bind(lane_id)
-        .bind(&nonces)
-        .bind(&seqs)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "UPDATE slot_commands SET live = false WHERE lane_id = $1 AND nonce = ANY ($2) AND command_seq = ANY ($3)",
+    )
+    .bind(lane_id)
+    .bind(&nonces)
+    .bind(&seqs)
+    .execute(&mut *tx)
+    .await?;
     sqlx::query("UPDATE slots SET released = true WHERE lane_id = $1 AND nonce = ANY ($2)")
         .bind(lane_id)
         .bind(&nonces)

@@ -127,8 +127,8 @@ pub(crate) async fn apply(
     for change in changes {
         let Ok(at) = held.binary_search_by_key(&change.seq, |command| command.seq) else { continue };
         let command = &held[at];
-        let (next, effects) =
-            step(command.state, change.event).map_err(|illegal| TransitionError::Illegal { seq: change.seq, illegal })?;
+        let (next, effects) = step(command.state, change.event)
+            .map_err(|illegal| TransitionError::Illegal { seq: change.seq, illegal })?;
         if next == command.state && effects == Default::default() && change.outcome.is_none() {
             continue;
         }

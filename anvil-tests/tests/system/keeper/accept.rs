@@ -45,7 +45,9 @@ async fn burns_that_together_ask_for_more_than_there_is_are_not_all_accepted() {
         assert_eq!(refusal.code, ReasonCode::InsufficientSpendable);
     }
     for i in 0..20 {
-        if let Ok(Some(_)) = stack.commands.view(&tokenx_contracts::Scope::Ops, &format!("burn-{i}").parse().unwrap()).await {
+        if let Ok(Some(_)) =
+            stack.commands.view(&tokenx_contracts::Scope::Ops, &format!("burn-{i}").parse().unwrap()).await
+        {
             stack.confirmed(&format!("burn-{i}")).await;
         }
     }

@@ -10,8 +10,10 @@ use super::{ALICE, Stack, mint};
 
 /// Hash and digest of the signed bytes of all attempts, oldest first.
 async fn attempts(stack: &Stack) -> Vec<(B256, B256)> {
-    let rows: Vec<(Vec<u8>, Vec<u8>)> =
-        sqlx::query_as("SELECT hash::bytea, raw FROM attempts ORDER BY signed_at, n").fetch_all(stack.pool()).await.unwrap();
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as("SELECT hash::bytea, raw FROM attempts ORDER BY signed_at, n")
+        .fetch_all(stack.pool())
+        .await
+        .unwrap();
     rows.into_iter().map(|(hash, raw)| (B256::from_slice(&hash), keccak256(raw))).collect()
 }
 

@@ -4,10 +4,10 @@ use alloy::primitives::{B256, Bytes, U256};
 use alloy::sol_types::SolCall;
 use serde_json::json;
 use tokenx::local::suite::COLD_KEY;
+use tokenx_anvil_tests::eventually;
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::{Executor, SecurityToken};
 use tokenx_keeper::{Filter, Operation, State, status};
-use tokenx_anvil_tests::eventually;
 
 use super::{ALICE, BOB, Stack, burn, key, mint};
 
@@ -25,11 +25,12 @@ async fn a_mint_goes_from_accepted_to_final() {
     assert_eq!(names.into_iter().collect::<Vec<_>>(), [(done.onchain_id, "mint-2025-01-01-001".to_owned())]);
     stack.world.chain.mine(70).await.unwrap();
     stack.until("mint-2025-01-01-001", "is final", |view| view.state == State::Final).await;
-    let kinds: Vec<String> =
-        sqlx::query_scalar("SELECT kind FROM outbox WHERE payload ->> 'command_id' = 'mint-2025-01-01-001' ORDER BY xid, seq")
-            .fetch_all(stack.pool())
-            .await
-            .unwrap();
+    let kinds: Vec<String> = sqlx::query_scalar(
+        "SELECT kind FROM outbox WHERE payload ->> 'command_id' = 'mint-2025-01-01-001' ORDER BY xid, seq",
+    )
+    .fetch_all(stack.pool())
+    .await
+    .unwrap();
     assert_eq!(kinds, ["command.accepted", "command.confirmed", "command.final"]);
     keeper.stop().await;
 }
@@ -94,8 +95,7 @@ async fn an_item_that_reverts_fails_with_its_reason_and_the_others_of_its_batch_
     stack.accept("m", mint(ALICE, 100)).await.unwrap();
     stack.confirmed("m").await;
     keeper.stop().await;
-    let freeze =
-        Operation::FreezeAddress { instrument: "rCC".parse().unwrap(), account: ALICE, reason: B256::ZERO };
+    let freeze = Operation::FreezeAddress { instrument: "rCC".parse().unwrap(), account: ALICE, reason: B256::ZERO };
     stack.accept("freeze", freeze).await.unwrap();
     stack.accept("burn", burn(ALICE, 50)).await.unwrap();
     stack.accept("mint-bob", mint(BOB, 7)).await.unwrap();
@@ -123,7 +123,8 @@ async fn what_simulation_refuses_twice_fails_without_spending_a_nonce() {
     let call = Executor::removeRuleCall { target: stack.token(), selector: SecurityToken::burnCall::SELECTOR.into() };
     stack.send(key(COLD_KEY).address(), executor, call.abi_encode()).await;
     eventually("the rule is gone", || async {
-        let allowed = Executor::ruleOfCall { target: stack.token(), selector: SecurityToken::burnCall::SELECTOR.into() };
+        let allowed =
+            Executor::ruleOfCall { target: stack.token(), selector: SecurityToken::burnCall::SELECTOR.into() };
         let call = json!([{ "to": executor, "data": Bytes::from(allowed.abi_encode()) }, "latest"]);
         let answer = stack.world.chain.rpc("eth_call", call).await.unwrap();
         answer.as_str().unwrap()[2..66].trim_matches('0').is_empty().then_some(())

@@ -157,7 +157,9 @@ async fn a_nonce_stolen_from_under_a_slot_sends_its_command_again_once_that_is_f
     let keeper = stack.keeper().await;
     let sent = stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
     stack.world.chain.rpc("anvil_dropTransaction", json!([sent.tx_hash.unwrap()])).await.unwrap();
-    stack.send(lane, lane, Vec::new()).await;
+    let nonce = stack.count("SELECT max(nonce) FROM slots WHERE state = 'open'").await;
+    let foreign = json!({ "from": lane, "to": lane, "nonce": format!("{nonce:#x}"), "gas": "0x5208" });
+    stack.world.chain.rpc("eth_sendTransaction", json!([foreign])).await.unwrap();
     mined_until(&stack, "m", State::Confirmed).await;
     assert_eq!(stack.count("SELECT count(*) FROM slots WHERE state = 'stolen'").await, 1);
     assert_eq!((stack.runs("m").await, stack.balance(ALICE).await.to::<u64>()), (1, 100));
