@@ -134,7 +134,7 @@ pub struct Chain {
     pub factory: Option<Address>,
     /// The `InvestorRegistry`.
     pub registry: Option<Address>,
-    /// Executors besides those that the factory deployed, the registry's for one.
+    /// Executors besides those that the factory deployed. The first is the registry's: whitelisting goes through it.
     pub executors: Vec<Address>,
     /// Tokens that somebody else deployed.
     pub follow: Vec<Follow>,
