@@ -57,7 +57,8 @@ impl Writer {
         metrics::INEXACT.with_label_values(&[&chain]).inc_by(applied.inexact);
         if let Some(fork) = fork {
             metrics::REORGS.with_label_values(&[&chain]).inc();
-            metrics::REORG_DEPTH.observe(fork.depth() as f64);
+            // Deeper than 2^32 blocks is beyond any bucket.
+            metrics::REORG_DEPTH.observe(f64::from(u32::try_from(fork.depth()).unwrap_or(u32::MAX)));
         }
         if applied.told > 0 || (batch.live && !batch.logs.is_empty()) {
             // Only a hint: subscribers poll as well.

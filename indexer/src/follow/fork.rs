@@ -63,7 +63,7 @@ mod tests {
         #[test]
         fn a_longer_chain_of_the_same_branch_extends(length in 1u64..40, more in 1u64..40) {
             let all = chain(length + more, 0, 0);
-            let (ours, above) = all.split_at(length as usize);
+            let (ours, above) = all.split_at(length.try_into().unwrap());
             prop_assert_eq!(relate(ours.last().unwrap(), above), Relation::Extends);
         }
 
@@ -91,8 +91,9 @@ mod tests {
             let cut = cut.clamp(1, length - 1).max(fork + 1);
             prop_assume!(cut < length);
             let mut mixed = chain(length, fork, 1);
-            mixed.truncate(cut as usize);
-            mixed.extend(chain(length, fork, 2).into_iter().skip(cut as usize));
+            let cut = usize::try_from(cut).unwrap();
+            mixed.truncate(cut);
+            mixed.extend(chain(length, fork, 2).into_iter().skip(cut));
             prop_assert_eq!(relate(&mixed[0].clone(), &mixed[1..]), Relation::Turned);
         }
     }

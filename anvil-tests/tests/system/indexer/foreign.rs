@@ -152,8 +152,8 @@ async fn a_token_that_lies_stops_alone() -> Result<()> {
     assert_eq!(read::position(&pool, CHAIN, stage.usd()?, BOB).await?.balance, U256::from(9), "others go on");
     assert_eq!(read::position(&pool, CHAIN, stage.token(), ALICE).await?.balance, U256::from(3));
     let shown: i64 = sqlx::query_scalar("SELECT count(*) FROM holding_rows_at($1, $2) WHERE token = $3")
-        .bind(CHAIN as i64)
-        .bind(stage.head().await?.0 as i64)
+        .bind(CHAIN.cast_signed())
+        .bind(stage.head().await?.0.cast_signed())
         .bind(echo.as_slice())
         .fetch_one(&pool)
         .await?;

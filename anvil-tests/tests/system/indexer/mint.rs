@@ -115,8 +115,8 @@ async fn holdings_are_split_and_summed_as_of_any_block() -> Result<()> {
               WHERE instrument_id = 'rCC'
               ORDER BY investor_id, locked",
         )
-        .bind(CHAIN as i64)
-        .bind(block as i64)
+        .bind(CHAIN.cast_signed())
+        .bind(block.cast_signed())
         .fetch_all(pool)
         .await?)
     };

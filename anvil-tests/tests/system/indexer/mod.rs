@@ -155,11 +155,11 @@ impl Stage {
                                  "fromBlock": "0x0", "toBlock": "latest"}]);
             let on_chain = self.world.chain.rpc("eth_getLogs", filter).await?;
             let stored: i64 = sqlx::query_scalar("SELECT count(*) FROM transfers WHERE chain_id = $1 AND token = $2")
-                .bind(CHAIN as i64)
+                .bind(CHAIN.cast_signed())
                 .bind(token.as_slice())
                 .fetch_one(pool)
                 .await?;
-            assert_eq!(stored as usize, on_chain.as_array().map_or(0, Vec::len), "transfers of {name}");
+            assert_eq!(usize::try_from(stored)?, on_chain.as_array().map_or(0, Vec::len), "transfers of {name}");
         }
         let broken: i64 = sqlx::query_scalar(
             "SELECT count(*)

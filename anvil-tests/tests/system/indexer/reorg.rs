@@ -29,7 +29,7 @@ impl Stage {
         let forced =
             SecurityToken::forcedTransfer_1Call { from: ALICE, to: BOB, amount: U256::from(50), reason: B256::ZERO };
         self.order(&format!("force {n}"), forced).await?;
-        if n % 3 == 0 {
+        if n.is_multiple_of(3) {
             self.order(&format!("pause {n}"), SecurityToken::pauseCall { reason: B256::ZERO }).await?;
         }
         self.mine(1).await
@@ -61,10 +61,10 @@ async fn reorgs_of_depth_1_5_and_20_heal() -> Result<()> {
             sqlx::query_as("SELECT depth, old_number - ancestor_number FROM reorgs ORDER BY id DESC LIMIT 1")
                 .fetch_one(pool)
                 .await?;
-        assert_eq!(healed, (depth as i64, depth as i64));
+        assert_eq!(healed, (depth.cast_signed(), depth.cast_signed()));
         let corrected: i64 =
             sqlx::query_scalar("SELECT count(*) FROM outbox WHERE kind = 'mint.removed'").fetch_one(pool).await?;
-        assert!(corrected >= depth as i64, "every mint that went is taken back, {corrected} of {depth}");
+        assert!(corrected >= depth.cast_signed(), "every mint that went is taken back, {corrected} of {depth}");
         let paused = stage.view(stage.token(), SecurityToken::pausedCall {}).await?;
         let instrument = read::instrument(pool, CHAIN, "rCC").await?.context("rCC")?;
         assert_eq!(instrument.transfers_paused, paused);

@@ -70,7 +70,7 @@ async fn following_may_begin_at_a_later_block_and_the_past_has_no_effects() -> R
     let indexer = stage.follow().await;
     stage.settles(&[ALICE]).await?;
     let first: i64 = sqlx::query_scalar("SELECT min(number) FROM blocks").fetch_one(pool).await?;
-    assert_eq!(first as u64, stage.settings.chain.start_block - 1);
+    assert_eq!(first.cast_unsigned(), stage.settings.chain.start_block - 1);
     stage.mint("present", ALICE, 1).await?;
     stage.mine(1).await?;
     stage.settles(&[ALICE]).await?;
