@@ -56,6 +56,8 @@ pub enum SourceError {
         method: &'static str,
         /// What the error means.
         class: Class,
+        /// The node itself said so; false where nothing came, or something broken.
+        answered: bool,
         /// What the endpoint said.
         message: String,
     },
@@ -95,7 +97,8 @@ impl SourceError {
             RpcError::ErrorResp(payload) => payload.message.to_string(),
             other => other.to_string(),
         };
-        Self::Rpc { method, class: classify_error(error), message: cut(&message) }
+        let answered = matches!(error, RpcError::ErrorResp(_));
+        Self::Rpc { method, class: classify_error(error), answered, message: cut(&message) }
     }
 
     pub(super) fn untrue(method: &'static str, message: impl Into<String>) -> Self {
@@ -103,7 +106,7 @@ impl SourceError {
     }
 
     pub(crate) fn not_found(method: &'static str, what: impl std::fmt::Display) -> Self {
-        Self::Rpc { method, class: Class::NotFound, message: format!("{what} not found") }
+        Self::Rpc { method, class: Class::NotFound, answered: true, message: format!("{what} not found") }
     }
 }
 
@@ -197,7 +200,7 @@ pub fn classify(code: Option<i64>, message: &str) -> Class {
     }
     match code {
         Some(429 | -32005 | -32007 | -32029) => Class::RateLimited,
-        Some(-32008 | -32003) => Class::TooBig,
+        Some(-32008) => Class::TooBig,
         Some(-32002) => Class::Timeout,
         Some(-32001) => Class::NotFound,
         _ => Class::Other,

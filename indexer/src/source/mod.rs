@@ -34,6 +34,8 @@ use wire::{WireHeader, WireLog};
 
 /// Calls in one HTTP request; providers refuse batches of many hundreds.
 const MOST_CALLS: usize = 100;
+/// Gas for a view of somebody else's contract, which may do with it what it likes.
+const VIEW_GAS: u64 = 5_000_000;
 /// Addresses in one filter; nodes limit them to about a thousand.
 const MOST_ADDRESSES: usize = 500;
 
@@ -164,6 +166,7 @@ impl Source {
             .ok_or_else(|| SourceError::Rpc {
                 method: METHOD,
                 class: Class::Behind,
+                answered: true,
                 message: format!("endpoint has no block {to} yet"),
             })?;
         let (mut answer, timed) = read(queries, answers)?;
@@ -247,12 +250,17 @@ impl Source {
         Ok(!code.is_empty())
     }
 
-    /// What a view function returns at the head; `None` where it reverts.
+    /// What a view function returns at the head; `None` where it fails, in whatever way a contract can.
     pub(crate) async fn view(&self, to: Address, data: &[u8]) -> Result<Option<Bytes>, SourceError> {
-        let call = json!([{ "to": to, "data": Bytes::copy_from_slice(data) }, "latest"]);
+        let call = json!([{ "to": to, "data": Bytes::copy_from_slice(data), "gas": U64::from(VIEW_GAS) }, "latest"]);
         match self.one::<Bytes>("eth_call", call).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(SourceError::Rpc { class: Class::Other, message, .. }) if message.contains("revert") => Ok(None),
+            // A contract chooses its own words, so those of the EVM go before any class.
+            Err(SourceError::Rpc { class, answered: true, message, .. })
+                if class == Class::Other || from_evm(&message) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -313,6 +321,12 @@ impl<R: RpcRecv> Calls<'_, R> {
         metrics::rpc(self.method, outcome, begun.elapsed());
         result
     }
+}
+
+/// Does the node say that execution failed, rather than that it could not execute?
+fn from_evm(message: &str) -> bool {
+    let text = message.to_lowercase();
+    ["revert", "evm error", "out of gas", "opcode", "invalid jump", "stack "].iter().any(|said| text.contains(said))
 }
 
 async fn take<R: RpcRecv>(method: &'static str, waiter: Waiter<R>) -> Result<R, SourceError> {

@@ -201,6 +201,21 @@ async fn an_error_in_a_batch_keeps_its_class() {
 }
 
 #[tokio::test]
+async fn a_contract_may_fail_in_any_way_and_a_node_may_not() {
+    let contract =
+        |message: &'static str| Endpoint::that(move |_, _| json!({"error": {"code": -32003, "message": message}}));
+    for message in ["EVM error OutOfGas", "execution reverted: header not found", "invalid opcode: INVALID"] {
+        let endpoint = contract(message).await;
+        // The code is one that some nodes use for size; contracts fail under any.
+        let answer = endpoint.source().view(TOKEN, &[1, 2, 3, 4]).await;
+        assert!(matches!(answer, Ok(None)), "{message}: {answer:?}");
+    }
+    for message in ["header not found", "too many requests", "request timed out"] {
+        assert!(contract(message).await.source().view(TOKEN, &[]).await.is_err(), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn no_error_shows_the_endpoints_url() {
     let mut chain = Endpoint::that(|_, _| Value::Null).await.chain;
     // The endpoint is gone with its handle; and a URL that is none.
