@@ -21,7 +21,7 @@ pub(super) struct CappedHttp {
 }
 
 impl CappedHttp {
-    /// `cap` is the largest body that is read. Ranges aim for half of it, so only a sudden burst of logs meets it, and
+    /// `cap` is the largest body that is read. Ranges aim well below it, so only a sudden burst of logs meets it, and
     /// halves the range.
     pub(super) fn new(url: Url, timeout: Duration, cap: usize) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
