@@ -16,15 +16,15 @@ pub struct ItemGas {
 const TRANSACTION: u64 = 21_000 + 30_000;
 /// What the Executor demands beside an item's cap before it runs it (its own constant of the same name).
 const ITEM_OVERHEAD: u64 = 70_000;
-/// A word of slack per item for the result it returns.
-const REST_PER_ITEM: u64 = 8_000;
+/// What the Executor keeps back for each item that is still to come (its own constant of the same name).
+const REST_PER_ITEM: u64 = 12_000;
 /// Gas of a no-op: a transfer of nothing to oneself.
 pub const NOOP: u64 = 21_000;
 
 /// Gas of an operation's item; figures from the contracts' gas report, rounded up.
 pub fn of_item(operation: &Operation, data: &[u8]) -> ItemGas {
     let (limit, run) = match operation {
-        Operation::Mint { .. } => (150_000, 60_000),
+        Operation::Mint { .. } => (150_000, 66_000),
         Operation::Burn { .. } => (150_000, 45_000),
         Operation::Freeze { .. } | Operation::Unfreeze { .. } => (120_000, 50_000),
         Operation::FreezeAddress { .. } | Operation::UnfreezeAddress { .. } => (120_000, 45_000),
@@ -57,7 +57,7 @@ fn call_data(length: usize) -> u64 {
 mod tests {
     use super::*;
 
-    const MINT: ItemGas = ItemGas { limit: 150_000, expected: 63_000 };
+    const MINT: ItemGas = ItemGas { limit: 150_000, expected: 69_000 };
 
     #[test]
     fn a_full_batch_of_mints_fits_below_nine_tenths_of_the_transaction_cap() {
