@@ -89,9 +89,12 @@ fn finish(response: Response, surface: Surface, path: &str, id: &RequestId) -> R
         tracing::error!(error = %source, "internal error");
     }
     let mut rendered = error.render(surface, path, &id.0);
-    // What the router said beside the status (the methods that a path does take) stays.
-    if let Some(allow) = response.headers().get(header::ALLOW) {
-        rendered.headers_mut().insert(header::ALLOW, allow.clone());
+    // What the layers below said beside the body stays: the methods that a path does take, whether a page of this
+    // origin may read the answer, what is left of the rate limit. What the error itself says has precedence.
+    let said: Vec<HeaderName> = rendered.headers().keys().cloned().collect();
+    let kept = response.headers().iter().filter(|(name, _)| !said.contains(name) && *name != header::CONTENT_LENGTH);
+    for (name, value) in kept {
+        rendered.headers_mut().append(name, value.clone());
     }
     rendered
 }

@@ -35,6 +35,28 @@ async fn a_path_that_is_not_there_answers_in_the_family_of_its_neighbours() {
 }
 
 #[tokio::test]
+async fn a_page_of_a_named_origin_may_read_errors_too_and_sees_what_is_left_of_its_limit() {
+    let kit = Kit::bare_with(|settings| {
+        settings.limits.off = false;
+        settings.server.cors_origins = vec!["https://desk.example".to_owned()];
+    })
+    .await;
+    let from = |path: &str, token: Option<&str>| {
+        let request = kit.client.get(format!("{}{path}", kit.url)).header("origin", "https://desk.example");
+        token.iter().fold(request, |request, token| request.bearer_auth(token))
+    };
+    let admin = kit.token(Role::SuperAdmin);
+    let cases = [("/status", admin, 200), ("/data/admin/mints?limit=0", admin, 422), ("/status", None, 401)];
+    for (path, token, status) in cases {
+        let answer = read(from(path, token)).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("https://desk.example"), "{path} {status}");
+        assert_eq!(answer.header("ratelimit-remaining").is_some(), token.is_some(), "{path} {status}");
+    }
+    kit.end().await;
+}
+
+#[tokio::test]
 async fn a_body_above_the_limit_is_413() {
     let kit = Kit::bare_with(|settings| settings.server.max_body_bytes = 1_000).await;
     let body = json!({ "email": "x".repeat(2_000), "password": "y" });
