@@ -41,6 +41,8 @@ pub async fn guard(
                 return Err(error);
             }
         };
+        // Counted before it is refused: what a token may not do, it may not try without end either.
+        let state = app.limits().take(rule.rate, &format!("token:{}", viewer.token_id))?;
         if !rule.who.permits(viewer.role) {
             return Err(ApiError::Forbidden(format!("the role {} may not do this", viewer.role)));
         }
@@ -48,7 +50,6 @@ pub async fn guard(
             let needed: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();
             return Err(ApiError::Forbidden(format!("this service token lacks the scope {}", needed.join(" or "))));
         }
-        let state = app.limits().take(rule.rate, &format!("token:{}", viewer.token_id))?;
         request.extensions_mut().insert(viewer);
         state
     };

@@ -57,6 +57,22 @@ async fn a_page_of_a_named_origin_may_read_errors_too_and_sees_what_is_left_of_i
 }
 
 #[tokio::test]
+async fn what_a_token_may_not_do_it_may_not_try_without_end() {
+    let kit = Kit::bare_with(|settings| {
+        settings.limits.off = false;
+        settings.limits.reads_per_minute = 2;
+    })
+    .await;
+    let investor = kit.token(Role::Investor);
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(kit.get("/data/admin/mints", investor).await.status.as_u16());
+    }
+    assert_eq!(statuses, [403, 403, 429]);
+    kit.end().await;
+}
+
+#[tokio::test]
 async fn a_body_above_the_limit_is_413() {
     let kit = Kit::bare_with(|settings| settings.server.max_body_bytes = 1_000).await;
     let body = json!({ "email": "x".repeat(2_000), "password": "y" });
