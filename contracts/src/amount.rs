@@ -43,6 +43,9 @@ pub enum AmountError {
         /// What the token has.
         decimals: u8,
     },
+    /// Above 2^256−1 whole tokens: too large whatever the token's decimals.
+    #[error("{0} is too large: no token holds that many")]
+    TooLargeForAny(String),
     /// Above 2^256−1 base units.
     #[error("{value} is too large: with {decimals} decimals a token holds at most {}", Amount::new(U256::MAX, *decimals))]
     TooLarge {
@@ -103,6 +106,25 @@ impl AmountText {
         }
         let number = Decimal::split(json).ok_or_else(|| AmountError::NotANumber(shorten(json)))?;
         number.read(shorten(json))
+    }
+
+    /// Refuses what fits no token, for where the token is not known.
+    ///
+    /// # Errors
+    /// [`AmountError::TooLargeForAny`].
+    pub fn fits_some_token(&self) -> Result<(), AmountError> {
+        let too_large = || AmountError::TooLargeForAny(self.shown.clone());
+        let length = i64::try_from(self.digits.len()).unwrap_or(i64::MAX);
+        // Whole digits of the value; at most 78 once past the check.
+        let whole = usize::try_from(length.saturating_add(self.exponent).max(0)).map_err(|_| too_large())?;
+        if whole > MAX_DIGITS {
+            return Err(too_large());
+        }
+        let text: String = self.digits.chars().chain(std::iter::repeat('0')).take(whole).collect();
+        if whole > 0 {
+            U256::from_str_radix(&text, 10).map_err(|_| too_large())?;
+        }
+        Ok(())
     }
 
     /// This many whole tokens of a token with `decimals`.

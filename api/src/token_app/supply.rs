@@ -192,7 +192,7 @@ impl Asked {
         let amount = amount.and_then(|text| {
             let fits = match &instrument {
                 Some(instrument) => text.and_then(|text| text.to_amount(instrument.decimals).map(Some)),
-                None => text.map(|_| None),
+                None => text.and_then(|text| text.fits_some_token().map(|()| None)),
             };
             fits.unwrap_or_else(|error| {
                 fields.refuse(FieldError::body("amount", "value_error", amount_message(&error)));

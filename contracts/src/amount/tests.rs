@@ -173,3 +173,21 @@ fn a_refusal_says_the_value_and_what_to_do() {
     let long = "9".repeat(5_000);
     assert!(Amount::parse(&long, 0).unwrap_err().to_string().len() < 300);
 }
+
+#[test]
+fn what_no_token_can_hold_is_too_large_before_the_token_is_known() {
+    let max = U256::MAX.to_string();
+    let above = "115792089237316195423570985008687907853269984665640564039457584007913129639936";
+    for fits in ["1", "0.1", "1e-400", "1e77", &max, &format!("{max}.0")] {
+        assert_eq!(json(fits).fits_some_token(), Ok(()), "{fits}");
+    }
+    let digits = "9".repeat(400);
+    for large in ["1e400", "1e78", above, &digits, &format!("{digits}.5"), "1e99999999999999999999"] {
+        let error = json(large).fits_some_token().unwrap_err();
+        assert!(matches!(&error, AmountError::TooLargeForAny(shown) if large.starts_with(shown.trim_end_matches('…'))));
+    }
+}
+
+fn json(text: &str) -> AmountText {
+    AmountText::from_json(&RawValue::from_string(text.to_owned()).unwrap()).unwrap()
+}

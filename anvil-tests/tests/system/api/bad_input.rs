@@ -105,6 +105,15 @@ async fn one_answer_names_all_that_is_wrong() {
             "amount: value_error"
         ]
     );
+    // What no token can hold is wrong whichever was meant.
+    for amount in ["1e400".to_owned(), format!("\"{}\"", "9".repeat(400)), format!("{}.5", "9".repeat(400))] {
+        let body = format!(r#"{{"command_id": "a", "instrument_id": "rXX", "party_id": "carol", "amount": {amount}}}"#);
+        assert_eq!(
+            send(&body).await.bad_fields(),
+            ["instrument_id: unknown_instrument", "amount: value_error", "party_id: wallet_not_whitelisted"],
+            "{amount}"
+        );
+    }
     assert_eq!(
         send(r#"{"command_id": "a", "command_id": "b", "instrument_id": "rCC", "party_id": "carol", "amount": 0}"#)
             .await
