@@ -5,7 +5,7 @@ use alloy::primitives::{Address, Bytes, U256, Uint};
 use alloy::sol_types::SolCall;
 use time::OffsetDateTime;
 use tokenx_contracts::bindings::{InvestorRegistry, SecurityToken};
-use tokenx_contracts::{InstrumentId, ReasonCode};
+use tokenx_contracts::{Amount, InstrumentId, ReasonCode};
 
 use crate::Operation;
 use crate::commands::Doors;
@@ -82,21 +82,23 @@ fn bound(operation: &Operation, executor: Address, target: Address, data: Vec<u8
 fn token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bound, Refusal> {
     let (instrument, executor) = operated(operation, facts)?;
     let position = &facts.position;
+    let tokens = |base: U256| Amount::new(base, instrument.decimals);
     let mut frozen_after = None;
     let data = match operation {
         Operation::Mint { to, amount, reason, .. } => {
             supply_open(instrument)?;
-            may_receive(&facts.wallet, position.address_frozen, Field::Wallet, now)?;
+            may_receive(*to, &facts.wallet, position.address_frozen, Field::Wallet, now)?;
             let room = instrument.max_supply.unwrap_or(U256::MAX).saturating_sub(instrument.total_supply);
             if *amount > room {
-                let message = format!("the amount would exceed the maximum supply: {room} base units are left");
+                let (room, asked) = (tokens(room), tokens(*amount));
+                let message = format!("the maximum supply leaves room for {room}, {asked} were asked");
                 return Err(Refusal::with(ReasonCode::MaxSupplyExceeded, Field::Amount, message));
             }
             SecurityToken::mintCall { to: *to, amount: *amount, reason: *reason }.abi_encode()
         }
         Operation::Burn { from, amount, reason, .. } => {
             supply_open(instrument)?;
-            at_most(*amount, position.spendable(), *from)?;
+            at_most(tokens(*amount), tokens(position.spendable()), *from)?;
             SecurityToken::burnCall { from: *from, amount: *amount, reason: *reason }.abi_encode()
         }
         Operation::Freeze { account, amount, reason, .. } => {
@@ -107,7 +109,8 @@ fn token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bo
         Operation::Unfreeze { account, amount, reason, .. } => {
             let frozen = position.frozen_soon();
             let Some(left) = frozen.checked_sub(*amount) else {
-                let message = format!("only {frozen} base units of wallet {account} are frozen");
+                let (frozen, asked) = (tokens(frozen), tokens(*amount));
+                let message = format!("the frozen part of wallet {account} is {frozen}, {asked} were asked");
                 return Err(Refusal::with(ReasonCode::InsufficientBalance, Field::Amount, message));
             };
             frozen_after = Some(left);
@@ -123,12 +126,12 @@ fn token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bo
             if from == to {
                 return Err(Refusal::plain(ReasonCode::SelfTransfer, Field::Receiver));
             }
-            may_receive(&facts.receiver, facts.receiver_frozen, Field::Receiver, now)?;
-            at_most(*amount, position.seizable(), *from)?;
+            may_receive(*to, &facts.receiver, facts.receiver_frozen, Field::Receiver, now)?;
+            at_most(tokens(*amount), tokens(position.seizable()), *from)?;
             forced_transfer(*from, *to, *amount, *reason)
         }
         Operation::ForcedBurn { from, amount, reason, .. } => {
-            at_most(*amount, position.seizable(), *from)?;
+            at_most(tokens(*amount), tokens(position.seizable()), *from)?;
             SecurityToken::forcedBurnCall { from: *from, amount: *amount, reason: *reason }.abi_encode()
         }
         Operation::Pause { reason, .. } => SecurityToken::pauseCall { reason: *reason }.abi_encode(),
@@ -162,7 +165,13 @@ fn supply_open(instrument: &Instrument) -> Result<(), Refusal> {
 }
 
 /// What the registry and a freeze say of a wallet that is to receive; the gravest first.
-fn may_receive(investor: &Investor, frozen: bool, field: Field, now: OffsetDateTime) -> Result<(), Refusal> {
+fn may_receive(
+    wallet: Address,
+    investor: &Investor,
+    frozen: bool,
+    field: Field,
+    now: OffsetDateTime,
+) -> Result<(), Refusal> {
     let now = u64::try_from(now.unix_timestamp()).unwrap_or_default();
     let code = if investor.sanctioned {
         ReasonCode::RecipientSanctioned
@@ -175,14 +184,12 @@ fn may_receive(investor: &Investor, frozen: bool, field: Field, now: OffsetDateT
     } else {
         return Ok(());
     };
-    Err(Refusal::plain(code, field))
+    Err(Refusal::of_wallet(code, field, wallet))
 }
 
-fn at_most(amount: U256, spendable: U256, wallet: Address) -> Result<(), Refusal> {
-    if amount > spendable {
-        let message =
-            format!("the spendable balance of wallet {wallet} is {spendable} base units, {amount} were asked");
-        return Err(Refusal::with(ReasonCode::InsufficientSpendable, Field::Amount, message));
+fn at_most(asked: Amount, spendable: Amount, wallet: Address) -> Result<(), Refusal> {
+    if asked.base() > spendable.base() {
+        return Err(Refusal::insufficient_spendable(wallet, spendable, asked));
     }
     Ok(())
 }
@@ -228,6 +235,7 @@ mod tests {
         Facts {
             instrument: Some(Instrument {
                 token: TOKEN,
+                decimals: 1,
                 executor: Some(EXECUTOR),
                 total_supply: U256::from(900),
                 max_supply: Some(U256::from(1_000)),
@@ -348,6 +356,22 @@ mod tests {
         let mut frozen = facts();
         frozen.position.address_frozen = true;
         assert_eq!(code(&burn(1), &frozen), ReasonCode::InsufficientSpendable);
+    }
+
+    #[test]
+    fn a_refusal_tells_people_whole_tokens_and_the_wallet() {
+        let message = |operation: &Operation, facts: &Facts| bind(operation, facts, &DOORS, now()).unwrap_err().message;
+        assert_eq!(
+            message(&burn(51), &facts()),
+            format!("the spendable balance of wallet {ALICE} is 5.0, 5.1 were asked")
+        );
+        assert_eq!(message(&mint(101), &facts()), "the maximum supply leaves room for 10.0, 10.1 were asked");
+        assert_eq!(
+            message(&unfreeze(31), &facts()),
+            format!("the frozen part of wallet {ALICE} is 3.0, 3.1 were asked")
+        );
+        let stranger = Facts { wallet: Investor::default(), ..facts() };
+        assert_eq!(message(&mint(1), &stranger), format!("the wallet is not whitelisted: {ALICE}"));
     }
 
     #[test]

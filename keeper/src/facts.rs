@@ -29,6 +29,8 @@ pub struct Facts {
 pub struct Instrument {
     /// Its contract.
     pub token: Address,
+    /// Decimals of its amounts, by which people are told of them.
+    pub decimals: u8,
     /// The Executor that operates it; `None` for a followed token of somebody else's.
     pub executor: Option<Address>,
     /// Units in existence at the indexed head.
@@ -106,7 +108,7 @@ pub(crate) async fn read(
         _ => None,
     };
     let row = sqlx::query(
-        "SELECT i.token, i.executor, i.total_supply, i.max_supply, i.supply_paused,
+        "SELECT i.token, i.decimals, i.executor, i.total_supply, i.max_supply, i.supply_paused,
                 i.inexact_block IS NOT NULL AS inexact,
                 h.balance, h.frozen, h.address_frozen,
                 w.investor_id, w.flags, w.kyc_expires_at,
@@ -159,6 +161,8 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
         None => None,
         Some(token) => Some(Instrument {
             token: token.0,
+            // The column's CHECK keeps it within a byte.
+            decimals: u8::try_from(row.try_get::<i16, _>("decimals")?).unwrap_or(u8::MAX),
             executor: row.try_get::<Option<Addr>, _>("executor")?.map(|address| address.0),
             total_supply: amount("total_supply")?.unwrap_or_default(),
             max_supply: amount("max_supply")?,

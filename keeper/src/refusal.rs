@@ -1,6 +1,7 @@
 //! Why a request is refused before anything is recorded, and which of its fields it is about.
 
-use tokenx_contracts::ReasonCode;
+use alloy::primitives::Address;
+use tokenx_contracts::{Amount, ReasonCode};
 
 /// The field of the request that stands in the way; surfaces have their own names for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,17 @@ impl Refusal {
     /// A refusal with the catalogue's own sentence.
     pub fn plain(code: ReasonCode, field: Field) -> Self {
         Self { code, field, message: code.message().to_owned() }
+    }
+
+    /// A refusal for the state that a wallet is in; names the wallet, since the request may name its party.
+    pub fn of_wallet(code: ReasonCode, field: Field, wallet: Address) -> Self {
+        Self { code, field, message: format!("{}: {wallet}", code.message()) }
+    }
+
+    /// More was asked than the wallet can spend.
+    pub fn insufficient_spendable(wallet: Address, spendable: Amount, asked: Amount) -> Self {
+        let message = format!("the spendable balance of wallet {wallet} is {spendable}, {asked} were asked");
+        Self { code: ReasonCode::InsufficientSpendable, field: Field::Amount, message }
     }
 
     /// A refusal that names the value that caused it.

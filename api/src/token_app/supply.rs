@@ -222,8 +222,7 @@ impl Asked {
         if kind == Kind::Mint && !named(errors, "party_id") {
             let record = read::investor_wallet(app.pool(), app.chain_id(), wallet).await?;
             if !record.is_some_and(|record| record.whitelisted()) {
-                let msg = format!("wallet {wallet} is not whitelisted");
-                errors.push(FieldError::refused("party_id", ReasonCode::WalletNotWhitelisted, msg));
+                errors.push(named_field(Refusal::of_wallet(ReasonCode::WalletNotWhitelisted, Field::Wallet, wallet)));
             }
         }
         if let (Kind::Burn, Some(instrument), Some(amount)) = (kind, &self.instrument, &self.amount)
@@ -231,7 +230,8 @@ impl Asked {
         {
             let position = read::position(app.pool(), app.chain_id(), instrument.token, wallet).await?;
             if amount.base() > position.spendable() {
-                errors.push(above_spendable(wallet, Amount::new(position.spendable(), instrument.decimals)));
+                let spendable = Amount::new(position.spendable(), instrument.decimals);
+                errors.push(named_field(Refusal::insufficient_spendable(wallet, spendable, *amount)));
             }
         }
         Ok(())
@@ -250,7 +250,7 @@ impl Complete {
         if let Some(wallet) = self.holder.wallet() {
             match app.commands().accept(&self.command(kind, wallet, viewer, request_id)?).await {
                 Ok(accepted) => return Ok(Ok(accepted)),
-                Err(AcceptError::Refused(refusal)) => return Ok(Err(self.refused(refusal))),
+                Err(AcceptError::Refused(refusal)) => return Ok(Err(named_field(refusal))),
                 Err(AcceptError::Database(error)) => return Err(error.into()),
                 Err(AcceptError::Conflict(_)) => {}
             }
@@ -303,15 +303,6 @@ impl Complete {
         })
     }
 
-    fn refused(&self, refusal: Refusal) -> FieldError {
-        let field = match refusal.field {
-            Field::Instrument => "instrument_id",
-            Field::Wallet | Field::Receiver => "party_id",
-            Field::Amount => "amount",
-        };
-        FieldError::refused(field, refusal.code, refusal.message)
-    }
-
     async fn into_asked(self, app: &App) -> Result<Asked, ApiError> {
         let instrument = read::instrument(app.pool(), app.chain_id(), self.instrument_id.as_str()).await?;
         Ok(Asked {
@@ -327,9 +318,14 @@ fn no_wallet() -> FieldError {
     FieldError::refused("party_id", ReasonCode::WalletNotWhitelisted, "the party has no approved wallet")
 }
 
-fn above_spendable(wallet: Address, spendable: Amount) -> FieldError {
-    let msg = format!("the spendable balance of wallet {wallet} is {spendable}");
-    FieldError::refused("amount", ReasonCode::InsufficientSpendable, msg)
+/// The keeper's refusal under the name that the field has here.
+fn named_field(refusal: Refusal) -> FieldError {
+    let field = match refusal.field {
+        Field::Instrument => "instrument_id",
+        Field::Wallet | Field::Receiver => "party_id",
+        Field::Amount => "amount",
+    };
+    FieldError::refused(field, refusal.code, refusal.message)
 }
 
 /// The reference text's own words for what is no number; ours, which name the value, for the rest.

@@ -130,6 +130,23 @@ async fn one_answer_names_all_that_is_wrong() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_state_speaks_in_whole_tokens_and_names_the_wallet() {
+    let kit = Kit::whole().await;
+    let asked = "\"1000.000000000000000001\"";
+    let by_keeper = kit.burn("much-1", ALICE, asked).await;
+    // A bad field elsewhere, and the api itself says what it finds.
+    let by_api = kit.burn("much 1", ALICE, asked).await;
+    let told = |answer: &Answer, place: usize| answer.json()["detail"][place]["msg"].as_str().unwrap().to_owned();
+    assert_eq!(told(&by_keeper, 0), told(&by_api, 1));
+    let ending = " is 1000.0, 1000.000000000000000001 were asked";
+    assert!(told(&by_keeper, 0).contains("0x") && told(&by_keeper, 0).ends_with(ending), "{}", by_keeper.text);
+    let carol = CAROL_WALLET.to_checksum(None);
+    let refused = kit.mint("stranger-1", &carol, "\"1\"").await;
+    assert_eq!(told(&refused, 0), format!("the wallet is not whitelisted: {carol}"));
+    kit.end().await;
+}
+
+#[tokio::test]
 async fn a_page_out_of_range_is_refused_and_never_clamped() {
     let kit = Kit::bare().await;
     for (path, above) in [("mints", 1_001), ("burns", 1_001), ("holdings", 100_001)] {
