@@ -109,8 +109,23 @@ async fn the_texts_curls_run_unchanged() {
     ok(HEALTH);
     assert!(ok(METRICS).is_object());
 
+    prometheus_is_content(folder);
     everyone_signed_in(folder, &environment);
     other_commands_can_join(folder);
+}
+
+/// What a scraper reads, with every room's metrics in it, passes Prometheus' own check.
+fn prometheus_is_content(folder: &Path) {
+    if tokenx::local::tools::in_path("promtool").is_none() {
+        return skipped(
+            "promtool is not in PATH: install it (Debian: apt-get install prometheus) to check the metrics",
+        );
+    }
+    let scrape = r#"curl -sS -H "Accept: text/plain;version=0.0.4" "$BASE_URL/metrics" | promtool check metrics"#;
+    let script = format!(". \"$0\"\n{scrape}");
+    let output = Command::new("sh").args(["-c", &script]).arg(folder.join("dev.env")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
 }
 
 /// Each token of `dev.env` is somebody's, and what must not be there is not.
