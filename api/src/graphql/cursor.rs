@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokenx_indexer::read::pages::{EventKey, HoldingKey, TokenKey, Window};
 
 use super::fault::Fault;
-use super::limits::PAGE;
+use super::limits::{NESTED_PAGE, PAGE};
 
 /// A key that a list is ordered by.
 pub(super) trait Key: Copy + Send + Sync {
@@ -131,6 +131,12 @@ pub(super) struct Cut {
 }
 
 impl Page {
+    /// A page within a row: shorter unless asked otherwise.
+    pub(super) fn nested(first: Option<i32>, after: Option<String>, last: Option<i32>, before: Option<String>) -> Page {
+        let first = first.or(last.is_none().then_some(NESTED_PAGE));
+        Page { first, after, last, before }
+    }
+
     /// The window to read: a row more than the page has, so that there being more is known.
     ///
     /// # Errors

@@ -38,6 +38,8 @@ pub(super) const TOO_COMPLEX: &str = "Query is too complex.";
 pub(super) const TIME: Duration = Duration::from_secs(5);
 /// Rows of a page unless asked otherwise, and at most.
 pub(super) const PAGE: (usize, usize) = (50, 500);
+/// Rows of a page within a row unless asked otherwise.
+pub(super) const NESTED_PAGE: i32 = 10;
 
 /// No sum of a query's weights comes near the type's end.
 const HEAVIEST: usize = 1_000_000;
@@ -46,6 +48,11 @@ const HEAVIEST: usize = 1_000_000;
 pub(super) fn rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> usize {
     let rows = first.or(last).map_or(PAGE.0, |rows| usize::try_from(rows).unwrap_or(0));
     rows.saturating_mul(row_fields.saturating_add(ROW)).min(HEAVIEST)
+}
+
+/// [`rows`] of a list within a row.
+pub(super) fn nested_rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> usize {
+    rows(first.or(last).or(Some(NESTED_PAGE)), None, row_fields)
 }
 
 /// Checks the text.
@@ -276,6 +283,8 @@ mod tests {
         assert_eq!(holdings, 10 * 13);
         assert!(rows(Some(100), None, holdings + 1) <= MAX_COMPLEXITY * ROW);
         assert_eq!(rows(None, None, 0), 50 * ROW);
+        assert_eq!(nested_rows(None, Some(3), 0), 3 * ROW);
+        assert!(rows(None, None, 20 + nested_rows(None, None, 10)) <= MAX_COMPLEXITY * ROW, "defaults may be nested");
         assert_eq!(rows(Some(i32::MAX), None, usize::MAX), HEAVIEST);
         assert_eq!(rows(Some(-1), None, 5), 0);
     }

@@ -59,7 +59,7 @@ impl Query {
         Ok(row.map(|row| Token::new(reader.clone(), row)))
     }
 
-    /// Tokens, oldest first.
+    /// Tokens, oldest first. Every list gives 50 rows unless asked otherwise, and 500 at most.
     #[graphql(complexity = "rows(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
     async fn tokens(

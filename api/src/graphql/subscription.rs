@@ -87,8 +87,8 @@ impl Wanted {
 
 #[Subscription(use_type_description = false)]
 impl Subscriptions {
-    /// Mints from now on, as their blocks are indexed. A mint that a reorg takes back comes again as `REMOVED`, also
-    /// where it was minted before the subscription.
+    /// Mints from now on, as their blocks are indexed; one of the moments before may come, too. A mint that a reorg
+    /// takes back comes again as `REMOVED`, also where it was minted before the subscription.
     async fn new_mint(
         &self,
         ctx: &Context<'_>,

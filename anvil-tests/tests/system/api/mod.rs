@@ -3,6 +3,7 @@
 mod admin_functions;
 mod auth;
 mod bad_input;
+mod graphql;
 mod http;
 mod matrix;
 mod replay;

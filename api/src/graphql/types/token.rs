@@ -12,7 +12,7 @@ use super::total::{Counted, Total};
 use super::{addresses, event, one_of};
 use crate::graphql::cursor::{Cursor, Order, Page};
 use crate::graphql::fault::Fault;
-use crate::graphql::limits::rows;
+use crate::graphql::limits::nested_rows;
 use crate::graphql::reader::Reader;
 use crate::graphql::scalars::{Addr, BigInt, Bytes32, Decimal, time_of};
 
@@ -163,8 +163,8 @@ impl Token {
         self.row.inexact.as_deref()
     }
 
-    /// Who holds it, by wallet.
-    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    /// Who holds it, by wallet; 10 unless asked otherwise.
+    #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
     async fn holdings(
         &self,
         first: Option<i32>,
@@ -173,12 +173,12 @@ impl Token {
         before: Option<String>,
         filter: Option<HoldingFilter>,
     ) -> Result<holding::HoldingConnection, Fault> {
-        let page = Page { first, after, last, before };
+        let page = Page::nested(first, after, last, before);
         holding::connection(&self.reader, Some(self.row.token), page, filter).await
     }
 
-    /// Its mints.
-    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    /// Its mints; 10 unless asked otherwise.
+    #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
     async fn mints(
         &self,
@@ -189,12 +189,12 @@ impl Token {
         filter: Option<MintFilter>,
         #[graphql(default_with = "Order::NewestFirst")] order: Order,
     ) -> Result<event::EventConnection<Mint>, Fault> {
-        let page = Page { first, after, last, before };
+        let page = Page::nested(first, after, last, before);
         event::connection(&self.reader, EventKind::Mint, Some(self.row.token), page, order, filter).await
     }
 
-    /// Its burns.
-    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    /// Its burns; 10 unless asked otherwise.
+    #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
     async fn burns(
         &self,
@@ -205,12 +205,12 @@ impl Token {
         filter: Option<BurnFilter>,
         #[graphql(default_with = "Order::NewestFirst")] order: Order,
     ) -> Result<event::EventConnection<Burn>, Fault> {
-        let page = Page { first, after, last, before };
+        let page = Page::nested(first, after, last, before);
         event::connection(&self.reader, EventKind::Burn, Some(self.row.token), page, order, filter).await
     }
 
-    /// Its transfers, mints and burns among them.
-    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    /// Its transfers, mints and burns among them; 10 unless asked otherwise.
+    #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
     async fn transfers(
         &self,
@@ -221,7 +221,7 @@ impl Token {
         filter: Option<TransferFilter>,
         #[graphql(default_with = "Order::NewestFirst")] order: Order,
     ) -> Result<event::EventConnection<Transfer>, Fault> {
-        let page = Page { first, after, last, before };
+        let page = Page::nested(first, after, last, before);
         event::connection(&self.reader, EventKind::Transfer, Some(self.row.token), page, order, filter).await
     }
 }

@@ -1,0 +1,91 @@
+//! How often a request asks the database.
+
+use std::sync::{Mutex, mpsc};
+use std::thread;
+
+use tracing::field::{Field, Visit};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use super::*;
+
+/// The statements that sqlx logs on the threads that have this as their subscriber.
+#[derive(Clone, Default)]
+struct Statements(Arc<Mutex<Vec<String>>>);
+
+impl Statements {
+    /// What requests asked; the api's own look at revoked tokens is its house-keeping.
+    fn of_requests(&self) -> Vec<String> {
+        let all = self.0.lock().unwrap();
+        all.iter().filter(|statement| !statement.contains("_tokens")).cloned().collect()
+    }
+}
+
+struct Text(String);
+
+impl Visit for Text {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if matches!(field.name(), "summary" | "db.statement") {
+            self.0.push_str(&format!("{value:?} "));
+        }
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == "sqlx::query" {
+            let mut text = Text(String::new());
+            event.record(&mut text);
+            self.0.lock().unwrap().push(text.0);
+        }
+    }
+}
+
+/// A second api on the kit's database, alone on a thread, so that what is logged there are its own statements.
+fn counted(kit: &Kit) -> (String, Statements, thread::JoinHandle<()>) {
+    let statements = Statements::default();
+    let (settings, doors, stop) = (kit.settings.clone(), kit.commands.doors(), kit.stop.clone());
+    let (told, address) = mpsc::channel();
+    let layer = statements.clone();
+    let thread = thread::spawn(move || {
+        // While there is only one subscriber, what another thread logs first is asked of that thread's and stays off.
+        let _second = tracing::Dispatch::new(tracing_subscriber::registry());
+        let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let pool = tokenx_migrations::connect(settings.database.url.expose_secret(), 2).await.unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            told.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            let commands = Commands::new(pool.clone(), doors);
+            let context = tokenx_api::ApiContext { settings: Arc::new(settings), pool: pool.clone(), commands };
+            tokenx_api::serve(context, listener, stop).await.unwrap();
+            pool.close().await;
+        });
+    });
+    (address.recv().unwrap(), statements, thread)
+}
+
+#[tokio::test]
+async fn a_hundred_tokens_with_ten_holders_each_and_their_parties_take_three_statements() {
+    let mut kit = Kit::whole().await;
+    let (url, statements, thread) = counted(&kit);
+    let own = std::mem::replace(&mut kit.url, url);
+    for (query, most) in [
+        ("{ tokens(first: 100) { nodes { holdings(first: 10) { nodes { party { partyId } } } } } }", 3),
+        (
+            "{ tokens(first: 50) { totalCount nodes { mints(first: 5) { totalCount nodes { party { partyId } } } } } }",
+            5,
+        ),
+        ("{ transfers { nodes { fromParty { partyId } toParty { partyId } token { symbol } commandId } } }", 3),
+        ("{ __typename }", 0),
+    ] {
+        let before = statements.of_requests().len();
+        let data = kit.data(kit.token(Role::SuperAdmin), query).await;
+        let asked = statements.of_requests().split_off(before);
+        assert!(asked.len() <= most, "{query}: {asked:#?}");
+        assert_eq!(asked.is_empty(), most == 0, "{query}: counted are {asked:?}: {data}");
+    }
+    kit.url = own;
+    kit.end().await;
+    thread.join().unwrap();
+}
