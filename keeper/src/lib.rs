@@ -35,4 +35,4 @@ pub use projection::{CommandProjection, LaneWatch};
 pub use refusal::{Field, Refusal};
 pub use state::{State, Verdict};
 pub use store::lanes::resume;
-pub use view::{CommandView, Filter};
+pub use view::{CommandView, Filter, command_ids};

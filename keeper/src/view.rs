@@ -119,7 +119,10 @@ pub(crate) async fn list(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec
 }
 
 /// The clients' ids of commands by their on-chain ids; ids that no command has are left out.
-pub(crate) async fn command_ids(
+///
+/// # Errors
+/// The database's.
+pub async fn command_ids(
     db: impl PgExecutor<'_>,
     onchain_ids: &[B256],
 ) -> Result<HashMap<B256, String>, sqlx::Error> {
