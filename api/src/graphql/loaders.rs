@@ -207,7 +207,8 @@ impl Loader<CommandKey> for Loads {
 
     async fn load(&self, keys: &[CommandKey]) -> Result<HashMap<CommandKey, String>, Fault> {
         let ids: Vec<B256> = keys.iter().map(|key| key.0).collect();
-        let found = self.app.commands().command_ids(&ids).await?;
+        let mut conn = self.snapshot.conn().await?;
+        let found = tokenx_keeper::command_ids(&mut *conn, &ids).await?;
         Ok(found.into_iter().map(|(key, id)| (CommandKey(key), id)).collect())
     }
 }

@@ -53,7 +53,8 @@ fn counted(kit: &Kit) -> (String, Statements, thread::JoinHandle<()>) {
         let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let pool = tokenx_migrations::connect(settings.database.url.expose_secret(), 2).await.unwrap();
+            // A request that needed a second connection would wait for itself.
+            let pool = tokenx_migrations::connect(settings.database.url.expose_secret(), 1).await.unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             told.send(format!("http://{}", listener.local_addr().unwrap())).unwrap();
             let commands = Commands::new(pool.clone(), doors);
@@ -66,8 +67,11 @@ fn counted(kit: &Kit) -> (String, Statements, thread::JoinHandle<()>) {
 }
 
 #[tokio::test]
-async fn a_hundred_tokens_with_ten_holders_each_and_their_parties_take_three_statements() {
+async fn a_level_of_a_query_is_one_statement_and_a_request_one_connection() {
     let mut kit = Kit::whole().await;
+    let long = "an-id-that-is-too-long-for-the-chain-to-carry";
+    assert_eq!(kit.mint(long, ALICE, "1").await.status, 200);
+    kit.holding("1001.0").await;
     let (url, statements, thread) = counted(&kit);
     let own = std::mem::replace(&mut kit.url, url);
     for (query, most) in [
@@ -76,7 +80,8 @@ async fn a_hundred_tokens_with_ten_holders_each_and_their_parties_take_three_sta
             "{ tokens(first: 50) { totalCount nodes { mints(first: 5) { totalCount nodes { party { partyId } } } } } }",
             5,
         ),
-        ("{ transfers { nodes { fromParty { partyId } toParty { partyId } token { symbol } commandId } } }", 3),
+        ("{ transfers { nodes { fromParty { partyId } toParty { partyId } token { symbol } } } }", 3),
+        ("{ mints { nodes { commandId } } }", 2),
         ("{ __typename }", 0),
     ] {
         let before = statements.of_requests().len();
@@ -85,6 +90,11 @@ async fn a_hundred_tokens_with_ten_holders_each_and_their_parties_take_three_sta
         assert!(asked.len() <= most, "{query}: {asked:#?}");
         assert_eq!(asked.is_empty(), most == 0, "{query}: counted are {asked:?}: {data}");
     }
+    let newest = "{ mints(first: 1) { nodes { commandId } } }";
+    let staff = kit.data(kit.token(Role::SuperAdmin), newest).await;
+    assert_eq!(staff["mints"]["nodes"][0]["commandId"], long);
+    let nobody = kit.data(None, newest).await;
+    assert_eq!(nobody["mints"]["nodes"][0]["commandId"], Value::Null, "the chain has only its hash");
     kit.url = own;
     kit.end().await;
     thread.join().unwrap();
