@@ -22,5 +22,5 @@ pub use error::IndexerError;
 pub use event::Event;
 pub use indexer::{Indexer, IndexerBuilder};
 pub use projection::{AccountWatch, Projection, ProjectionError};
-pub use source::{Class, SourceError, classify};
+pub use source::{CappedHttp, Class, SourceError, classify};
 pub use watch::Kind;

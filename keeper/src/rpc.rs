@@ -6,15 +6,18 @@ use std::time::Duration;
 use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
-use alloy::rpc::client::RpcClient;
+use alloy::rpc::client::{ClientBuilder, RpcClient};
 use alloy::rpc::types::{Block, TransactionReceipt, TransactionRequest};
 use alloy::transports::{RpcError, TransportErrorKind, TransportResult};
 use serde_json::json;
+use tokenx_indexer::CappedHttp;
 
 use crate::fees::Market;
 
 /// How long one request may take. A send that takes longer may have been sent.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of one answer: receipts of some batches of 200 commands are the largest.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// Why a call gave no answer.
 pub type CallError = RpcError<TransportErrorKind>;
@@ -25,19 +28,14 @@ pub struct Rpc {
     client: RpcClient,
 }
 
-/// The endpoint's address cannot be used.
+/// The endpoint's address cannot be used. Says why, and not which: it may hold a provider's key.
 #[derive(Debug, thiserror::Error)]
-#[error("{url:?} is no usable rpc endpoint: {why}")]
-pub struct BadEndpoint {
-    url: String,
-    why: String,
-}
+#[error("chain.rpc_url is no usable rpc endpoint: {0}")]
+pub struct BadEndpoint(String);
 
-/// What a head says about fees and room.
+/// What the node's newest block says about fees and room.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
-    /// Height of the node's newest block.
-    pub number: u64,
     /// Fees there.
     pub market: Market,
     /// Gas that a block holds.
@@ -50,13 +48,10 @@ impl Rpc {
     /// # Errors
     /// Where the URL or the TLS set-up is unusable.
     pub fn new(url: &str) -> Result<Self, BadEndpoint> {
-        let bad = |why: String| BadEndpoint { url: url.to_owned(), why };
-        let parsed = url.parse().map_err(|e| bad(format!("{e}")))?;
-        let http = alloy::transports::http::reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(|e| bad(e.to_string()))?;
-        Ok(Self { client: RpcClient::new_http_with_client(http, parsed) })
+        let parsed = url.parse().map_err(|error| BadEndpoint(format!("{error}")))?;
+        let http = CappedHttp::new(parsed, TIMEOUT, MAX_ANSWER)
+            .map_err(|error| BadEndpoint(error.without_url().to_string()))?;
+        Ok(Self { client: ClientBuilder::default().transport(http, true) })
     }
 
     /// The chain's id, which must be the configured one.
@@ -81,7 +76,7 @@ impl Rpc {
         // A node that has no opinion is content with any tip.
         let tip = tip.await.unwrap_or(U256::from(1)).saturating_to();
         let base_fee = u128::from(header.base_fee_per_gas.unwrap_or_default());
-        Ok(Head { number: header.number, market: Market { base_fee, tip }, gas_limit: header.gas_limit })
+        Ok(Head { market: Market { base_fee, tip }, gas_limit: header.gas_limit })
     }
 
     /// Transactions that an account has sent, as of a block.
@@ -138,5 +133,21 @@ impl Rpc {
             receipts.push(waiter.await?);
         }
         Ok(receipts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_error_shows_the_key_in_the_url() {
+        // Nobody listens on port 1.
+        let rpc = Rpc::new("http://127.0.0.1:1/v2/a-providers-key").unwrap();
+        let refused = rpc.chain_id().await.unwrap_err();
+        let unusable = Rpc::new("nonsense://a-providers-key:x/").unwrap_err();
+        for text in [format!("{refused} {refused:?}"), format!("{unusable} {unusable:?}")] {
+            assert!(!text.contains("a-providers-key"), "{text}");
+        }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use heads::hints;
 pub(crate) use span::Span;
 
 use crate::{BlockRef, ChainLog, metrics};
-use transport::CappedHttp;
+pub use transport::CappedHttp;
 use wire::{WireHeader, WireLog};
 
 /// Calls in one HTTP request; providers refuse batches of many hundreds.

@@ -14,7 +14,7 @@ pub(super) const TOO_BIG: &str = "answer is larger than the cap on one response"
 
 /// JSON-RPC over HTTP with a time-out and a cap on the body.
 #[derive(Clone, Debug)]
-pub(super) struct CappedHttp {
+pub struct CappedHttp {
     client: Client,
     url: Url,
     cap: usize,
@@ -23,7 +23,10 @@ pub(super) struct CappedHttp {
 impl CappedHttp {
     /// `cap` is the largest body that is read. Ranges aim well below it, so only a sudden burst of logs meets it, and
     /// halves the range.
-    pub(super) fn new(url: Url, timeout: Duration, cap: usize) -> Result<Self, reqwest::Error> {
+    ///
+    /// # Errors
+    /// Where the TLS set-up is unusable.
+    pub fn new(url: Url, timeout: Duration, cap: usize) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .timeout(timeout)
             .connect_timeout(Duration::from_secs(5))
