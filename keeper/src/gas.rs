@@ -21,6 +21,11 @@ const REST_PER_ITEM: u64 = 12_000;
 /// Gas of a no-op: a transfer of nothing to oneself.
 pub const NOOP: u64 = 21_000;
 
+/// The most that a batch may ask for where blocks hold this much: nine tenths of a half.
+pub fn room_in(block: u64) -> u64 {
+    block / 20 * 9
+}
+
 /// Gas of an operation's item; figures from the contracts' gas report, rounded up.
 pub fn of_item(operation: &Operation, data: &[u8]) -> ItemGas {
     let (limit, run) = match operation {

@@ -16,9 +16,8 @@ use alloy::signers::Signer;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use crate::fees::Market;
 use crate::metrics::METRICS;
-use crate::rpc::{CallError, Rpc};
+use crate::rpc::{CallError, Head, Rpc};
 use crate::store::lanes::{self, Cursor, Look};
 use crate::store::queue;
 use crate::store::slots::{self, PrepareError};
@@ -75,8 +74,8 @@ pub(crate) struct Lane {
     id: (i64, i64),
     /// This lane's share of the subjects that no lane has: index, of how many.
     share: (i64, i64),
-    /// Fees, and the indexed head they were asked at.
-    market: Option<(i64, Market)>,
+    /// What the node's head says of fees and room, and the indexed head it was asked at.
+    head: Option<(i64, Head)>,
     /// What stood in the way last, so that it is written once.
     problem: Option<String>,
 }
@@ -92,7 +91,7 @@ impl Lane {
         share: (i64, i64),
     ) -> Self {
         let address = signer.address();
-        Self { shared, signer, address, id, share, market: None, problem: None }
+        Self { shared, signer, address, id, share, head: None, problem: None }
     }
 
     /// Works until cancelled (finishing the round) or fenced.
@@ -194,16 +193,16 @@ impl Lane {
         Ok(())
     }
 
-    /// Fees at this head, asked once per head.
-    async fn market(&mut self, cursor: Cursor) -> Result<Market, LaneError> {
-        if let Some((at, market)) = self.market
+    /// Fees and room, asked once per indexed head.
+    async fn head(&mut self, cursor: Cursor) -> Result<Head, LaneError> {
+        if let Some((at, head)) = self.head
             && at == cursor.number
         {
-            return Ok(market);
+            return Ok(head);
         }
-        let market = self.shared.rpc.head().await?.market;
-        self.market = Some((cursor.number, market));
-        Ok(market)
+        let head = self.shared.rpc.head().await?;
+        self.head = Some((cursor.number, head));
+        Ok(head)
     }
 
     /// Writes the lane's problem down when it changes.

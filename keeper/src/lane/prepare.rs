@@ -4,11 +4,12 @@ use alloy::primitives::{Bytes, TxKind};
 use alloy::sol_types::SolCall;
 use tokenx_contracts::bindings::{Command, Executor};
 
-use super::plan::{Batch, plan};
+use super::plan::{Batch, Limits, plan};
 use super::{Lane, LaneError};
 use crate::fees;
 use crate::gas;
 use crate::metrics::METRICS;
+use crate::rpc::Head;
 use crate::store::lanes::{Cursor, Look};
 use crate::store::queue::{self, Candidate};
 use crate::store::slots::{self, Prepared};
@@ -34,13 +35,14 @@ impl Lane {
         if candidates.is_empty() {
             return Ok(0);
         }
-        let market = self.market(cursor).await?;
+        let Head { market, gas_limit } = self.head(cursor).await?;
         let Some(fees) = fees::first(market, rules.fee_cap) else {
             let cap = rules.fee_cap;
             *problem = Some(format!("the base fee {} is above keeper.max_fee_cap_gwei ({cap} wei)", market.base_fee));
             return Ok(0);
         };
-        let mut batches = plan(candidates, rules.limits, room);
+        let limits = Limits { gas: rules.limits.gas.min(gas::room_in(gas_limit)), ..rules.limits };
+        let mut batches = plan(candidates, limits, room);
         if rules.simulate {
             batches = self.simulate(batches, cursor, problem).await?;
         }

@@ -35,7 +35,7 @@ impl Lane {
         if open.is_empty() {
             return Ok(open);
         }
-        let market = self.market(cursor).await?;
+        let market = self.head(cursor).await?.market;
         for (i, slot) in open.iter_mut().enumerate() {
             let patience = self.shared.rules.bump_after_blocks;
             let need = need(slot, i == 0, cursor.number, patience, market);
@@ -77,9 +77,11 @@ impl Lane {
         let cap = self.shared.rules.fee_cap;
         let chain_id = self.shared.rules.chain_id;
         let nonce = slot.nonce.unsigned_abs();
+        let refused = |attempt: &Attempt| attempt.last_outcome.as_deref() == Some(outcome(Disposition::Terminal));
         let fees = match &slot.attempt {
-            Some(attempt) => fees::bump(attempt.fees, market, cap),
-            None => fees::first(market, cap),
+            // Bytes that no pool took have not to be outbid.
+            Some(attempt) if !refused(attempt) => fees::bump(attempt.fees, market, cap),
+            _ => fees::first(market, cap),
         };
         let Some(fees) = fees else { return Ok(None) };
         if let (Need::Bump, Some(attempt)) = (need, &slot.attempt) {
