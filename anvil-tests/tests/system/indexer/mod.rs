@@ -180,9 +180,11 @@ struct Running {
 }
 
 impl Running {
+    /// With connections of its own, as a process has: what a crash leaves half said on one of them ends with it.
     fn start(settings: &Settings, pool: &PgPool) -> Self {
         let stop = CancellationToken::new();
-        let indexer = Indexer::builder(settings, pool.clone()).build();
+        let own = pool.options().clone().connect_lazy_with((*pool.connect_options()).clone());
+        let indexer = Indexer::builder(settings, own).build();
         Self { task: tokio::spawn(indexer.run(stop.clone())), stop }
     }
 

@@ -7,6 +7,7 @@ use tokenx::local::suite::COLD_KEY;
 use tokenx_anvil_tests::eventually;
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::{Executor, SecurityToken};
+use tokenx_indexer::read;
 use tokenx_keeper::{Filter, Operation, State, status};
 
 use super::{ALICE, BOB, Stack, burn, key, mint};
@@ -128,6 +129,13 @@ async fn what_simulation_refuses_twice_fails_without_spending_a_nonce() {
         let call = json!([{ "to": executor, "data": Bytes::from(allowed.abi_encode()) }, "latest"]);
         let answer = stack.world.chain.rpc("eth_call", call).await.unwrap();
         answer.as_str().unwrap()[2..66].trim_matches('0').is_empty().then_some(())
+    })
+    .await;
+    // Simulation looks at the indexed head.
+    let head = stack.world.chain.rpc("eth_blockNumber", json!([])).await.unwrap();
+    let head = u64::from_str_radix(head.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    eventually("that is indexed", || async {
+        read::cursor(stack.pool(), stack.chain()).await.unwrap().filter(|cursor| cursor.number >= head).map(drop)
     })
     .await;
     let slots = stack.count("SELECT count(*) FROM slots").await;

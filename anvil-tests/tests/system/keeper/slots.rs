@@ -14,9 +14,14 @@ use super::{ALICE, BOB, Running, Stack, key, mint};
 
 /// A stack without blocks of its own, one lane, Alice and Bob whitelisted.
 async fn manual() -> (Stack, Running) {
+    final_at(4).await
+}
+
+/// The same, where blocks are final at this depth.
+async fn final_at(depth: u64) -> (Stack, Running) {
     let stack = Stack::with(Mining::Manual, |settings| {
         settings.signer.keys.truncate(1);
-        settings.chain.finality = tokenx_config::Finality::Depth(4);
+        settings.chain.finality = tokenx_config::Finality::Depth(depth);
     })
     .await;
     let keeper = stack.keeper().await;
@@ -28,10 +33,11 @@ async fn manual() -> (Stack, Running) {
     (stack, keeper)
 }
 
-/// Mines until a command is as the test wants it.
+/// Mines until a command is as the test wants it; one that is final has been confirmed.
 async fn mined_until(stack: &Stack, id: &str, state: State) {
     eventually(&format!("{id} is {}", state.name()), || async {
-        if stack.view(id).await.state == state {
+        let now = stack.view(id).await.state;
+        if now == state || (state == State::Confirmed && now == State::Final) {
             return Some(());
         }
         stack.mine().await;
@@ -70,7 +76,15 @@ async fn a_base_fee_spike_is_answered_by_a_bump_and_the_command_runs_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_command_on_its_way_is_beaten_by_a_noop_and_never_runs() {
-    let (stack, keeper) = manual().await;
+    noop_beats_a_cancelled_command(manual().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_noop_is_seen_where_blocks_are_final_at_once() {
+    noop_beats_a_cancelled_command(final_at(1).await).await;
+}
+
+async fn noop_beats_a_cancelled_command((stack, keeper): (Stack, Running)) {
     stack.accept("m", mint(ALICE, 100)).await.unwrap();
     stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
     let (scope, id) = (Scope::Ops, "m".parse().unwrap());
@@ -156,10 +170,14 @@ async fn a_nonce_stolen_from_under_a_slot_sends_its_command_again_once_that_is_f
     stack.accept("m", mint(ALICE, 100)).await.unwrap();
     let keeper = stack.keeper().await;
     let sent = stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
+    // While the thief is at work nobody may send the dropped bytes again.
+    keeper.stop().await;
     stack.world.chain.rpc("anvil_dropTransaction", json!([sent.tx_hash.unwrap()])).await.unwrap();
     let nonce = stack.count("SELECT max(nonce) FROM slots WHERE state = 'open'").await;
     let foreign = json!({ "from": lane, "to": lane, "nonce": format!("{nonce:#x}"), "gas": "0x5208" });
     stack.world.chain.rpc("eth_sendTransaction", json!([foreign])).await.unwrap();
+    stack.mine().await;
+    let keeper = stack.keeper().await;
     mined_until(&stack, "m", State::Confirmed).await;
     assert_eq!(stack.count("SELECT count(*) FROM slots WHERE state = 'stolen'").await, 1);
     assert_eq!((stack.runs("m").await, stack.balance(ALICE).await.to::<u64>()), (1, 100));
