@@ -122,10 +122,7 @@ pub(crate) async fn list(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec
 ///
 /// # Errors
 /// The database's.
-pub async fn command_ids(
-    db: impl PgExecutor<'_>,
-    onchain_ids: &[B256],
-) -> Result<HashMap<B256, String>, sqlx::Error> {
+pub async fn command_ids(db: impl PgExecutor<'_>, onchain_ids: &[B256]) -> Result<HashMap<B256, String>, sqlx::Error> {
     let rows: Vec<(Word, String)> =
         sqlx::query_as("SELECT onchain_id, command_id FROM commands WHERE onchain_id = ANY ($1::bytea[])")
             .bind(onchain_ids.iter().map(B256::as_slice).collect::<Vec<_>>())

@@ -60,7 +60,7 @@ async fn every_operation_has_its_effect() {
         stack.accept(id, operation).await.unwrap();
         stack.confirmed(id).await;
     }
-    let alice = tokenx_indexer::read::position(stack.pool(), stack.chain(), stack.token(), ALICE).await.unwrap();
+    let alice = read::position(stack.pool(), stack.chain(), stack.token(), ALICE).await.unwrap();
     assert_eq!((alice.balance, alice.frozen, alice.address_frozen), (U256::from(70), amount, false));
     assert_eq!(stack.balance(BOB).await, amount);
     let listed = stack.commands.list(&Filter { limit: 5, ..Filter::default() }).await.unwrap();
