@@ -1,5 +1,6 @@
 //! Reading a JSON object field by field, so that every bad field is named and no number passes through a float.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
@@ -138,10 +139,13 @@ impl<'de> Deserialize<'de> for Members {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = Members::default();
                 while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    if members.once.contains_key(&name) {
-                        members.repeated.insert(name);
-                    } else {
-                        members.once.insert(name, value);
+                    match members.once.entry(name) {
+                        Entry::Occupied(known) => {
+                            members.repeated.insert(known.key().clone());
+                        }
+                        Entry::Vacant(new) => {
+                            new.insert(value);
+                        }
                     }
                 }
                 Ok(members)
