@@ -43,7 +43,7 @@ async fn a_page_of_a_named_origin_may_read_errors_too_and_sees_what_is_left_of_i
     .await;
     let from = |path: &str, token: Option<&str>| {
         let request = kit.client.get(format!("{}{path}", kit.url)).header("origin", "https://desk.example");
-        token.iter().fold(request, |request, token| request.bearer_auth(token))
+        token.iter().fold(request, reqwest::RequestBuilder::bearer_auth)
     };
     let admin = kit.token(Role::SuperAdmin);
     let cases = [("/status", admin, 200), ("/data/admin/mints?limit=0", admin, 422), ("/status", None, 401)];
