@@ -1,5 +1,7 @@
 //! Which commands go together: pure, so that the limits are properties.
 
+use std::collections::HashMap;
+
 use alloy::primitives::Address;
 
 use crate::gas::{self, ItemGas};
@@ -27,26 +29,57 @@ pub(crate) struct Batch {
 const ITEM_BYTES: usize = 8 * 32;
 
 /// Groups candidates, given in order, by Executor into at most `room` batches. Batches come in the order of their first
-/// command, and the commands of one Executor stay in theirs; so a subject's commands, which have one Executor, do too.
+/// command, and the commands of one Executor stay in theirs. Those of one subject whose order matters go into one batch
+/// or wait: of two slots the earlier may end without running its commands.
 pub(crate) fn plan(candidates: Vec<Candidate>, limits: Limits, room: usize) -> Vec<Batch> {
     let mut batches: Vec<(Batch, Room)> = Vec::new();
+    let mut queues: HashMap<String, Queue> = HashMap::new();
     for candidate in candidates {
-        let last = batches.iter_mut().rev().find(|(batch, _)| batch.executor == candidate.executor);
-        if let Some((batch, used)) = last
-            && used.take(&candidate, limits)
-        {
-            batch.commands.push(candidate);
+        let last = batches.iter().rposition(|(batch, _)| batch.executor == candidate.executor);
+        let at = last.filter(|at| batches[*at].1.fits(&candidate, limits)).unwrap_or(batches.len());
+        let queue = queues.entry(candidate.subject.clone()).or_default();
+        if !queue.may_go_into(at, &candidate) {
+            queue.waits = true;
             continue;
         }
-        if batches.len() == room {
+        if at == room {
             // Another Executor's batch may still have room, but a later command of this one must not overtake.
             break;
         }
-        let mut used = Room::default();
-        used.take(&candidate, Limits { items: usize::MAX, gas: u64::MAX, bytes: usize::MAX });
-        batches.push((Batch { executor: candidate.executor, commands: vec![candidate] }, used));
+        queue.take(at, &candidate);
+        if at == batches.len() {
+            batches.push((Batch { executor: candidate.executor, commands: Vec::new() }, Room::default()));
+        }
+        let (batch, used) = &mut batches[at];
+        used.take(&candidate);
+        batch.commands.push(candidate);
     }
     batches.into_iter().map(|(batch, _)| batch).collect()
+}
+
+/// Where the commands of one subject have gone so far.
+#[derive(Default)]
+struct Queue {
+    /// Batches that hold some of them.
+    batches: Vec<usize>,
+    /// The order of one of them matters.
+    ordered: bool,
+    /// One of them waits, so all that follow do.
+    waits: bool,
+}
+
+impl Queue {
+    fn may_go_into(&self, batch: usize, candidate: &Candidate) -> bool {
+        let any_order = candidate.commutes && !self.ordered;
+        !self.waits && (any_order || self.batches.iter().all(|taken| *taken == batch))
+    }
+
+    fn take(&mut self, batch: usize, candidate: &Candidate) {
+        self.ordered |= !candidate.commutes;
+        if self.batches.last() != Some(&batch) {
+            self.batches.push(batch);
+        }
+    }
 }
 
 /// What a batch holds already.
@@ -57,17 +90,19 @@ struct Room {
 }
 
 impl Room {
-    /// Takes the candidate in if it fits.
-    fn take(&mut self, candidate: &Candidate, limits: Limits) -> bool {
-        let bytes = self.bytes + candidate.data.len() + ITEM_BYTES;
+    fn fits(&self, candidate: &Candidate, limits: Limits) -> bool {
         let gas = gas::of_batch(self.items.iter().copied().chain([candidate.gas]));
-        let fits = self.items.len() < limits.items && bytes <= limits.bytes && gas <= limits.gas;
-        if fits {
-            self.items.push(candidate.gas);
-            self.bytes = bytes;
-        }
-        fits
+        self.items.len() < limits.items && self.bytes + bytes(candidate) <= limits.bytes && gas <= limits.gas
     }
+
+    fn take(&mut self, candidate: &Candidate) {
+        self.items.push(candidate.gas);
+        self.bytes += bytes(candidate);
+    }
+}
+
+fn bytes(candidate: &Candidate) -> usize {
+    candidate.data.len() + ITEM_BYTES
 }
 
 #[cfg(test)]
@@ -87,6 +122,7 @@ mod tests {
             data: vec![0; bytes].into(),
             gas: ItemGas { limit: gas, expected: gas },
             subject: String::new(),
+            commutes: true,
             valid_until: None,
         }
     }
@@ -105,7 +141,40 @@ mod tests {
         assert_eq!(batches[0].commands.iter().map(|c| c.seq).collect::<Vec<_>>(), [1]);
     }
 
+    #[test]
+    fn what_follows_a_command_that_waits_waits_too() {
+        let ordered = |seq, gas| Candidate { commutes: false, ..candidate(seq, 1, gas, 1) };
+        let queue = vec![ordered(1, 60_000), ordered(2, 16_000_000), ordered(3, 60_000), candidate(4, 1, 60_000, 1)];
+        let batches = plan(queue, LIMITS, 16);
+        assert_eq!(batches.iter().flat_map(|b| &b.commands).map(|c| c.seq).collect::<Vec<_>>(), [1]);
+    }
+
     proptest! {
+        #[test]
+        fn commands_of_a_subject_go_into_two_batches_only_if_their_order_is_of_no_matter(
+            items in proptest::collection::vec((0u8..6, any::<bool>(), 30_000u64..4_000_000), 0..120),
+            room in 1usize..20,
+        ) {
+            let command = |(seq, (subject, commutes, gas)): (i64, &(u8, bool, u64))| Candidate {
+                subject: subject.to_string(),
+                commutes: *commutes,
+                ..candidate(seq, subject % 2, *gas, 1)
+            };
+            let queue: Vec<_> = (0..).zip(&items).map(command).collect();
+            let batches = plan(queue.clone(), LIMITS, room);
+            let place = |seq: i64| batches.iter().position(|b| b.commands.iter().any(|c| c.seq == seq));
+            for (i, later) in queue.iter().enumerate() {
+                for earlier in queue[..i].iter().filter(|e| e.subject == later.subject) {
+                    if let Some(at) = place(later.seq)
+                        && !(earlier.commutes && later.commutes)
+                    {
+                        prop_assert_eq!(place(earlier.seq), Some(at), "{} before {}", earlier.seq, later.seq);
+                    }
+                }
+            }
+            prop_assert!(batches.iter().all(|b| b.commands.is_sorted_by_key(|c| c.seq)));
+        }
+
         #[test]
         fn batches_keep_order_and_limits_and_lose_nothing(
             items in proptest::collection::vec((1u8..4, 30_000u64..400_000, 1usize..2_000), 0..600),

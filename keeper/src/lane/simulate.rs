@@ -140,6 +140,7 @@ mod tests {
             data: Bytes::new(),
             gas: ItemGas { limit: 1, expected: 1 },
             subject: (*subject).to_owned(),
+            commutes: false,
             valid_until: None,
         };
         Batch { executor: Address::ZERO, commands: (0..).zip(subjects).map(command).collect() }

@@ -20,6 +20,8 @@ pub(crate) struct Candidate {
     pub data: Bytes,
     pub gas: ItemGas,
     pub subject: String,
+    /// May it change places with others of its subject that may too? Intake has seen to it that all of them can run.
+    pub commutes: bool,
     pub valid_until: Option<OffsetDateTime>,
 }
 
@@ -138,8 +140,9 @@ pub(crate) async fn unroute(pool: &PgPool, chain_id: i64, lanes: &[i64]) -> Resu
     Ok(())
 }
 
-/// This lane's ready commands in order, save those that simulation refused at this head and what follows them on
-/// their subject.
+/// This lane's ready commands in order, save those that wait and what follows them on their subject. A command waits
+/// after a refusal by simulation at this head, and while an earlier one of its subject is in a slot: that slot may end
+/// without running it, and the later one would come first. Mints and burns do not wait for each other.
 pub(crate) async fn candidates(
     pool: &PgPool,
     lane_id: i64,
@@ -148,17 +151,27 @@ pub(crate) async fn candidates(
     limit: i64,
 ) -> Result<Vec<Candidate>, sqlx::Error> {
     let rows = sqlx::query(
-        "WITH refused AS MATERIALIZED (
-              SELECT subject, min(seq) AS seq
+        "WITH slotted AS MATERIALIZED (
+              SELECT subject, min(seq) AS seq, min(seq) FILTER (WHERE kind NOT IN ('mint', 'burn')) AS ordered_seq
                 FROM commands
-               WHERE chain_id = $2 AND lane_id = $1 AND state = 'ready' AND refused_last >= $3
+               WHERE chain_id = $2 AND lane_id = $1 AND state IN ('prepared', 'broadcast')
                GROUP BY subject
+         ),
+         waits AS MATERIALIZED (
+              SELECT c.subject, min(c.seq) AS seq
+                FROM commands c
+                LEFT JOIN slotted s ON s.subject = c.subject
+               WHERE c.chain_id = $2 AND c.lane_id = $1 AND c.state = 'ready'
+                 AND (c.refused_last >= $3
+                      OR c.seq > CASE WHEN c.kind IN ('mint', 'burn') THEN s.ordered_seq ELSE s.seq END)
+               GROUP BY c.subject
          )
-         SELECT c.seq, c.onchain_id, c.executor, c.target, c.data, c.gas_limit, c.gas_expected, c.subject, c.valid_until
+         SELECT c.seq, c.onchain_id, c.executor, c.target, c.data, c.gas_limit, c.gas_expected, c.subject,
+                c.kind IN ('mint', 'burn') AS commutes, c.valid_until
            FROM commands c
-           LEFT JOIN refused r ON r.subject = c.subject
+           LEFT JOIN waits w ON w.subject = c.subject
           WHERE c.chain_id = $2 AND c.lane_id = $1 AND c.state = 'ready'
-            AND (r.seq IS NULL OR c.seq < r.seq)
+            AND (w.seq IS NULL OR c.seq < w.seq)
           ORDER BY c.seq
           LIMIT $4",
     )
@@ -181,6 +194,7 @@ pub(crate) async fn candidates(
                     expected: row.try_get::<i64, _>("gas_expected")?.cast_unsigned(),
                 },
                 subject: row.try_get("subject")?,
+                commutes: row.try_get("commutes")?,
                 valid_until: row.try_get("valid_until")?,
             })
         })

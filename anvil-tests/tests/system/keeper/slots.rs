@@ -1,6 +1,6 @@
 //! Nonces: bumps, no-ops, wholly reverted batches, foreign use of a key.
 
-use alloy::primitives::{Bytes, U256};
+use alloy::primitives::{B256, Bytes, U256};
 use alloy::sol_types::SolCall;
 use serde_json::json;
 use tokenx::local::anvil::Mining;
@@ -8,7 +8,7 @@ use tokenx::local::suite::{COLD_KEY, LANE_KEYS};
 use tokenx_anvil_tests::eventually;
 use tokenx_contracts::Scope;
 use tokenx_contracts::bindings::Executor;
-use tokenx_keeper::{Cancelled, State};
+use tokenx_keeper::{Cancelled, Operation, State};
 
 use super::{ALICE, BOB, Running, Stack, key, mint};
 
@@ -181,5 +181,41 @@ async fn a_nonce_stolen_from_under_a_slot_sends_its_command_again_once_that_is_f
     mined_until(&stack, "m", State::Confirmed).await;
     assert_eq!(stack.count("SELECT count(*) FROM slots WHERE state = 'stolen'").await, 1);
     assert_eq!((stack.runs("m").await, stack.balance(ALICE).await.to::<u64>()), (1, 100));
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_depends_on_order_waits_while_its_subject_has_a_slot_that_may_fail() {
+    let (stack, keeper) = manual().await;
+    let executor = stack.deployment.nodes[0].node.executor;
+    let cold = key(COLD_KEY).address();
+    let instrument = || "rCC".parse().unwrap();
+    let reason = B256::repeat_byte(1);
+    let freeze = Operation::FreezeAddress { instrument: instrument(), account: ALICE, reason };
+    stack.accept("freeze", freeze).await.unwrap();
+    stack.until("freeze", "is broadcast", |view| view.state == State::Broadcast).await;
+    let unfreeze = Operation::UnfreezeAddress { instrument: instrument(), account: ALICE, reason };
+    stack.accept("unfreeze", unfreeze).await.unwrap();
+    stack.accept("mint-alice", mint(ALICE, 1)).await.unwrap();
+    stack.accept("mint-bob", mint(BOB, 1)).await.unwrap();
+    stack.until("mint-bob", "is broadcast", |view| view.state == State::Broadcast).await;
+    for waiting in ["unfreeze", "mint-alice"] {
+        assert_eq!(stack.view(waiting).await.state, State::Ready, "{waiting}");
+    }
+    // The freeze's slot fails as a whole, and the command goes again: still before what was asked after it.
+    let stop = json!({ "from": cold, "to": executor, "data": Bytes::from(Executor::stopCall {}.abi_encode()),
+                       "gas": "0x100000", "maxFeePerGas": "0xba43b7400", "maxPriorityFeePerGas": "0xba43b7400" });
+    stack.world.chain.rpc("eth_sendTransaction", json!([stop])).await.unwrap();
+    stack.mine().await;
+    eventually("the slots are seen to have reverted", || async {
+        (stack.count("SELECT count(*) FROM slots WHERE state = 'reverted'").await == 2).then_some(())
+    })
+    .await;
+    stack.send(cold, executor, Executor::resumeCall {}.abi_encode()).await;
+    for id in ["freeze", "unfreeze", "mint-alice"] {
+        mined_until(&stack, id, State::Confirmed).await;
+    }
+    let alice = tokenx_indexer::read::position(stack.pool(), stack.chain(), stack.token(), ALICE).await.unwrap();
+    assert_eq!((alice.address_frozen, alice.balance), (false, U256::from(1)));
     keeper.stop().await;
 }
