@@ -9,7 +9,7 @@ use tokenx_contracts::{Amount, InstrumentId, ReasonCode};
 
 use crate::Operation;
 use crate::commands::Doors;
-use crate::facts::{Facts, Instrument, Investor};
+use crate::facts::{Facts, Instrument, Investor, Position};
 use crate::gas::{self, ItemGas};
 use crate::refusal::{Field, Refusal};
 
@@ -24,8 +24,6 @@ pub struct Bound {
     pub data: Bytes,
     /// Gas of the item.
     pub gas: ItemGas,
-    /// What a partial freeze leaves frozen, base units.
-    pub frozen_after: Option<U256>,
 }
 
 /// The registry's flag of a wallet that may hold and trade.
@@ -72,18 +70,18 @@ fn registry(operation: &Operation, doors: &Doors, data: Vec<u8>) -> Result<Bound
             "no investor registry is configured: set chain.registry and chain.registry_executor".to_owned(),
         ));
     };
-    Ok(bound(operation, executor, target, data, None))
+    Ok(bound(operation, executor, target, data))
 }
 
-fn bound(operation: &Operation, executor: Address, target: Address, data: Vec<u8>, frozen: Option<U256>) -> Bound {
-    Bound { executor, target, gas: gas::of_item(operation, &data), data: data.into(), frozen_after: frozen }
+fn bound(operation: &Operation, executor: Address, target: Address, data: Vec<u8>) -> Bound {
+    Bound { executor, target, gas: gas::of_item(operation, &data), data: data.into() }
 }
 
 fn token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bound, Refusal> {
     let (instrument, executor) = operated(operation, facts)?;
     let position = &facts.position;
     let tokens = |base: U256| Amount::new(base, instrument.decimals);
-    let mut frozen_after = None;
+    one_at_a_time(operation, position)?;
     let data = match operation {
         Operation::Mint { to, amount, reason, .. } => {
             supply_open(instrument)?;
@@ -102,18 +100,14 @@ fn token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bo
             SecurityToken::burnCall { from: *from, amount: *amount, reason: *reason }.abi_encode()
         }
         Operation::Freeze { account, amount, reason, .. } => {
-            let frozen = position.frozen_soon().saturating_add(*amount);
-            frozen_after = Some(frozen);
-            set_frozen(*account, frozen, *reason)
+            set_frozen(*account, position.frozen.saturating_add(*amount), *reason)
         }
         Operation::Unfreeze { account, amount, reason, .. } => {
-            let frozen = position.frozen_soon();
-            let Some(left) = frozen.checked_sub(*amount) else {
-                let (frozen, asked) = (tokens(frozen), tokens(*amount));
+            let Some(left) = position.frozen.checked_sub(*amount) else {
+                let (frozen, asked) = (tokens(position.frozen), tokens(*amount));
                 let message = format!("the frozen part of wallet {account} is {frozen}, {asked} were asked");
                 return Err(Refusal::with(ReasonCode::InsufficientBalance, Field::Amount, message));
             };
-            frozen_after = Some(left);
             set_frozen(*account, left, *reason)
         }
         Operation::FreezeAddress { account, reason, .. } => {
@@ -138,7 +132,7 @@ fn token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bo
         Operation::Unpause { reason, .. } => SecurityToken::unpauseCall { reason: *reason }.abi_encode(),
         Operation::Whitelist { .. } | Operation::Revoke { .. } => Vec::new(),
     };
-    Ok(bound(operation, executor, instrument.token, data, frozen_after))
+    Ok(bound(operation, executor, instrument.token, data))
 }
 
 fn operated<'f>(operation: &Operation, facts: &'f Facts) -> Result<(&'f Instrument, Address), Refusal> {
@@ -155,6 +149,20 @@ fn operated<'f>(operation: &Operation, facts: &'f Facts) -> Result<(&'f Instrume
         return Err(Refusal::plain(ReasonCode::InstrumentInexact, Field::Instrument));
     }
     Ok((instrument, executor))
+}
+
+/// The chain's call of a partial freeze says what is frozen afterwards, and force takes frozen units too: the figure
+/// fixed here is right only if no open command can change what is frozen, be it by running or by failing to.
+fn one_at_a_time(operation: &Operation, position: &Position) -> Result<(), Refusal> {
+    let waits_for = match operation {
+        Operation::Freeze { .. } | Operation::Unfreeze { .. } => position.freeze_open || position.force_open,
+        Operation::ForcedTransfer { .. } | Operation::ForcedBurn { .. } => position.freeze_open,
+        _ => false,
+    };
+    match operation.wallet() {
+        Some(wallet) if waits_for => Err(Refusal::of_wallet(ReasonCode::PositionBusy, Field::Wallet, wallet)),
+        _ => Ok(()),
+    }
 }
 
 fn supply_open(instrument: &Instrument) -> Result<(), Refusal> {
@@ -242,11 +250,10 @@ mod tests {
                 supply_paused: false,
                 inexact: false,
             }),
-            position: crate::facts::Position {
+            position: Position {
                 balance: U256::from(100),
                 frozen: U256::from(30),
                 reserved: U256::from(20),
-                leaving: U256::from(20),
                 ..Default::default()
             },
             wallet: investor,
@@ -382,13 +389,27 @@ mod tests {
     }
 
     #[test]
-    fn a_freeze_adds_to_what_open_freezes_will_leave() {
+    fn a_partial_freeze_says_what_is_frozen_afterwards() {
+        let reason = B256::ZERO;
+        assert_eq!(data(&freeze(5)), Bytes::from(set_frozen(ALICE, U256::from(35), reason)));
+        assert_eq!(data(&unfreeze(30)), Bytes::from(set_frozen(ALICE, U256::ZERO, reason)));
+        assert_eq!(code(&unfreeze(31), &facts()), ReasonCode::InsufficientBalance);
+    }
+
+    #[test]
+    fn what_sets_or_takes_frozen_units_waits_for_what_else_does() {
         let mut facts = facts();
-        assert_eq!(bind(&freeze(5), &facts, &DOORS, now()).unwrap().frozen_after, Some(U256::from(35)));
-        facts.position.frozen_by_open = Some(U256::from(70));
-        assert_eq!(bind(&freeze(5), &facts, &DOORS, now()).unwrap().frozen_after, Some(U256::from(75)));
-        assert_eq!(bind(&unfreeze(70), &facts, &DOORS, now()).unwrap().frozen_after, Some(U256::ZERO));
-        assert_eq!(code(&unfreeze(71), &facts), ReasonCode::InsufficientBalance);
+        facts.position.force_open = true;
+        for waits in [freeze(1), unfreeze(1)] {
+            assert_eq!(code(&waits, &facts), ReasonCode::PositionBusy);
+        }
+        assert!(bind(&forced(1, BOB), &facts, &DOORS, now()).is_ok());
+        facts.position = Position { freeze_open: true, force_open: false, ..facts.position };
+        for waits in [freeze(1), unfreeze(1), forced(1, BOB)] {
+            assert_eq!(code(&waits, &facts), ReasonCode::PositionBusy);
+        }
+        assert!(bind(&burn(1), &facts, &DOORS, now()).is_ok());
+        assert!(bind(&mint(1), &facts, &DOORS, now()).is_ok());
     }
 
     #[test]

@@ -334,8 +334,8 @@ async fn insert_row(
     sqlx::query_scalar(
         "INSERT INTO commands (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer,
                                requested_by, request_id, chain_id, executor, target, data, gas_limit, gas_expected,
-                               subject, reserves, frozen_after, valid_until, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, 'accepted')
+                               subject, reserves, valid_until, state)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'accepted')
              ON CONFLICT DO NOTHING
          RETURNING seq",
     )
@@ -357,7 +357,6 @@ async fn insert_row(
     .bind(bound.gas.expected.cast_signed())
     .bind(subject)
     .bind(Uint256(new.operation.reserves()))
-    .bind(bound.frozen_after.map(Uint256))
     .bind(new.valid_until)
     .fetch_optional(conn)
     .await

@@ -54,10 +54,10 @@ pub struct Position {
     pub address_frozen: bool,
     /// Units that open commands have asked for and the chain has not taken yet.
     pub reserved: U256,
-    /// Of those, units that will leave the wallet (the rest only gets frozen).
-    pub leaving: U256,
-    /// What the newest open partial freeze will leave frozen.
-    pub frozen_by_open: Option<U256>,
+    /// A partial freeze, or the end of one, has not run yet.
+    pub freeze_open: bool,
+    /// A forced transfer or burn has not run yet.
+    pub force_open: bool,
 }
 
 /// The registry's record of a wallet; the default is no record.
@@ -82,14 +82,9 @@ impl Position {
         self.balance.saturating_sub(self.frozen).saturating_sub(self.reserved)
     }
 
-    /// Units that force can take.
+    /// Units that force can take: frozen ones too. Asked only while no freeze is open, so what is reserved leaves.
     pub fn seizable(&self) -> U256 {
-        self.balance.saturating_sub(self.leaving)
-    }
-
-    /// What is frozen once the open commands have run.
-    pub fn frozen_soon(&self) -> U256 {
-        self.frozen_by_open.unwrap_or(self.frozen)
+        self.balance.saturating_sub(self.reserved)
     }
 }
 
@@ -116,7 +111,7 @@ pub(crate) async fn read(
                 rw.investor_id     AS receiver_investor_id,
                 rw.flags           AS receiver_flags,
                 rw.kyc_expires_at  AS receiver_kyc_expires_at,
-                open.reserved, open.leaving, open.frozen_by_open
+                open.reserved, open.freeze_open, open.force_open
            FROM (SELECT $1::bigint AS chain_id, $2::text AS instrument_id,
                         $3::bytea AS wallet, $4::bytea AS receiver, $5::text AS subject) asked
            LEFT JOIN LATERAL (
@@ -136,9 +131,8 @@ pub(crate) async fn read(
                   ON rw.chain_id = asked.chain_id AND rw.wallet = asked.receiver
           CROSS JOIN LATERAL (
                 SELECT coalesce(sum(c.reserves::numeric), 0) AS reserved,
-                       coalesce(sum(c.reserves::numeric) FILTER (WHERE c.kind <> 'freeze'), 0) AS leaving,
-                       (array_agg(c.frozen_after::numeric ORDER BY c.seq DESC)
-                              FILTER (WHERE c.frozen_after IS NOT NULL))[1] AS frozen_by_open
+                       coalesce(bool_or(c.kind IN ('freeze', 'unfreeze')), false) AS freeze_open,
+                       coalesce(bool_or(c.kind IN ('forced_transfer', 'forced_burn')), false) AS force_open
                   FROM commands c
                  WHERE c.subject = asked.subject
                    AND c.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast')
@@ -177,8 +171,8 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
             frozen: amount("frozen")?.unwrap_or_default(),
             address_frozen: row.try_get::<Option<bool>, _>("address_frozen")?.unwrap_or_default(),
             reserved: amount("reserved")?.unwrap_or_default(),
-            leaving: amount("leaving")?.unwrap_or_default(),
-            frozen_by_open: amount("frozen_by_open")?,
+            freeze_open: row.try_get("freeze_open")?,
+            force_open: row.try_get("force_open")?,
         },
         wallet: investor(row, ["investor_id", "flags", "kyc_expires_at"])?,
         receiver_frozen: row.try_get::<Option<bool>, _>("receiver_frozen")?.unwrap_or_default(),

@@ -27,7 +27,6 @@ CREATE TABLE commands (
     gas_expected     bigint      NOT NULL CHECK (gas_expected > 0),   -- its share when a batch is sized
     subject          text        NOT NULL,               -- what it draws on or is about: order and reservations are per subject
     reserves         uint256     NOT NULL DEFAULT 0,     -- base units it takes from the subject's spendable balance
-    frozen_after     uint256,                            -- what a partial freeze leaves frozen, so that the next one adds to it
     valid_until      timestamptz,
 
     state            text        NOT NULL CHECK (state IN (

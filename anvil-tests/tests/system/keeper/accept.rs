@@ -1,8 +1,9 @@
 //! Intake: one row per id, whoever asks and however often.
 
+use alloy::primitives::{B256, U256};
 use futures::future::join_all;
 use tokenx_contracts::ReasonCode;
-use tokenx_keeper::{AcceptError, State};
+use tokenx_keeper::{AcceptError, Operation, State};
 
 use super::{ALICE, BOB, Stack, burn, mint, new};
 
@@ -83,4 +84,35 @@ async fn a_refused_request_leaves_no_trace_and_its_id_free() {
     assert_eq!(stack.count("SELECT count(*) FROM audit_log WHERE subject = 'command:ops:b'").await, 0);
     stack.accept("b", mint(ALICE, 1)).await.unwrap();
     assert_eq!(stack.view("b").await.state, State::Accepted);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_freeze_is_refused_until_the_one_before_it_has_run() {
+    let stack = Stack::start().await;
+    let freeze = || Operation::Freeze {
+        instrument: "rCC".parse().unwrap(),
+        account: ALICE,
+        amount: U256::from(10),
+        reason: B256::ZERO,
+    };
+    let asked = (0..8).map(|i| {
+        let command = new(&format!("freeze-{i}"), freeze());
+        let commands = stack.commands.clone();
+        async move { commands.accept(&command).await }
+    });
+    let (accepted, refused): (Vec<_>, Vec<_>) = join_all(asked).await.into_iter().partition(Result::is_ok);
+    assert_eq!(accepted.len(), 1);
+    for refused in refused.into_iter().filter_map(Result::err) {
+        let AcceptError::Refused(refusal) = refused else { panic!("{refused}") };
+        assert_eq!(refusal.code, ReasonCode::PositionBusy);
+    }
+    // Other positions, and what leaves the frozen units alone, are free to come.
+    stack.accept("mint", mint(ALICE, 100)).await.unwrap();
+    let keeper = stack.keeper().await;
+    stack.confirmed("mint").await;
+    stack.accept("freeze-again", freeze()).await.unwrap();
+    stack.confirmed("freeze-again").await;
+    let alice = tokenx_indexer::read::position(stack.pool(), stack.chain(), stack.token(), ALICE).await.unwrap();
+    assert_eq!(alice.frozen, U256::from(20));
+    keeper.stop().await;
 }
