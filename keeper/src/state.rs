@@ -74,8 +74,8 @@ pub enum Event {
     Reorged,
     /// Taken back before it had a slot.
     Cancelled,
-    /// Taken back by a no-op in its slot.
-    CancelledByNoop,
+    /// Taken back while it was in a slot, which ended without running it.
+    CancelledInSlot,
     /// Its deadline passed before it had a slot.
     DeadlinePassed,
 }
@@ -161,7 +161,7 @@ pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
         }
 
         (S::Accepted | S::AwaitingApproval | S::Ready, E::Cancelled) => (S::Cancelled, publish(notice::CANCELLED)),
-        (S::Prepared | S::Broadcast, E::CancelledByNoop) => (S::Cancelled, publish(notice::CANCELLED)),
+        (S::Prepared | S::Broadcast, E::CancelledInSlot) => (S::Cancelled, publish(notice::CANCELLED)),
         (S::Accepted | S::AwaitingApproval | S::Ready, E::DeadlinePassed) => (S::Expired, publish(notice::EXPIRED)),
         _ => return Err(Illegal { state, event }),
     };
@@ -273,7 +273,7 @@ mod tests {
         E::Finalized,
         E::Reorged,
         E::Cancelled,
-        E::CancelledByNoop,
+        E::CancelledInSlot,
         E::DeadlinePassed,
     ];
 
@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(to(S::Accepted, E::Cancelled), S::Cancelled);
         assert_eq!(to(S::Ready, E::Cancelled), S::Cancelled);
         assert!(step(S::Broadcast, E::Cancelled).is_err());
-        assert_eq!(to(S::Broadcast, E::CancelledByNoop), S::Cancelled);
+        assert_eq!(to(S::Broadcast, E::CancelledInSlot), S::Cancelled);
     }
 
     #[test]

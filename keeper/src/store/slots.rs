@@ -1,7 +1,5 @@
 //! Slots and their attempts. Bytes are written here before they are sent, and nothing else is ever sent.
 
-use std::collections::{HashMap, HashSet};
-
 use alloy::primitives::{Address, B256, Bytes, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
@@ -403,8 +401,7 @@ async fn releasable(
         "SELECT s.nonce, s.state
            FROM slots s
           WHERE s.lane_id = $1 AND s.state <> 'open' AND NOT s.settled AND NOT s.released
-            AND s.block_number <= CASE WHEN s.state = 'noop'
-                                        AND EXISTS (SELECT FROM slot_commands sc
+            AND s.block_number <= CASE WHEN EXISTS (SELECT FROM slot_commands sc
                                                       JOIN commands c ON c.seq = sc.command_seq
                                                      WHERE sc.lane_id = s.lane_id AND sc.nonce = s.nonce
                                                        AND sc.live AND c.cancel_requested)
@@ -447,9 +444,8 @@ pub(crate) async fn release(
         return Ok(Released::default());
     }
     let nonces: Vec<i64> = ended.iter().map(|(nonce, _)| *nonce).collect();
-    let noops: HashSet<i64> = ended.iter().filter(|(_, state)| state == "noop").map(|(nonce, _)| *nonce).collect();
-    let stuck: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT c.seq, s.nonce
+    let seqs: Vec<i64> = sqlx::query_scalar(
+        "SELECT c.seq
            FROM slot_commands s
            JOIN commands c ON c.seq = s.command_seq
           WHERE s.lane_id = $1 AND s.nonce = ANY ($2) AND s.live AND c.state IN ('prepared', 'broadcast')
@@ -459,16 +455,14 @@ pub(crate) async fn release(
     .bind(&nonces)
     .fetch_all(&mut *tx)
     .await?;
-    let seqs: Vec<i64> = stuck.iter().map(|(seq, _)| *seq).collect();
-    let nonce_of: HashMap<i64, i64> = stuck.into_iter().collect();
     let held = transition::hold(&mut tx, &seqs).await?;
     let changes: Vec<Change> = held
         .iter()
         .map(|command| {
-            let by_noop = nonce_of.get(&command.seq).is_some_and(|nonce| noops.contains(nonce));
-            if by_noop && command.cancel_requested {
+            // However its slot ended: what was taken back never goes again.
+            if command.cancel_requested {
                 let code = tokenx_contracts::ReasonCode::CommandCancelled;
-                Change::of(command.seq, Event::CancelledByNoop).because(code.as_str(), code.message())
+                Change::of(command.seq, Event::CancelledInSlot).because(code.as_str(), code.message())
             } else {
                 Change::of(command.seq, Event::Returned)
             }

@@ -219,3 +219,29 @@ async fn what_depends_on_order_waits_while_its_subject_has_a_slot_that_may_fail(
     assert_eq!((alice.address_frozen, alice.balance), (false, U256::from(1)));
     keeper.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_taken_back_never_goes_again_even_if_its_batch_was_faster_and_reverted() {
+    let (stack, keeper) = manual().await;
+    let executor = stack.deployment.nodes[0].node.executor;
+    let cold = key(COLD_KEY).address();
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
+    let stop = json!({ "from": cold, "to": executor, "data": Bytes::from(Executor::stopCall {}.abi_encode()),
+                       "gas": "0x100000", "maxFeePerGas": "0xba43b7400", "maxPriorityFeePerGas": "0xba43b7400" });
+    // No keeper at work, so that the batch is in a block before the no-op is signed.
+    keeper.stop().await;
+    let (scope, id) = (Scope::Ops, "m".parse().unwrap());
+    assert_eq!(stack.commands.cancel(&scope, &id, "user:test", "r").await.unwrap(), Cancelled::Asked);
+    stack.world.chain.rpc("eth_sendTransaction", json!([stop])).await.unwrap();
+    stack.mine().await;
+    stack.send(cold, executor, Executor::resumeCall {}.abi_encode()).await;
+    stack.mine().await;
+    let keeper = stack.keeper().await;
+    mined_until(&stack, "m", State::Cancelled).await;
+    assert_eq!(stack.count("SELECT count(*) FROM slots WHERE state = 'reverted'").await, 1);
+    stack.accept("next", mint(BOB, 1)).await.unwrap();
+    mined_until(&stack, "next", State::Confirmed).await;
+    assert_eq!((stack.runs("m").await, stack.balance(ALICE).await), (0, U256::ZERO));
+    keeper.stop().await;
+}
