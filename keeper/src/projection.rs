@@ -204,8 +204,10 @@ fn change(held: &Held, kind: &str, told: &Told, ours: bool, effect_seen: bool) -
         block_time: told.block_time,
         log_index: told.log_index,
     };
+    let overruled = held.state.is_ended() && !held.in_block;
     let included = |verdict| {
-        let mut change = Change::of(held.seq, Event::Included(verdict));
+        let event = if overruled { Event::Overruled(verdict) } else { Event::Included(verdict) };
+        let mut change = Change::of(held.seq, event);
         change.outcome = Some(outcome);
         change
     };

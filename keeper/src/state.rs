@@ -64,6 +64,8 @@ pub enum Event {
     Sent,
     /// An indexed block holds the chain's verdict.
     Included(Verdict),
+    /// An indexed block holds the chain's verdict about what had ended without one.
+    Overruled(Verdict),
     /// Its slot ended without running it (no-op, revert, stolen nonce, deferred item).
     Returned,
     /// Its block is `chain.confirmations` deep.
@@ -87,7 +89,7 @@ pub struct Effects {
     pub publish: Option<&'static str>,
     /// The chain's verdict about it can no longer change.
     pub settle: bool,
-    /// What the chain said before no longer holds.
+    /// What was known of its end no longer holds; what comes with the change takes its place.
     pub forget_outcome: bool,
 }
 
@@ -142,8 +144,10 @@ pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
         }
         (S::Mined(_), E::Included(verdict)) => (S::Mined(verdict), quiet),
         (S::Confirmed | S::Final | S::Failed | S::Expired, E::Included(_)) => (state, quiet),
-        // Cancelled by a no-op that a reorg replaced by the batch: the chain decides.
-        (S::Cancelled, E::Included(verdict)) => (S::Mined(verdict), publish(notice::CORRECTED)),
+        // Its slot had ended without running it, and a reorg let the old bytes run after all: the chain decides.
+        (S::Cancelled | S::Failed | S::Expired, E::Overruled(verdict)) => {
+            (S::Mined(verdict), Effects { forget_outcome: true, ..publish(notice::CORRECTED) })
+        }
 
         (S::Prepared | S::Broadcast, E::Returned) => (S::Ready, quiet),
         // A slot may end after the id was seen to run elsewhere.
@@ -259,7 +263,7 @@ mod tests {
         S::Rejected,
     ];
 
-    const EVENTS: [E; 15] = [
+    const EVENTS: [E; 16] = [
         E::Released,
         E::Unrouted,
         E::Refused,
@@ -268,6 +272,7 @@ mod tests {
         E::Included(Verdict::Done),
         E::Included(Verdict::Failed),
         E::Included(Verdict::Expired),
+        E::Overruled(Verdict::Done),
         E::Returned,
         E::Confirmed,
         E::Finalized,
@@ -410,8 +415,17 @@ mod tests {
 
     #[test]
     fn a_batch_that_won_over_its_noop_overrules_the_cancellation() {
-        let (state, effects) = step(S::Cancelled, E::Included(Verdict::Done)).unwrap();
+        let (state, effects) = step(S::Cancelled, E::Overruled(Verdict::Done)).unwrap();
         assert_eq!((state, effects.publish), (S::Mined(Verdict::Done), Some(notice::CORRECTED)));
+    }
+
+    #[test]
+    fn old_bytes_that_run_after_all_overrule_an_end_without_a_block() {
+        for state in [S::Failed, S::Expired] {
+            let (next, effects) = step(state, E::Overruled(Verdict::Done)).unwrap();
+            assert_eq!((next, effects.publish), (S::Mined(Verdict::Done), Some(notice::CORRECTED)));
+            assert!(effects.forget_outcome, "the reason of the first end must go");
+        }
     }
 
     #[test]
@@ -450,8 +464,7 @@ mod tests {
             for event in EVENTS {
                 if let Ok((next, _)) = step(state, event) {
                     let reopened = !next.is_ended();
-                    let by_chain =
-                        matches!(event, E::Reorged) || matches!((state, event), (S::Cancelled, E::Included(_)));
+                    let by_chain = matches!(event, E::Reorged | E::Overruled(_));
                     assert!(!reopened || by_chain, "{state:?} {event:?} {next:?}");
                 }
             }

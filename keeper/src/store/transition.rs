@@ -15,6 +15,8 @@ pub(crate) struct Held {
     pub scope: String,
     pub command_id: String,
     pub state: State,
+    /// A block holds its verdict.
+    pub in_block: bool,
     pub cancel_requested: bool,
     pub reason_code: Option<String>,
     pub failure: Option<String>,
@@ -71,7 +73,7 @@ pub(crate) enum TransitionError {
 /// Locks commands in `seq` order, the order of every writer.
 pub(crate) async fn hold(conn: &mut PgConnection, seqs: &[i64]) -> Result<Vec<Held>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT seq, scope, command_id, state, verdict, cancel_requested, reason_code, failure
+        "SELECT seq, scope, command_id, state, verdict, block_number IS NOT NULL AS in_block, cancel_requested, reason_code, failure
            FROM commands
           WHERE seq = ANY ($1)
           ORDER BY seq
@@ -91,6 +93,7 @@ fn held(row: &sqlx::postgres::PgRow) -> Result<Held, sqlx::Error> {
         scope: row.try_get("scope")?,
         command_id: row.try_get("command_id")?,
         state: State::parse(name, verdict).ok_or_else(|| crate::view::decode_error("state", name.to_owned()))?,
+        in_block: row.try_get("in_block")?,
         cancel_requested: row.try_get("cancel_requested")?,
         reason_code: row.try_get("reason_code")?,
         failure: row.try_get("failure")?,
@@ -151,7 +154,8 @@ pub(crate) async fn apply(
         columns.failure.push(change.reason.as_ref().map(|r| r.message.clone()));
         if let Some(kind) = effects.publish.filter(|_| live) {
             let reason = change.reason.as_ref().map(|r| (r.code.as_str(), r.message.as_str()));
-            let kept = command.reason_code.as_deref().zip(command.failure.as_deref());
+            let kept =
+                command.reason_code.as_deref().zip(command.failure.as_deref()).filter(|_| !effects.forget_outcome);
             notices.push(notice(command, kind, next, reason.or(kept), change.cause.as_deref()));
         }
     }
@@ -190,13 +194,13 @@ async fn write(conn: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::E
             SET state        = n.state,
                 verdict      = n.verdict,
                 settled      = c.settled OR n.settled,
-                tx_hash      = CASE WHEN n.forget THEN NULL ELSE coalesce(n.tx_hash, c.tx_hash)           END,
-                block_number = CASE WHEN n.forget THEN NULL ELSE coalesce(n.block_number, c.block_number) END,
-                block_hash   = CASE WHEN n.forget THEN NULL ELSE coalesce(n.block_hash, c.block_hash)     END,
-                block_time   = CASE WHEN n.forget THEN NULL ELSE coalesce(n.block_time, c.block_time)     END,
-                log_index    = CASE WHEN n.forget THEN NULL ELSE coalesce(n.log_index, c.log_index)       END,
-                reason_code  = CASE WHEN n.forget THEN NULL ELSE coalesce(n.reason_code, c.reason_code)   END,
-                failure      = CASE WHEN n.forget THEN NULL ELSE coalesce(n.failure, c.failure)           END,
+                tx_hash      = CASE WHEN n.forget THEN n.tx_hash ELSE coalesce(n.tx_hash, c.tx_hash)           END,
+                block_number = CASE WHEN n.forget THEN n.block_number ELSE coalesce(n.block_number, c.block_number) END,
+                block_hash   = CASE WHEN n.forget THEN n.block_hash ELSE coalesce(n.block_hash, c.block_hash)     END,
+                block_time   = CASE WHEN n.forget THEN n.block_time ELSE coalesce(n.block_time, c.block_time)     END,
+                log_index    = CASE WHEN n.forget THEN n.log_index ELSE coalesce(n.log_index, c.log_index)       END,
+                reason_code  = CASE WHEN n.forget THEN n.reason_code ELSE coalesce(n.reason_code, c.reason_code)   END,
+                failure      = CASE WHEN n.forget THEN n.failure ELSE coalesce(n.failure, c.failure)           END,
                 updated_at   = now()
            FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::boolean[], $6::bytea[], $7::bigint[],
                        $8::bytea[], $9::timestamptz[], $10::integer[], $11::text[], $12::text[])
