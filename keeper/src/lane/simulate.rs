@@ -48,7 +48,8 @@ impl Lane {
             }
         }
         let rules = &self.shared.rules;
-        queue::refuse(&self.shared.pool, cursor.number, rules.confirmations, &refused).await?;
+        queue::refuse(&self.shared.pool, self.chain(), (cursor.number, cursor.hash), rules.confirmations, &refused)
+            .await?;
         Ok(runnable)
     }
 }

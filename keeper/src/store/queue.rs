@@ -202,10 +202,12 @@ pub(crate) async fn candidates(
 }
 
 /// Notes refusals at this head. One that repeats at a head `confirmations` blocks later, with no open command of its
-/// subject ahead of it that could change it, ends its command: no nonce was spent.
+/// subject ahead of it that could change it, ends its command: no nonce was spent. Says nothing once the indexer has
+/// gone on: what was ahead at this head may have run since, and the refusal would be of a state that is no more.
 pub(crate) async fn refuse(
     pool: &PgPool,
-    head: i64,
+    chain_id: i64,
+    (head, hash): (i64, B256),
     confirmations: i64,
     refused: &[Refused],
 ) -> Result<(), TransitionError> {
@@ -219,6 +221,7 @@ pub(crate) async fn refuse(
         "UPDATE commands c
             SET refused_first = coalesce(c.refused_first, $2), refused_last = $2
           WHERE c.seq = ANY ($1) AND c.state = 'ready'
+            AND EXISTS (SELECT FROM chain_cursors k WHERE k.chain_id = $4 AND k.number = $2 AND k.hash = $5)
          RETURNING CASE WHEN c.refused_first + $3 <= $2
                          AND NOT EXISTS (SELECT FROM commands ahead
                                           WHERE ahead.subject = c.subject AND ahead.seq < c.seq
@@ -229,6 +232,8 @@ pub(crate) async fn refuse(
     .bind(&seqs)
     .bind(head)
     .bind(confirmations)
+    .bind(chain_id)
+    .bind(Word(hash))
     .fetch_all(&mut *tx)
     .await?
     .into_iter()
