@@ -78,6 +78,7 @@ catalogue! {
     ContractPanic           "CONTRACT_PANIC"            None, "the contract stopped on an internal error";
     ContractRefused         "CONTRACT_REFUSED"          None, "the contract refused";
     NoReason                "NO_REASON"                 None, "the contract gave no reason: it ran out of gas, or there is no contract";
+    RunUnknown              "RUN_UNKNOWN"               None, "the executor says that it ran before, but no run of it is indexed: an operator must look";
     EffectMissing           "EFFECT_MISSING"            None, "the call succeeded without its effect";
 
     // What is refused before any transaction.

@@ -150,32 +150,36 @@ async fn include(
     told: &[Told],
     ours: &HashSet<B256>,
 ) -> Result<(), ProjectionError> {
-    let mut by_id: BTreeMap<B256, Told> = BTreeMap::new();
+    // Each Executor speaks for itself: what another one says of the same id is about something else.
+    let mut by_id: BTreeMap<(B256, Address), Told> = BTreeMap::new();
     for one in told {
-        let better = by_id.get(&one.id).is_none_or(|known| weight(one.status) > weight(known.status));
+        let key = (one.id, one.executor);
+        let better = by_id.get(&key).is_none_or(|known| weight(one.status) > weight(known.status));
         if better {
-            by_id.insert(one.id, one.clone());
+            by_id.insert(key, one.clone());
         }
     }
     // What ran before is taken from when it ran.
     let skipped: Vec<B256> = by_id.values().filter(|one| one.status == "skipped").map(|one| one.id).collect();
     METRICS.skipped.inc_by(skipped.len() as u64);
     for earlier in results::executed(tx, chain_id, &skipped).await? {
-        by_id.insert(earlier.id, earlier);
+        if let Some(skipped) = by_id.get_mut(&(earlier.id, earlier.executor))
+            && skipped.status == "skipped"
+        {
+            *skipped = earlier;
+        }
     }
-    let commands = results::commands(tx, chain_id, &by_id.keys().copied().collect::<Vec<_>>()).await?;
+    let commands = results::commands(tx, chain_id, &by_id.keys().map(|(id, _)| *id).collect::<Vec<_>>()).await?;
     let held = transition::hold(tx, &commands.iter().map(|command| command.seq).collect::<Vec<_>>()).await?;
     let effects = effects(&batch.logs);
     let mut changes = Vec::with_capacity(held.len());
     for command in &commands {
-        let (Some(told), Ok(at)) =
-            (by_id.get(&command.onchain_id), held.binary_search_by_key(&command.seq, |held| held.seq))
-        else {
+        let (Some(told), Ok(at)) = (
+            by_id.get(&(command.onchain_id, command.executor)),
+            held.binary_search_by_key(&command.seq, |held| held.seq),
+        ) else {
             continue;
         };
-        if told.executor != command.executor {
-            continue;
-        }
         let known = effects.get(&told.id).is_some_and(|kinds| kinds.contains(command.kind.as_str()));
         let elsewhere = told.block_number < batch.from.cast_signed();
         if let Some(change) = change(&held[at], &command.kind, told, ours.contains(&told.tx_hash), known || elsewhere) {
@@ -230,7 +234,13 @@ fn change(held: &Held, kind: &str, told: &Told, ours: bool, effect_seen: bool) -
             let code = ReasonCode::CommandExpired;
             Some(included(Verdict::Expired).because(code.as_str(), code.message()))
         }
-        // Deferred, or skipped without a known run: its slot lets go of it at confirmed depth.
+        // It would be skipped again however often it is sent, and each time costs gas.
+        "skipped" if ours && is_open => {
+            tracing::error!(seq = held.seq, kind, tx = %told.tx_hash, "skipped, and no run of it is indexed");
+            let code = ReasonCode::RunUnknown;
+            Some(included(Verdict::Failed).because(code.as_str(), code.message()))
+        }
+        // Deferred: its slot lets go of it at confirmed depth.
         _ => None,
     }
 }
@@ -283,4 +293,54 @@ async fn write(tx: &mut PgConnection, held: &[Held], changes: &[Change], live: b
         TransitionError::Database(error) => ProjectionError::Database(error),
         illegal @ TransitionError::Illegal { .. } => ProjectionError::Broken(illegal.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(state: State, in_block: bool) -> Held {
+        Held {
+            seq: 1,
+            scope: "ops".to_owned(),
+            command_id: "m".to_owned(),
+            state,
+            in_block,
+            cancel_requested: false,
+            reason_code: None,
+            failure: None,
+        }
+    }
+
+    fn told(status: &'static str) -> Told {
+        Told {
+            id: B256::ZERO,
+            status,
+            target: None,
+            return_data: None,
+            executor: Address::ZERO,
+            tx_hash: B256::ZERO,
+            block_number: 1,
+            block_hash: B256::ZERO,
+            block_time: OffsetDateTime::UNIX_EPOCH,
+            log_index: 0,
+        }
+    }
+
+    #[test]
+    fn a_skip_without_a_known_run_ends_the_command_and_is_not_sent_again() {
+        let change = |ours| change(&held(State::Broadcast, false), "mint", &told("skipped"), ours, false);
+        let ended = change(true).unwrap();
+        assert_eq!(ended.event, Event::Included(Verdict::Failed));
+        assert_eq!(ended.reason.unwrap().code, ReasonCode::RunUnknown.as_str());
+        assert!(change(false).is_none(), "somebody else's transaction says nothing about ours");
+    }
+
+    #[test]
+    fn a_run_overrules_an_end_without_a_block_and_repeats_one_with() {
+        let event =
+            |in_block| change(&held(State::Failed, in_block), "mint", &told("executed"), true, true).unwrap().event;
+        assert_eq!(event(false), Event::Overruled(Verdict::Done));
+        assert_eq!(event(true), Event::Included(Verdict::Done));
+    }
 }
