@@ -8,10 +8,11 @@ mod send;
 mod settle;
 mod simulate;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use alloy::signers::Signer;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +64,7 @@ pub(crate) enum LaneError {
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("attempt {0} does not decode")]
-    Attempt(alloy::primitives::B256),
+    Attempt(B256),
 }
 
 /// A lane that this process owns, as far as it knows.
@@ -76,6 +77,8 @@ pub(crate) struct Lane {
     share: (i64, i64),
     /// What the node's head says of fees and room, and the indexed head it was asked at.
     head: Option<(i64, Head)>,
+    /// Executors that refused a whole batch, and the indexed head at which they did: asked again at the next.
+    refusals: (B256, HashMap<Address, String>),
     /// What stood in the way last, so that it is written once.
     problem: Option<String>,
 }
@@ -91,7 +94,7 @@ impl Lane {
         share: (i64, i64),
     ) -> Self {
         let address = signer.address();
-        Self { shared, signer, address, id, share, head: None, problem: None }
+        Self { shared, signer, address, id, share, head: None, refusals: Default::default(), problem: None }
     }
 
     /// Works until cancelled (finishing the round) or fenced.

@@ -31,7 +31,10 @@ impl Lane {
         }
         let limit = i64::try_from(room.saturating_mul(rules.limits.items)).unwrap_or(i64::MAX);
         queue::claim(&self.shared.pool, self.chain(), self.id.0, self.share, limit).await?;
-        let candidates = queue::candidates(&self.shared.pool, self.id.0, self.chain(), cursor.number, limit).await?;
+        let items = i64::try_from(rules.limits.items).unwrap_or(i64::MAX);
+        let shunned = self.shunned(cursor, problem);
+        let lane = (self.id.0, self.chain());
+        let candidates = queue::candidates(&self.shared.pool, lane, cursor.number, &shunned, (items, limit)).await?;
         if candidates.is_empty() {
             return Ok(0);
         }

@@ -1,8 +1,9 @@
 //! What each item of a batch would do on the indexed head: one `eth_call`, pinned to that block's hash, so that it
 //! answers about the very state that intake looked at.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use alloy::primitives::{Address, Bytes};
 use alloy::rpc::json_rpc::ErrorPayload;
 use alloy::sol_types::SolCall;
 use futures::future::join_all;
@@ -21,9 +22,18 @@ use crate::store::queue::{self, Candidate, Refused};
 const SPARE: u64 = 1_000_000;
 
 impl Lane {
+    /// Executors that have refused a whole batch at this head: they would again. Says so once more.
+    pub(super) fn shunned(&mut self, cursor: Cursor, problem: &mut Option<String>) -> Vec<Address> {
+        if self.refusals.0 != cursor.hash {
+            self.refusals = (cursor.hash, HashMap::new());
+        }
+        *problem = self.refusals.1.values().min().cloned();
+        self.refusals.1.keys().copied().collect()
+    }
+
     /// Leaves in each batch what the chain would run, and notes what it would refuse.
     pub(super) async fn simulate(
-        &self,
+        &mut self,
         batches: Vec<Batch>,
         cursor: Cursor,
         problem: &mut Option<String>,
@@ -36,6 +46,7 @@ impl Lane {
         let mut runnable = Vec::with_capacity(batches.len());
         let mut refused = Vec::new();
         for (batch, answer) in batches.into_iter().zip(answers) {
+            let reverted = answer.as_ref().err().is_some_and(|error| revert_data(error).is_some());
             match answer.map_err(|error| describe(&error)).and_then(|data| results(&data, batch.commands.len())) {
                 Ok(results) => {
                     let kept = sort_out(batch, &results, &mut refused);
@@ -44,7 +55,13 @@ impl Lane {
                     }
                 }
                 // The batch as a whole was refused, or nobody answered: no verdict on any command.
-                Err(why) => *problem = Some(format!("executor {}: {why}", batch.executor)),
+                Err(why) => {
+                    let why = format!("executor {}: {why}", batch.executor);
+                    if reverted {
+                        self.refusals.1.insert(batch.executor, why.clone());
+                    }
+                    *problem = Some(why);
+                }
             }
         }
         let rules = &self.shared.rules;
@@ -59,9 +76,13 @@ fn results(data: &[u8], expected: usize) -> Result<Vec<ItemResult>, String> {
     if results.len() == expected { Ok(results) } else { Err(format!("{} results for {expected} items", results.len())) }
 }
 
+fn revert_data(error: &CallError) -> Option<Bytes> {
+    error.as_error_resp().and_then(ErrorPayload::as_revert_data)
+}
+
 /// The reverting error decoded, where there is one.
 fn describe(error: &CallError) -> String {
-    match error.as_error_resp().and_then(ErrorPayload::as_revert_data) {
+    match revert_data(error) {
         Some(data) => {
             let revert = decode_revert(&data);
             format!("{}: {}", revert.code, revert.message)
@@ -130,7 +151,7 @@ fn verdict(command: &Candidate, result: &ItemResult) -> Verdict {
 mod tests {
     use super::*;
     use crate::gas::ItemGas;
-    use alloy::primitives::{Address, B256, Bytes};
+    use alloy::primitives::B256;
 
     fn batch(subjects: &[&str]) -> Batch {
         let command = |(seq, subject): (i64, &&str)| Candidate {

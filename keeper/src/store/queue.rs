@@ -143,12 +143,14 @@ pub(crate) async fn unroute(pool: &PgPool, chain_id: i64, lanes: &[i64]) -> Resu
 /// This lane's ready commands in order, save those that wait and what follows them on their subject. A command waits
 /// after a refusal by simulation at this head, and while an earlier one of its subject is in a slot: that slot may end
 /// without running it, and the later one would come first. Mints and burns do not wait for each other.
+///
+/// Executors take turns, a batch of `items` each, so that none starves another; those in `shunned` are left out.
 pub(crate) async fn candidates(
     pool: &PgPool,
-    lane_id: i64,
-    chain_id: i64,
+    (lane_id, chain_id): (i64, i64),
     head: i64,
-    limit: i64,
+    shunned: &[Address],
+    (items, limit): (i64, i64),
 ) -> Result<Vec<Candidate>, sqlx::Error> {
     let rows = sqlx::query(
         "WITH slotted AS MATERIALIZED (
@@ -172,13 +174,16 @@ pub(crate) async fn candidates(
            LEFT JOIN waits w ON w.subject = c.subject
           WHERE c.chain_id = $2 AND c.lane_id = $1 AND c.state = 'ready'
             AND (w.seq IS NULL OR c.seq < w.seq)
-          ORDER BY c.seq
+            AND c.executor <> ALL ($5)
+          ORDER BY (row_number() OVER (PARTITION BY c.executor ORDER BY c.seq) - 1) / $6, c.seq
           LIMIT $4",
     )
     .bind(lane_id)
     .bind(chain_id)
     .bind(head)
     .bind(limit)
+    .bind(shunned.iter().copied().map(Addr).collect::<Vec<_>>())
+    .bind(items.max(1))
     .fetch_all(pool)
     .await?;
     rows.iter()

@@ -204,9 +204,14 @@ impl Stack {
     /// Mines one block and waits until it is indexed.
     async fn mine(&self) {
         self.world.chain.mine(1).await.unwrap();
+        self.indexed().await;
+    }
+
+    /// Waits until the node's head is indexed: what simulation looks at.
+    async fn indexed(&self) {
         let head = self.world.chain.rpc("eth_blockNumber", serde_json::json!([])).await.unwrap();
         let head = u64::from_str_radix(head.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
-        eventually("the new block is indexed", || async {
+        eventually("the head is indexed", || async {
             let cursor = read::cursor(self.pool(), self.chain()).await.unwrap()?;
             (cursor.number >= head).then_some(())
         })
