@@ -1,7 +1,7 @@
 //! `/graphql`: what dapps and dashboards read, in one request, as of the indexed head; and news over a socket.
 //!
-//! A request is weighed ([`limits`]), gets a snapshot and its batched loaders ([`reader`]), and is answered field by
-//! field by what its asker may see ([`access`]). The schema is `api/schema.graphql`.
+//! A request is weighed (`limits`), gets a snapshot and its batched loaders (`reader`), and is answered field by
+//! field by what its asker may see (`access`). The schema is `api/schema.graphql`.
 
 mod access;
 mod cursor;
