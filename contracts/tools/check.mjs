@@ -3,10 +3,11 @@
 //   node tools/check.mjs                  all stages
 //   node tools/check.mjs fmt sizes …      only these
 //   node tools/check.mjs gas --write      rewrites gas.json
-// FOUNDRY_PROFILE=ci runs every fuzz test 2,000 times instead of 256. Ends with 1 if any stage fails.
+// FOUNDRY_PROFILE=ci or long fuzzes and searches for longer (foundry.toml). Ends with 1 if any stage fails.
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stale as staleArtifacts } from './artifacts.mjs';
+import { APART, coverage, invariants } from './proof.mjs';
 import { forge, install, root } from './toolchain.mjs';
 import { stale as staleVectors } from './vectors.mjs';
 
@@ -15,7 +16,7 @@ const MAX_SIZE = 20_000;
 /** How far, in per cent, a figure may drift from gas.json, either way: a gain belongs on record too. */
 const GAS_TOLERANCE = 1;
 
-const stages = { install, fmt, artifacts, vectors, sizes, gas, test };
+const stages = { install, fmt, artifacts, vectors, sizes, gas, test, invariants, coverage };
 
 function fmt() {
   forge(['fmt', '--check']);
@@ -71,7 +72,7 @@ function gas() {
 }
 
 function test() {
-  const said = forge(['test', '--no-match-contract', 'GasTest']);
+  const said = forge(['test', '--no-match-contract', APART]);
   const last = said.match(/(\d+) tests passed, (\d+) failed, (\d+) skipped/);
   if (!last || Number(last[1]) === 0) throw new Error(`forge ran no test\n${said}`);
   return last[0];

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {Executor} from "../../sol/Executor.sol";
+import {InvestorRegistry} from "../../sol/InvestorRegistry.sol";
+import {IInvestorRegistry} from "../../sol/interfaces/IInvestorRegistry.sol";
+import {Base} from "../Base.sol";
+import {CommandActs} from "./CommandActs.sol";
+import {HolderActs} from "./HolderActs.sol";
+import {IssuerActs} from "./IssuerActs.sol";
+import {RegistryActs} from "./RegistryActs.sol";
+import {Replica} from "./Replica.sol";
+import {World} from "./World.sol";
+
+/// @notice The laws that hold after any acts of anybody, in any order. Numbers are those of the design; I8 to I11
+/// belong to contracts to come.
+contract InvariantsTest is Base {
+    struct FuzzSelector {
+        address addr;
+        bytes4[] selectors;
+    }
+
+    World private world;
+    Replica private replica;
+    CommandActs private commands;
+    FuzzSelector[] private _targets;
+
+    function setUp() public override {
+        vm.recordLogs();
+        super.setUp();
+        InvestorRegistry other = new InvestorRegistry(admin, ADMIN_DELAY);
+        bytes32 registrar = other.REGISTRAR_ROLE();
+        vm.prank(admin);
+        other.grantRole(registrar, address(this));
+        world = new World(token, [registry, other], executor, admin, keeper, address(this));
+        replica = world.replica();
+        for (uint256 i = 0; i < world.WALLETS() - 2; ++i) {
+            IInvestorRegistry.Investor memory record = investor(world.investorId(i));
+            registry.setInvestor(world.wallet(i), record, REASON);
+            other.setInvestor(world.wallet(i), record, REASON);
+            if (i % 2 == 0) give(world.wallet(i), 1_000e18);
+        }
+        replica.follow(vm.getRecordedLogs());
+        _target();
+    }
+
+    /// @notice What forge calls, and nothing else.
+    function targetSelectors() external view returns (FuzzSelector[] memory) {
+        return _targets;
+    }
+
+    function targetContracts() external view returns (address[] memory targets) {
+        targets = new address[](_targets.length);
+        for (uint256 i = 0; i < targets.length; ++i) {
+            targets[i] = _targets[i].addr;
+        }
+    }
+
+    function invariant_I1_supply_is_the_sum_of_balances_and_minted_less_burned() public view {
+        address[] memory wallets = replica.wallets();
+        uint256 sum;
+        for (uint256 i = 0; i < wallets.length; ++i) {
+            sum += token.balanceOf(wallets[i]);
+        }
+        vm.assertEq(token.totalSupply(), sum, "the sum of balances");
+        vm.assertEq(token.totalSupply(), replica.minted() - replica.burned(), "minted less burned");
+    }
+
+    function invariant_I3_a_transfer_succeeds_iff_nothing_restricts_it_and_funds_suffice() public view {
+        vm.assertEq(replica.breach(3), "");
+    }
+
+    function invariant_I4_nothing_goes_to_a_wallet_that_may_not_receive() public view {
+        vm.assertEq(replica.breach(4), "");
+    }
+
+    function invariant_I5_paused_means_no_user_movement() public view {
+        vm.assertEq(replica.breach(5), "");
+    }
+
+    function invariant_I6_an_id_changes_state_at_most_once_and_only_with_its_first_payload() public view {
+        vm.assertEq(replica.breach(6), "");
+        Executor[] memory doors = world.executors();
+        for (uint256 i = 0; i < commands.ids(); ++i) {
+            bytes32 id = commands.idOf(i);
+            for (uint256 d = 0; d < doors.length; ++d) {
+                (, bytes24 payload) = doors[d].receiptOf(id);
+                vm.assertEq(bytes32(payload), bytes32(commands.consumedBy(doors[d], id)), "what it remembers");
+            }
+            vm.assertLe(commands.effects(id), 1, "effects of one id");
+        }
+    }
+
+    function invariant_I12_a_replica_of_the_logs_equals_the_state() public view {
+        vm.assertEq(replica.breach(12), "");
+        vm.assertEq(token.totalSupply(), replica.supply(), "supply");
+        vm.assertEq(token.maxSupply(), replica.maxSupply(), "max supply");
+        vm.assertEq(token.paused(), replica.transfersPaused(), "paused");
+        vm.assertEq(token.supplyPaused(), replica.supplyPaused(), "supply paused");
+        vm.assertEq(token.registry(), replica.registry());
+        address[] memory wallets = replica.wallets();
+        for (uint256 i = 0; i < wallets.length; ++i) {
+            Replica.Account memory account = replica.accountOf(wallets[i]);
+            vm.assertEq(token.balanceOf(wallets[i]), account.balance, "balance");
+            vm.assertEq(token.getFrozenTokens(wallets[i]), account.frozen, "frozen");
+            vm.assertEq(token.isFrozen(wallets[i]), account.addressFrozen, "wallet frozen");
+            for (uint256 r = 0; r < 2; ++r) {
+                InvestorRegistry books = world.registries(r);
+                bytes memory known = abi.encode(replica.investorOf(address(books), wallets[i]));
+                vm.assertEq(abi.encode(books.investorOf(wallets[i])), known);
+            }
+        }
+    }
+
+    // ---------------------------------------------------------------- targets
+
+    function _target() private {
+        commands = new CommandActs(world);
+        _targets.push(FuzzSelector(address(commands), new bytes4[](4)));
+        _targets[0].selectors[0] = CommandActs.execute.selector;
+        _targets[0].selectors[1] = CommandActs.executeStarved.selector;
+        _targets[0].selectors[2] = CommandActs.executeThroughOldDoor.selector;
+        _targets[0].selectors[3] = CommandActs.succeed.selector;
+
+        _targets.push(FuzzSelector(address(new HolderActs(world)), new bytes4[](3)));
+        _targets[1].selectors[0] = HolderActs.transfer.selector;
+        _targets[1].selectors[1] = HolderActs.transferFrom.selector;
+        _targets[1].selectors[2] = HolderActs.wait.selector;
+
+        _targets.push(FuzzSelector(address(new IssuerActs(world)), new bytes4[](7)));
+        _targets[2].selectors[0] = IssuerActs.mint.selector;
+        _targets[2].selectors[1] = IssuerActs.burn.selector;
+        _targets[2].selectors[2] = IssuerActs.freeze.selector;
+        _targets[2].selectors[3] = IssuerActs.freezeWallet.selector;
+        _targets[2].selectors[4] = IssuerActs.forcedTransfer.selector;
+        _targets[2].selectors[5] = IssuerActs.forcedBurn.selector;
+        _targets[2].selectors[6] = IssuerActs.pause.selector;
+
+        _targets.push(FuzzSelector(address(new RegistryActs(world)), new bytes4[](5)));
+        _targets[3].selectors[0] = RegistryActs.setInvestor.selector;
+        _targets[3].selectors[1] = RegistryActs.setInvestors.selector;
+        _targets[3].selectors[2] = RegistryActs.revoke.selector;
+        _targets[3].selectors[3] = RegistryActs.renew.selector;
+        _targets[3].selectors[4] = RegistryActs.setRegistry.selector;
+    }
+}

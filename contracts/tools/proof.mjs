@@ -1,0 +1,64 @@
+// The two stages of check.mjs that say how much the tests prove.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { forge, root } from './toolchain.mjs';
+
+/** Per cent of the lines and branches of sol/ that the tests must reach, all files together. */
+const COVERAGE = { lines: 99, branches: 97 };
+/** Tests that are stages of their own. */
+export const APART = 'GasTest|InvariantsTest';
+
+/** The laws after random acts. Says how often each act was refused: one that always is proves nothing. */
+export function invariants() {
+  const said = forge(['test', '--match-contract', 'InvariantsTest', '--json'], { fails: true });
+  // Where it had to build first, it says so in front of the report.
+  const report = said.trimEnd().split('\n').at(-1);
+  if (!report.startsWith('{')) throw new Error(said);
+  const [suite] = Object.values(JSON.parse(report));
+  const laws = Object.entries(suite.test_results);
+  const broken = laws.filter(([, law]) => law.status !== 'Success');
+  if (broken.length > 0) throw new Error(broken.map(([name, law]) => `${name}: ${law.reason}${story(law)}`).join('\n'));
+  const acts = new Map();
+  for (const [, law] of laws) {
+    for (const [name, { calls, discards }] of Object.entries(law.kind.Invariant.metrics)) {
+      const act = name.split(':').at(-1);
+      const sum = acts.get(act) ?? { calls: 0, effects: 0 };
+      acts.set(act, { calls: sum.calls + calls, effects: sum.effects + calls - discards });
+    }
+  }
+  const idle = [...acts].filter(([, { effects }]) => effects === 0).map(([act]) => act);
+  if (idle.length > 0) throw new Error(`never took effect: ${idle.join(', ')}`);
+  const { runs, calls } = laws[0][1].kind.Invariant;
+  const table = [...acts].sort().map(([act, { calls, effects }]) => {
+    return `\n  ${act.padEnd(36)}${String(calls).padStart(9)} calls, ${((100 * effects) / calls).toFixed(0).padStart(3)} % took effect`;
+  });
+  return `${laws.length} laws, each over ${runs} runs of ${calls / runs} acts${table.join('')}`;
+
+  function story({ counterexample }) {
+    const acts = counterexample?.Sequence?.at(-1) ?? [];
+    return acts.map(({ contract_name, func_name, args }) => `\n  ${contract_name}.${func_name}(${args})`).join('');
+  }
+}
+
+/** What of sol/ the tests reach. Built without the optimizer, so gas and invariants stay out. */
+export function coverage() {
+  const file = join(root, 'out', 'lcov.info');
+  const only = ['--no-match-contract', APART, '--no-match-coverage', '^(test|node_modules)/'];
+  forge(['coverage', ...only, '--report', 'lcov', '--report-file', file]);
+  const sums = { LF: 0, LH: 0, BRF: 0, BRH: 0 };
+  const missed = [];
+  let source;
+  for (const line of readFileSync(file, 'utf8').split('\n')) {
+    const [, key, value] = line.match(/^(SF|LF|LH|BRF|BRH|DA|BRDA):(.*)$/) ?? [];
+    if (key === 'SF') source = value;
+    else if (key in sums) sums[key] += Number(value);
+    else if (key && /,(0|-)$/.test(value)) missed.push(`\n  ${source}:${value.split(',')[0]} ${key === 'DA' ? 'line' : 'branch'}`);
+  }
+  const lines = (100 * sums.LH) / sums.LF;
+  const branches = (100 * sums.BRH) / sums.BRF;
+  const said = `lines ${lines.toFixed(1)} %, branches ${branches.toFixed(1)} %${missed.join('')}`;
+  if (!(lines >= COVERAGE.lines && branches >= COVERAGE.branches)) {
+    throw new Error(`below ${COVERAGE.lines} % and ${COVERAGE.branches} %: ${said}`);
+  }
+  return said;
+}
