@@ -6,14 +6,14 @@ use anyhow::{Context, Result, anyhow};
 use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokenx_api::ApiContext;
-use tokenx_config::Settings;
+use tokenx_config::{Settings, failpoint};
 use tokenx_indexer::Indexer;
 use tokenx_keeper::{CommandProjection, Commands, Doors, Keeper};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::failure::{Advice, TRY_LATER};
+use crate::failure::{Advice, BAD_SETTINGS, TRY_LATER};
 use crate::signals::Asked;
 
 /// What runs in this process.
@@ -47,8 +47,9 @@ pub struct Services {
 }
 
 impl Services {
-    /// Opens the database and starts the parts.
+    /// Opens the database and starts the parts, with the failpoints armed that the environment names.
     pub async fn start(settings: &Settings, parts: Parts) -> Result<Self> {
+        failpoint::arm(settings.profile).hint("`tokenx dev --list-failpoints` says what each is").code(BAD_SETTINGS)?;
         let pool = database(settings).await?;
         let commands = commands(&pool, settings);
         let stop = CancellationToken::new();

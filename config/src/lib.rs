@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod failpoint;
 mod load;
 pub mod metrics;
 pub mod retry;

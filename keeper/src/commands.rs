@@ -4,6 +4,7 @@ use alloy::primitives::{Address, B256};
 use sqlx::{PgConnection, PgPool, Row};
 use std::collections::HashMap;
 use time::OffsetDateTime;
+use tokenx_config::failpoint;
 use tokenx_contracts::ids::{CommandId, InstrumentId, Scope, onchain_id};
 use tokenx_migrations::{Addr, Uint256, Word, audit, outbox};
 
@@ -149,7 +150,9 @@ impl Commands {
         }
         let mut tx = self.pool.begin().await?;
         let accepted = self.accept_in(&mut tx, new).await?;
+        failpoint::hit("accept.before_commit").map_err(sqlx::Error::Io)?;
         tx.commit().await?;
+        failpoint::hit("accept.after_commit").map_err(sqlx::Error::Io)?;
         if accepted.replayed {
             METRICS.replayed.inc();
         } else {

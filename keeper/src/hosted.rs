@@ -9,6 +9,7 @@ use alloy::signers::local::PrivateKeySigner;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use sqlx::{PgConnection, PgPool, Row};
+use tokenx_config::failpoint;
 use tokenx_migrations::Addr;
 use zeroize::Zeroizing;
 
@@ -80,6 +81,7 @@ impl Vault {
                 .bind(sealed)
                 .execute(pool)
                 .await?;
+            failpoint::hit("keeper.hosted_key").map_err(sqlx::Error::Io)?;
         }
         Ok(())
     }

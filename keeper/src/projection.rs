@@ -11,6 +11,7 @@ use alloy::primitives::{Address, B256};
 use async_trait::async_trait;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
+use tokenx_config::failpoint;
 use tokenx_contracts::{ReasonCode, decode_revert};
 use tokenx_indexer::event::{ExecutorEvent, TokenEvent};
 use tokenx_indexer::{AccountWatch, Batch, ChainLog, Event as Log, Fork, Projection, ProjectionError};
@@ -88,6 +89,7 @@ impl Projection for CommandProjection {
             results::insert(tx, chain_id, &told).await?;
             let ours = inclusion::include(tx, &told).await?;
             include(tx, chain_id, batch, &told, &ours).await?;
+            failpoint::hit("projection.included").map_err(sqlx::Error::Io)?;
         }
         inclusion::pass(tx, chain_id, batch.to.number.cast_signed()).await?;
         deepen(tx, batch).await?;
@@ -112,6 +114,9 @@ impl Projection for CommandProjection {
         let held = transition::hold(tx, &homeless).await?;
         let changes: Vec<Change> = held.iter().map(|command| Change::of(command.seq, Event::Returned)).collect();
         write(tx, &held, &changes, true).await?;
+        if !orphans.is_empty() {
+            failpoint::hit("projection.rolled_back").map_err(sqlx::Error::Io)?;
+        }
         Ok(())
     }
 }
@@ -279,6 +284,12 @@ async fn deepen(tx: &mut PgConnection, batch: &Batch) -> Result<(), ProjectionEr
         let held = transition::hold(tx, &deep).await?;
         let changes: Vec<Change> = held.iter().map(|command| caused(Change::of(command.seq, event), &cause)).collect();
         write(tx, &held, &changes, batch.live).await?;
+        match event {
+            _ if changes.is_empty() => Ok(()),
+            Event::Confirmed => failpoint::hit("projection.confirmed"),
+            _ => failpoint::hit("projection.final"),
+        }
+        .map_err(sqlx::Error::Io)?;
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Result;
 use sqlx::PgPool;
 use tokenx_api::admin::By;
-use tokenx_config::{Settings, telemetry};
+use tokenx_config::{Settings, failpoint, telemetry};
 
 use self::demo::Demo;
 use self::folder::Folder;
@@ -52,6 +52,9 @@ pub struct Options {
     /// Keep chain and database for the next run with --keep, and go on with what the last one kept
     #[arg(long)]
     pub keep: bool,
+    /// Print the places at which TOKENX_FAILPOINT=name:kill (or :error, or :pause) makes a process fail, and do no more
+    #[arg(long)]
+    pub list_failpoints: bool,
 }
 
 fn block_time(text: &str) -> Result<Duration, String> {
@@ -65,6 +68,12 @@ fn block_time(text: &str) -> Result<Duration, String> {
 
 /// Runs until SIGINT, SIGTERM or SIGHUP, or until a part of it fails.
 pub async fn run(options: Options) -> Result<()> {
+    if options.list_failpoints {
+        for (name, leaves) in failpoint::POINTS {
+            writeln!(stdout(), "{name:24} {leaves}")?;
+        }
+        return Ok(());
+    }
     let mut asked = Asked::listen()?;
     let progress = Progress::start();
     let report = |line: &str| progress.step(line);

@@ -286,6 +286,21 @@ fn retries_are_one_file() {
 }
 
 #[test]
+fn a_failpoint_is_hit_in_one_place_and_listed() {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for source in shipped_rust() {
+        for named in source.code().split("failpoint::hit(\"").skip(1) {
+            let name = named.split('"').next().unwrap().to_owned();
+            *places.entry(name).or_default() += 1;
+        }
+    }
+    let listed: BTreeMap<String, usize> =
+        tokenx_config::failpoint::POINTS.iter().map(|(name, _)| ((*name).to_owned(), 1)).collect();
+    assert_eq!(listed.len(), tokenx_config::failpoint::POINTS.len(), "a name is listed twice");
+    assert_eq!(places, listed);
+}
+
+#[test]
 fn files_stay_short() {
     let long: BTreeMap<String, Vec<String>> = files(&["rs", "sol", "sql", "mjs", "js", "ts", "sh"])
         .into_iter()

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::{PgConnection, PgPool};
+use tokenx_config::failpoint;
 use tokenx_config::retry::{Policy, Verdict, retry};
 use tokenx_migrations::{Word, outbox};
 
@@ -93,7 +94,12 @@ impl Writer {
         for projection in &self.projections {
             projection.apply(batch, &mut tx).await.map_err(|error| named(projection.as_ref(), error))?;
         }
+        if fork.is_some() {
+            failpoint::hit("indexer.before_heal").map_err(sqlx::Error::Io)?;
+        }
+        failpoint::hit("indexer.before_commit").map_err(sqlx::Error::Io)?;
         tx.commit().await?;
+        failpoint::hit("indexer.after_commit").map_err(sqlx::Error::Io)?;
         Ok(applied)
     }
 }

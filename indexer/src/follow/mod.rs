@@ -23,7 +23,7 @@ use alloy::primitives::{Address, B256};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use tokenx_config::retry::Policy;
-use tokenx_config::{Chain, Finality};
+use tokenx_config::{Chain, Finality, failpoint};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -326,6 +326,7 @@ impl Session<'_> {
         let known = self.reader().complete(&mut fetched).await?;
         known.decode(&mut fetched.logs);
         attribution::attribute(&mut fetched.logs);
+        failpoint::hit("indexer.fetched").map_err(sqlx::Error::Io)?;
 
         let to = fetched.to;
         let batch = Batch {

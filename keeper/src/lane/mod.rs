@@ -15,6 +15,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256};
 use alloy::signers::Signer;
 use sqlx::PgPool;
+use tokenx_config::failpoint;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::METRICS;
@@ -65,6 +66,9 @@ pub(crate) enum LaneError {
     Database(#[from] sqlx::Error),
     #[error("attempt {0} does not decode")]
     Attempt(B256),
+    /// A failpoint that was armed to fail.
+    #[error(transparent)]
+    Failpoint(#[from] std::io::Error),
 }
 
 /// A lane that this process owns, as far as it knows.
@@ -188,6 +192,7 @@ impl Lane {
     async fn release(&self, cursor: Cursor) -> Result<(), LaneError> {
         let released = slots::release(&self.shared.pool, self.id, cursor.confirmed, cursor.finalized).await?;
         if released.commands > 0 {
+            failpoint::hit("keeper.after_release")?;
             tracing::warn!(
                 lane = %self.address, slots = released.slots, commands = released.commands,
                 reverted = released.reverted, "slots ended without running their commands; they go again"

@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Bytes, TxKind};
 use alloy::sol_types::SolCall;
+use tokenx_config::failpoint;
 use tokenx_contracts::bindings::{Command, Executor};
 
 use super::plan::{Batch, Limits, plan};
@@ -30,7 +31,10 @@ impl Lane {
             return Ok(0);
         }
         let limit = i64::try_from(room.saturating_mul(rules.limits.items)).unwrap_or(i64::MAX);
-        queue::claim(&self.shared.pool, self.chain(), self.id.0, self.share, limit).await?;
+        let claimed = queue::claim(&self.shared.pool, self.chain(), self.id.0, self.share, limit).await?;
+        if claimed > 0 {
+            failpoint::hit("keeper.after_claim")?;
+        }
         let items = i64::try_from(rules.limits.items).unwrap_or(i64::MAX);
         let shunned = self.shunned(cursor, problem);
         let lane = (self.id.0, self.chain());
@@ -47,7 +51,9 @@ impl Lane {
         let limits = Limits { gas: rules.limits.gas.min(gas::room_in(gas_limit)), ..rules.limits };
         let mut batches = plan(candidates, limits, room);
         if rules.simulate {
+            failpoint::hit("keeper.before_simulate")?;
             batches = self.simulate(batches, cursor, problem).await?;
+            failpoint::hit("keeper.after_simulate")?;
         }
         let mut prepared = Vec::with_capacity(batches.len());
         for (nonce, batch) in (look.next_nonce..).zip(batches) {
@@ -67,8 +73,10 @@ impl Lane {
                 signed,
             });
         }
+        failpoint::hit("keeper.after_sign")?;
         match slots::prepare(&self.shared.pool, self.id, cursor.number, &prepared).await {
             Ok(()) => {
+                failpoint::hit("keeper.after_prepare")?;
                 let commands: usize = prepared.iter().map(|slot| slot.commands.len()).sum();
                 METRICS.prepared.inc_by(commands as u64);
                 Ok(prepared.len())

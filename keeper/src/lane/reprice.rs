@@ -3,6 +3,7 @@
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
 use alloy::primitives::{Bytes, TxKind};
+use tokenx_config::failpoint;
 
 use super::send::outcome;
 use super::{Lane, LaneError};
@@ -51,6 +52,10 @@ impl Lane {
             let signed = tx::sign(self.signer.as_ref(), &payload, fees).await?;
             let (nonce, gas_limit) = (slot.nonce, payload.gas_limit);
             if slots::replace(&self.shared.pool, self.id, nonce, kind, gas_limit, cursor.number, &signed).await? {
+                match kind {
+                    Kind::Batch => failpoint::hit("keeper.after_bump")?,
+                    Kind::Noop => failpoint::hit("keeper.after_noop")?,
+                }
                 METRICS.replacements.with_label_values(&[kind.name()]).inc();
                 tracing::info!(
                     lane = %self.address, nonce, kind = kind.name(), max_fee = fees.max_fee, tip = fees.tip,

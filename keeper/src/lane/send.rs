@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use alloy::primitives::Bytes;
 use rand::Rng;
+use tokenx_config::failpoint;
 
 use super::{Lane, LaneError};
 use crate::disposition::{self, Disposition};
@@ -30,8 +31,11 @@ impl Lane {
             .filter_map(|slot| Some((slot.nonce, slot.attempt.as_ref().filter(|attempt| attempt.due)?)))
             .collect();
         for request in requests(&due) {
+            failpoint::hit("keeper.before_send")?;
             let sent = self.request(request, problem).await?;
+            failpoint::hit("keeper.after_send")?;
             slots::mark_sent(&self.shared.pool, self.id, cursor.number, &sent).await?;
+            failpoint::hit("keeper.after_mark")?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use alloy::primitives::B256;
 use sqlx::PgPool;
+use tokenx_config::failpoint;
 use tokenx_migrations::Word;
 
 use super::{Lane, LaneError};
@@ -27,7 +28,9 @@ impl Lane {
             }
         }
         if !endings.is_empty() {
+            failpoint::hit("keeper.before_settle")?;
             slots::end(&self.shared.pool, self.id, &endings).await?;
+            failpoint::hit("keeper.after_settle")?;
         }
         Ok(still_open)
     }

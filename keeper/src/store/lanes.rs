@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, B256};
 use sqlx::{PgConnection, PgPool, Row};
+use tokenx_config::failpoint;
 use tokenx_migrations::{Addr, Word};
 
 /// What a lane's owner sees at a glance: one query per poll.
@@ -54,7 +55,7 @@ pub(crate) async fn exists(pool: &PgPool, chain_id: i64, address: Address) -> Re
 
 /// Takes the lane over: every write of an earlier owner fails from here on.
 pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(
+    let epoch = sqlx::query_scalar(
         "UPDATE lanes
             SET epoch = epoch + 1, owner = $2, problem = NULL, updated_at = now()
           WHERE lane_id = $1
@@ -63,7 +64,9 @@ pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64
     .bind(lane_id)
     .bind(owner)
     .fetch_one(pool)
-    .await
+    .await?;
+    failpoint::hit("keeper.after_take")?;
+    Ok(epoch)
 }
 
 /// The lane as its owner sees it; `None` if somebody else owns it now.

@@ -3,6 +3,7 @@
 use alloy::primitives::{Address, B256, Bytes, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
+use tokenx_config::failpoint;
 use tokenx_migrations::{Addr, Uint256, Word};
 
 use super::transition::{self, Change, TransitionError};
@@ -113,6 +114,7 @@ pub(crate) async fn prepare(
     for slot in slots {
         insert_attempt(&mut tx, lane_id, slot.nonce, Kind::Batch, slot.gas_limit, head, &slot.signed).await?;
     }
+    failpoint::hit("keeper.before_prepare").map_err(sqlx::Error::Io)?;
     tx.commit().await?;
     Ok(())
 }
@@ -164,6 +166,7 @@ pub(crate) async fn replace(
         return Ok(false);
     }
     let written = insert_attempt(&mut tx, lane_id, nonce, kind, gas_limit, head, signed).await?;
+    failpoint::hit("keeper.before_replace")?;
     tx.commit().await?;
     Ok(written)
 }
@@ -482,6 +485,9 @@ pub(crate) async fn release(
         .bind(&nonces)
         .execute(&mut *tx)
         .await?;
+    if !seqs.is_empty() {
+        failpoint::hit("keeper.before_release").map_err(sqlx::Error::Io)?;
+    }
     let reverted = ended.iter().filter(|(_, state)| state == "reverted").count();
     for _ in 0..reverted {
         if lanes::count_revert(&mut tx, lane_id).await? >= MAX_REVERTS {
