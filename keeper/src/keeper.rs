@@ -202,13 +202,15 @@ impl KeepLane {
         }
     }
 
-    /// Waits for the lane's lock on a new connection, which the server gives up within seconds of our vanishing.
+    /// Waits for the lane's lock on a new connection, which the server gives up within seconds of our vanishing, and of
+    /// our standing still: whoever is silent for longer than some pings has lost the lane.
     async fn lock(&self) -> Result<PgConnection, sqlx::Error> {
         let mut connection = PgConnection::connect(self.direct_url.expose_secret()).await?;
         sqlx::query(
             "SELECT set_config('tcp_keepalives_idle', '2', false),
                     set_config('tcp_keepalives_interval', '1', false),
                     set_config('tcp_keepalives_count', '3', false),
+                    set_config('idle_session_timeout', '5s', false),
                     set_config('application_name', 'tokenx keeper lane', false)",
         )
         .execute(&mut connection)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgPool, Row};
+use sqlx::{Executor, PgPool, Row};
 
 static MIGRATOR: Migrator = sqlx::migrate!("./sql");
 
@@ -65,6 +65,10 @@ pub enum DatabaseError {
     Migrate(#[source] MigrateError),
 }
 
+/// A transaction whose process says nothing for so long is rolled back: its machine is gone or stands still, and others
+/// wait for its locks.
+const IDLE_IN_TRANSACTION: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
 /// Opens a pool of at most `max_connections` and makes sure that the server answers and is new enough.
 ///
 /// # Errors
@@ -75,6 +79,7 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, Database
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(IDLE_IN_TRANSACTION).await.map(drop) }))
         .connect_with(options.application_name("tokenx"))
         .await?;
     let row = sqlx::query(
