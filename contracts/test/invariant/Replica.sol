@@ -160,7 +160,7 @@ contract Replica {
         } else if (topic == ISecurityToken.AddressFreezeChanged.selector) {
             (bool on,,) = abi.decode(log.data, (bool, bytes32, address));
             _account(_address(log.topics[1])).addressFrozen = on;
-        } else if (topic == ISecurityToken.PauseChanged.selector) {
+        } else if (topic == keccak256("PauseChanged(bool,bool,bytes32,address)")) {
             (transfersPaused, supplyPaused,,) = abi.decode(log.data, (bool, bool, bytes32, address));
         } else if (topic == ISecurityToken.RegistryChanged.selector) {
             (, registry,,) = abi.decode(log.data, (address, address, bytes32, address));
