@@ -63,7 +63,7 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
     ledger.apply(logs);
     rows::freezes(chain_id, logs, &ledger.freeze_changes, tx).await?;
     rows::balances(chain_id, &ledger, tx).await?;
-    holdings(chain_id, &before, &ledger, tx).await?;
+    holdings(chain_id, logs, &before, &ledger, tx).await?;
     let inexact = supplies_and_marks(chain_id, &tokens, &ledger, tx).await?;
 
     let told = if batch.live { effects::tell(batch, &tokens, &supplies, tx).await? } else { 0 };
@@ -148,12 +148,16 @@ async fn accounts(
 /// Upserts the accounts that changed, as absolute figures.
 async fn holdings(
     chain_id: u64,
+    logs: &[ChainLog],
     before: &HashMap<(Address, Address), Account>,
     ledger: &Ledger,
     tx: &mut PgConnection,
 ) -> Result<(), sqlx::Error> {
-    // An account with rows of history has a row of state, if only of zeros: reads of past blocks begin there.
-    let moved: HashSet<_> = ledger.holding_changes.iter().map(|change| (change.token, change.wallet)).collect();
+    // An account with rows of history has a row of state, if only of zeros: reads of past blocks begin there, and the
+    // table does not depend on how blocks were batched.
+    let moved = ledger.holding_changes.iter().map(|change| (change.token, change.wallet));
+    let frozen = ledger.freeze_changes.iter().map(|change| (logs[change.log].address, change.wallet));
+    let moved: HashSet<_> = moved.chain(frozen).collect();
     let mut changed: Vec<_> = ledger
         .accounts
         .iter()

@@ -20,6 +20,16 @@ const PLAIN: &[&str] = &[
 /// Rows that go and take state back with them. A statement's parts see the tables as they were before it, hence the
 /// repeated bound on the height.
 const STATE: &[&str] = &[
+    // Accounts of which nothing is left.
+    "DELETE FROM holdings h
+      USING (SELECT token, wallet FROM holding_changes WHERE chain_id = $1 AND block_number > $2
+              UNION
+             SELECT token, wallet FROM freezes         WHERE chain_id = $1 AND block_number > $2) t
+      WHERE h.chain_id = $1 AND h.token = t.token AND h.wallet = t.wallet
+        AND NOT EXISTS (SELECT FROM holding_changes c
+                         WHERE c.chain_id = $1 AND c.token = t.token AND c.wallet = t.wallet AND c.block_number <= $2)
+        AND NOT EXISTS (SELECT FROM freezes f
+                         WHERE f.chain_id = $1 AND f.token = t.token AND f.wallet = t.wallet AND f.block_number <= $2)",
     // Balances.
     "WITH gone AS (
          DELETE FROM holding_changes WHERE chain_id = $1 AND block_number > $2 RETURNING token, wallet

@@ -101,6 +101,38 @@ async fn a_transaction_that_comes_back_in_another_block_counts_once() -> Result<
 }
 
 #[tokio::test]
+async fn an_account_that_only_the_lost_branch_had_is_gone() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE, BOB]).await?;
+    stage.mint("kept", ALICE, 5).await?;
+    stage.mine(1).await?;
+    let accounts = async || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM holdings").fetch_one(pool).await;
+    stage.settles(&[ALICE, BOB]).await?;
+    assert_eq!(accounts().await?, 1);
+    // A block that leaves Bob as he was before it, and one that does not.
+    let frozen = |amount| SecurityToken::setFrozenTokens_0Call { account: BOB, amount, reason: B256::ZERO };
+    stage.order("freeze", frozen(U256::from(3))).await?;
+    stage.order("unfreeze", frozen(U256::ZERO)).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE, BOB]).await?;
+    assert_eq!(accounts().await?, 2, "an account with history has a row, however its blocks were batched");
+    stage.mint("lost", BOB, 7).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE, BOB]).await?;
+    stage.turn(1).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE, BOB]).await?;
+    assert_eq!(accounts().await?, 2, "the freeze is still there");
+    stage.turn(3).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE, BOB]).await?;
+    assert_eq!(accounts().await?, 1);
+    indexer.stop().await
+}
+
+#[tokio::test]
 async fn a_reorg_while_nobody_followed_heals_at_the_start() -> Result<()> {
     let stage = Stage::set().await?;
     let indexer = stage.follow().await;
