@@ -64,15 +64,16 @@ pub(crate) async fn include(conn: &mut PgConnection, told: &[Told]) -> Result<Ha
     Ok(ours.into_iter().map(|(hash, _)| hash.0).collect())
 }
 
-/// Notes open slots whose nonce the chain has passed without a log of ours: the lane reads their receipts.
+/// Notes open slots whose nonce the chain has passed without a log of ours: the lane reads their receipts. Each block
+/// says it anew, so that a count that a node gave in the midst of a reorg holds no longer than that block.
 pub(crate) async fn pass(conn: &mut PgConnection, chain_id: i64, at: i64) -> Result<(), sqlx::Error> {
     sqlx::query(
         "UPDATE slots s
-            SET passed_at = $2
+            SET passed_at = CASE WHEN s.nonce < n.nonce THEN $2 END
            FROM lanes l
            JOIN lane_nonces n ON n.lane_id = l.lane_id
           WHERE l.chain_id = $1 AND s.lane_id = l.lane_id AND s.state = 'open'
-            AND s.nonce < n.nonce AND s.passed_at IS NULL",
+            AND (s.nonce < n.nonce) = (s.passed_at IS NULL)",
     )
     .bind(chain_id)
     .bind(at)
