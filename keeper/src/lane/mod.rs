@@ -151,6 +151,11 @@ impl Lane {
         if look.halted.is_some() {
             return Ok(());
         }
+        // What is indexed may be no longer true: nothing is decided on it.
+        if let Some(why) = look.index_halted {
+            self.note(Some(format!("the index stands still: {why}"))).await;
+            return Ok(());
+        }
         let mut problem = None;
         if self.skip_foreign(&look, cursor).await? {
             return Ok(());

@@ -12,6 +12,8 @@ pub(crate) struct Look {
     /// Transactions of the key as of the indexed head.
     pub chain_nonce: Option<i64>,
     pub halted: Option<String>,
+    /// Why nothing is indexed any more until a person has looked.
+    pub index_halted: Option<String>,
     pub cursor: Option<Cursor>,
     /// Commands wait for a slot.
     pub waiting: bool,
@@ -73,7 +75,7 @@ pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64
 pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Option<Look>, sqlx::Error> {
     let row = sqlx::query(
         "SELECT l.next_nonce, n.nonce AS chain_nonce, l.halted_reason,
-                c.number, c.hash, c.confirmed, c.finalized,
+                c.number, c.hash, c.confirmed, c.finalized, c.halted AS index_halted,
                 EXISTS (SELECT FROM commands w
                          WHERE w.chain_id = l.chain_id AND w.state IN ('accepted', 'ready')) AS waiting,
                 (SELECT count(*) FROM slots s
@@ -104,6 +106,7 @@ pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Opti
         next_nonce: row.try_get("next_nonce")?,
         chain_nonce: row.try_get("chain_nonce")?,
         halted: row.try_get("halted_reason")?,
+        index_halted: row.try_get("index_halted")?,
         cursor,
         waiting: row.try_get("waiting")?,
         open_slots: row.try_get("open_slots")?,
