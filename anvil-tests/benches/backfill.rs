@@ -94,9 +94,7 @@ async fn floor(chain: &Chain, mill: Address, head: u64) -> Result<(Duration, u64
                 .address(Address::from_word(word(&log["topics"][2])?))
                 .uint256(U256::from_be_bytes(word(&log["data"])?.0));
         }
-        total += rows
-            .send(&mut conn, "COPY floor (block, log, from_wallet, to_wallet, amount) FROM STDIN (FORMAT binary)")
-            .await?;
+        total += rows.send(&mut conn, "floor (block, log, from_wallet, to_wallet, amount)").await?;
         from = to + 1;
     }
     Ok((begun.elapsed(), total))

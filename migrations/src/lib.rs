@@ -8,8 +8,10 @@ mod database;
 pub mod numeric;
 pub mod outbox;
 mod position;
+mod session;
 
 pub use bytes::{Addr, Word};
 pub use database::{DatabaseError, check, connect, migrate, retryable};
 pub use numeric::{Delta, Uint256};
 pub use position::Position;
+pub use session::Session;

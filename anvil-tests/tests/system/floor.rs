@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, U256};
 use serde_json::{Value, json};
-use sqlx::{PgConnection, PgPool, query, query_scalar};
+use sqlx::{Connection, PgConnection, PgPool, query, query_scalar};
 use time::OffsetDateTime;
 use tokenx_anvil_tests::{TestDatabase, eventually};
 use tokenx_migrations::audit::{self, Entry};
 use tokenx_migrations::copy::Rows;
 use tokenx_migrations::outbox::{self, Event};
-use tokenx_migrations::{Addr, DatabaseError, Delta, Position, Uint256, Word, check, migrate, retryable};
+use tokenx_migrations::{Addr, DatabaseError, Delta, Position, Session, Uint256, Word, check, migrate, retryable};
 
 /// The database goes when it is dropped: hold it as long as the pool.
 async fn database() -> (TestDatabase, PgPool) {
@@ -219,40 +219,44 @@ async fn numbers_and_bytes_survive_binds_and_copy_exactly() {
         .collect();
     let (who, word) = (Address::repeat_byte(0xab), B256::repeat_byte(0xcd));
     let at = OffsetDateTime::from_unix_timestamp_nanos(1_700_000_000_123_456_000).unwrap();
-    let mut rows = Rows::new(11);
-    for (n, value) in (0i64..).zip(&values) {
-        rows.row().bigint(n).uint256(*value).int257(Delta::minus(*value)).address(who).word(word).timestamptz(at);
-        rows.boolean(true).smallint(-2).integer(-3).or_null((n == 0).then_some("é"), Rows::text).jsonb(&json!([n]));
-    }
-    let wanted = rows.len();
-    let written = rows.send(&mut conn, "COPY kept FROM STDIN (FORMAT binary)").await.unwrap();
-    assert_eq!(written, wanted);
+    // Few enough to be inserted, and enough for COPY.
+    for times in [1, 40] {
+        query("TRUNCATE kept").execute(&mut *conn).await.unwrap();
+        let mut rows = Rows::new(11);
+        for (n, value) in (0i64..).zip(&values).cycle().take(values.len() * times) {
+            rows.row().bigint(n).uint256(*value).int257(Delta::minus(*value)).address(who).word(word).timestamptz(at);
+            rows.boolean(true).smallint(-2).integer(-3).or_null((n == 1).then_some("é"), Rows::text).jsonb(&json!([n]));
+        }
+        let wanted = rows.len();
+        let written = rows.send(&mut conn, "kept").await.unwrap();
+        assert_eq!(written, wanted);
 
-    for (n, value) in (0i64..).zip(&values) {
-        type Row = (Uint256, Delta, Addr, Word, OffsetDateTime, bool, i16, i32, Option<String>, Value, String);
-        let row: Row = sqlx::query_as(
-            "SELECT amount, delta, who, word, at, flag, small, medium, note, doc, amount::text
-               FROM kept
-              WHERE n = $1 AND amount = $2 AND delta = $3 AND who = $4 AND word = $5",
-        )
-        .bind(n)
-        .bind(Uint256(*value))
-        .bind(Delta::minus(*value))
-        .bind(Addr(who))
-        .bind(Word(word))
-        .fetch_one(&mut *conn)
-        .await
-        .unwrap();
-        let note = (n == 0).then(|| "é".to_owned());
-        let written =
-            (Uint256(*value), Delta::minus(*value), Addr(who), Word(word), at, true, -2, -3, note, json!([n]));
-        assert_eq!((row.0, row.1, row.2, row.3, row.4, row.5, row.6, row.7, row.8, row.9), written);
-        assert_eq!(row.10, value.to_string());
+        for (n, value) in (0i64..).zip(&values) {
+            type Row = (Uint256, Delta, Addr, Word, OffsetDateTime, bool, i16, i32, Option<String>, Value, String);
+            let row: Row = sqlx::query_as(
+                "SELECT amount, delta, who, word, at, flag, small, medium, note, doc, amount::text
+                   FROM kept
+                  WHERE n = $1 AND amount = $2 AND delta = $3 AND who = $4 AND word = $5",
+            )
+            .bind(n)
+            .bind(Uint256(*value))
+            .bind(Delta::minus(*value))
+            .bind(Addr(who))
+            .bind(Word(word))
+            .fetch_one(&mut *conn)
+            .await
+            .unwrap();
+            let note = (n == 1).then(|| "é".to_owned());
+            let written =
+                (Uint256(*value), Delta::minus(*value), Addr(who), Word(word), at, true, -2, -3, note, json!([n]));
+            assert_eq!((row.0, row.1, row.2, row.3, row.4, row.5, row.6, row.7, row.8, row.9), written);
+            assert_eq!(row.10, value.to_string());
+        }
+        let all: Vec<Uint256> = values.iter().copied().map(Uint256).collect();
+        let found: i64 =
+            query_scalar("SELECT count(*) FROM kept WHERE amount = ANY($1)").bind(&all).fetch_one(&pool).await.unwrap();
+        assert_eq!(found, i64::try_from(values.len() * times).unwrap());
     }
-    let all: Vec<Uint256> = values.iter().copied().map(Uint256).collect();
-    let found: i64 =
-        query_scalar("SELECT count(*) FROM kept WHERE amount = ANY($1)").bind(&all).fetch_one(&pool).await.unwrap();
-    assert_eq!(found, i64::try_from(values.len()).unwrap());
     // The text protocol, too.
     let max: Uint256 = sqlx::raw_sql("SELECT max(amount) FROM kept")
         .fetch_one(&pool)
@@ -298,4 +302,39 @@ async fn a_deadlock_is_worth_another_try_and_a_constraint_is_not() {
     },);
     let errors: Vec<sqlx::Error> = [first.err(), second.err()].into_iter().flatten().collect();
     assert!(!errors.is_empty() && errors.iter().all(retryable), "{errors:?}");
+}
+
+#[tokio::test]
+async fn who_comes_after_a_copy_that_was_dropped_midway_finds_a_sound_connection() {
+    let (_database, pool) = database().await;
+    query("CREATE TABLE kept (n bigint, amount uint256)").execute(&pool).await.unwrap();
+    // One connection, so that whoever comes next gets that of the one before.
+    let pool = pool.options().clone().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
+    for round in 0..200u64 {
+        let of_writer = pool.clone();
+        let writer = tokio::spawn(async move {
+            let mut session = Session::acquire(&of_writer).await.unwrap();
+            let mut tx = session.begin().await.unwrap();
+            for n in 0..3 {
+                let mut rows = Rows::new(2);
+                for _ in 0..5_000 {
+                    rows.row().bigint(n).uint256(U256::MAX);
+                }
+                rows.send(&mut tx, "kept (n, amount)").await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            session.give_back();
+        });
+        tokio::time::sleep(Duration::from_micros(round * 97 % 9_700)).await;
+        writer.abort();
+        let ended = writer.await;
+        assert!(ended.as_ref().is_ok() || ended.is_err_and(|error| error.is_cancelled()));
+
+        let found: i64 = query_scalar("SELECT $1::bigint").bind(round.cast_signed()).fetch_one(&pool).await.unwrap();
+        assert_eq!(found, round.cast_signed(), "an answer to its own question");
+        let mut tx = pool.begin().await.unwrap();
+        let rows: i64 = query_scalar("SELECT count(*) % 15000 FROM kept").fetch_one(&mut *tx).await.unwrap();
+        assert_eq!(rows, 0, "all or nothing");
+        tx.commit().await.unwrap();
+    }
 }

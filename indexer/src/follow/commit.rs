@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokenx_config::failpoint;
 use tokenx_config::retry::{Policy, Verdict, retry};
-use tokenx_migrations::{Word, outbox};
+use tokenx_migrations::{Session, Word, outbox};
 
 use super::store::{self, Cursor};
 use crate::project::{self, Applied};
@@ -77,7 +77,8 @@ impl Writer {
         batch: &Batch,
         to: Move,
     ) -> Result<Applied, IndexerError> {
-        let mut tx = self.pool.begin().await?;
+        let mut session = Session::acquire(&self.pool).await?;
+        let mut tx = session.begin().await?;
         limits(batch.live, &mut tx).await?;
         move_cursor(cursor, fork, batch, to, &mut tx).await?;
         let mut told = 0;
@@ -99,6 +100,7 @@ impl Writer {
         }
         failpoint::hit("indexer.before_commit").map_err(sqlx::Error::Io)?;
         tx.commit().await?;
+        session.give_back();
         failpoint::hit("indexer.after_commit").map_err(sqlx::Error::Io)?;
         Ok(applied)
     }

@@ -228,8 +228,8 @@ pub(super) async fn changes(
     }
     rows.send(
         tx,
-        "COPY token_changes (chain_id, block_number, log_index, block_time, tx_hash, token, transfers_paused,
-                             supply_paused, registry, reason, operator, command_key) FROM STDIN (FORMAT binary)",
+        "token_changes (chain_id, block_number, log_index, block_time, tx_hash, token, transfers_paused,
+                        supply_paused, registry, reason, operator, command_key)",
     )
     .await?;
     for (token, switches) in now {

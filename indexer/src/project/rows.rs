@@ -36,7 +36,7 @@ pub(super) async fn blocks(batch: &Batch, tx: &mut PgConnection) -> Result<(), s
             .word(block.parent_hash)
             .bigint(int(block.timestamp));
     }
-    rows.send(tx, "COPY blocks (chain_id, number, hash, parent_hash, block_time) FROM STDIN (FORMAT binary)").await?;
+    rows.send(tx, "blocks (chain_id, number, hash, parent_hash, block_time)").await?;
     Ok(())
 }
 
@@ -62,8 +62,8 @@ pub(super) async fn logs(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection
     }
     rows.send(
         tx,
-        "COPY logs (chain_id, block_number, log_index, block_hash, block_time, tx_hash, tx_index, address, topics, data,
-                    decoded, command_key) FROM STDIN (FORMAT binary)",
+        "logs (chain_id, block_number, log_index, block_hash, block_time, tx_hash, tx_index, address, topics, data,
+               decoded, command_key)",
     )
     .await?;
     Ok(())
@@ -114,8 +114,8 @@ pub(super) async fn transfers(chain_id: u64, logs: &[ChainLog], tx: &mut PgConne
     }
     rows.send(
         tx,
-        "COPY transfers (chain_id, block_number, log_index, block_time, tx_hash, token, from_wallet, to_wallet, amount,
-                         forced, reason, operator, command_key) FROM STDIN (FORMAT binary)",
+        "transfers (chain_id, block_number, log_index, block_time, tx_hash, token, from_wallet, to_wallet, amount,
+                    forced, reason, operator, command_key)",
     )
     .await?;
     Ok(())
@@ -173,15 +173,15 @@ pub(super) async fn supplies(chain_id: u64, all: &[Supply<'_>], tx: &mut PgConne
     mints
         .send(
             tx,
-            "COPY mints (chain_id, block_number, log_index, block_time, tx_hash, token, wallet, amount, reason, operator,
-                         command_key) FROM STDIN (FORMAT binary)",
+            "mints (chain_id, block_number, log_index, block_time, tx_hash, token, wallet, amount, reason, operator,
+                    command_key)",
         )
         .await?;
     burns
         .send(
             tx,
-            "COPY burns (chain_id, block_number, log_index, block_time, tx_hash, token, wallet, amount, reason, operator,
-                         command_key, forced) FROM STDIN (FORMAT binary)",
+            "burns (chain_id, block_number, log_index, block_time, tx_hash, token, wallet, amount, reason, operator,
+                    command_key, forced)",
         )
         .await?;
     Ok(())
@@ -207,8 +207,8 @@ pub(super) async fn freezes(
     }
     rows.send(
         tx,
-        "COPY freezes (chain_id, block_number, log_index, block_time, tx_hash, token, wallet, frozen, address_frozen,
-                       reason, operator, command_key) FROM STDIN (FORMAT binary)",
+        "freezes (chain_id, block_number, log_index, block_time, tx_hash, token, wallet, frozen, address_frozen,
+                  reason, operator, command_key)",
     )
     .await?;
     Ok(())
@@ -230,11 +230,7 @@ pub(super) async fn balances(chain_id: u64, ledger: &Ledger, tx: &mut PgConnecti
             .uint256(change.after);
     }
     holdings
-        .send(
-            tx,
-            "COPY holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after)
-             FROM STDIN (FORMAT binary)",
-        )
+        .send(tx, "holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after)")
         .await?;
     let mut supplies = Rows::new(6);
     for change in &ledger.supply_changes {
@@ -247,13 +243,7 @@ pub(super) async fn balances(chain_id: u64, ledger: &Ledger, tx: &mut PgConnecti
             .int257(Delta::between(change.before, change.after))
             .uint256(change.after);
     }
-    supplies
-        .send(
-            tx,
-            "COPY supply_changes (chain_id, token, block_number, log_index, delta, supply_after)
-             FROM STDIN (FORMAT binary)",
-        )
-        .await?;
+    supplies.send(tx, "supply_changes (chain_id, token, block_number, log_index, delta, supply_after)").await?;
     Ok(())
 }
 
@@ -275,9 +265,8 @@ pub(super) async fn investors(chain_id: u64, logs: &[ChainLog], tx: &mut PgConne
     }
     rows.send(
         tx,
-        "COPY investor_changes (chain_id, block_number, log_index, block_time, tx_hash, registry, wallet, investor_id,
-                                country, investor_class, kyc_expires_at, flags, reason, operator, command_key)
-         FROM STDIN (FORMAT binary)",
+        "investor_changes (chain_id, block_number, log_index, block_time, tx_hash, registry, wallet, investor_id,
+                           country, investor_class, kyc_expires_at, flags, reason, operator, command_key)",
     )
     .await?;
     Ok(())
