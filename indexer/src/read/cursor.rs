@@ -1,6 +1,7 @@
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use sqlx::{PgExecutor, Row};
 use time::OffsetDateTime;
+use tokenx_migrations::Addr;
 
 use super::{Columns, int};
 
@@ -96,4 +97,17 @@ pub async fn as_of(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<AsOf
     .fetch_optional(db)
     .await?;
     row.map(|row| Ok(AsOf { block: row.height("confirmed")?, time: row.height("block_time")? })).transpose()
+}
+
+/// Is everything that `contract` ever logged, up to the indexed head, in the tables? Not while the past of one that
+/// settings named late is still being read, nor for one that nobody listens to.
+///
+/// # Errors
+/// The database's.
+pub async fn caught_up(db: impl PgExecutor<'_>, chain_id: u64, contract: Address) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM watched WHERE chain_id = $1 AND address = $2 AND filled_to IS NULL)")
+        .bind(int(chain_id))
+        .bind(Addr(contract))
+        .fetch_one(db)
+        .await
 }

@@ -15,7 +15,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgPool, Postgres, Row, Transaction};
 use tokenx_migrations::{Addr, Uint256, Word};
 
-pub use cursor::{AsOf, Cursor, as_of, cursor};
+pub use cursor::{AsOf, Cursor, as_of, caught_up, cursor};
 pub use history::{Filter, Party, SupplyRow, burns, mints};
 pub use instruments::{Instrument, instrument, instrument_of_token, instruments};
 pub use positions::{InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor};
