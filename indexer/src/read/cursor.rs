@@ -82,15 +82,9 @@ pub struct AsOf {
 /// # Errors
 /// The database's.
 pub async fn as_of(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<AsOf>, sqlx::Error> {
-    // Headers of every block near the head are kept. Far below it the nearest one under the block speaks for it.
     let row = sqlx::query(
-        "SELECT c.confirmed, b.block_time
+        "SELECT c.confirmed, block_time_at(c.chain_id, c.confirmed) AS block_time
            FROM chain_cursors c
-           JOIN LATERAL (SELECT block_time
-                           FROM blocks
-                          WHERE chain_id = c.chain_id AND number <= c.confirmed
-                          ORDER BY number DESC
-                          LIMIT 1) b ON true
           WHERE c.chain_id = $1",
     )
     .bind(int(chain_id))

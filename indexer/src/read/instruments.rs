@@ -34,6 +34,12 @@ pub struct Instrument {
     pub transfers_paused: bool,
     /// Mint and burn are paused.
     pub supply_paused: bool,
+    /// Most wallets that may have some of it; `None` = no limit.
+    pub max_holders: Option<u32>,
+    /// Most base units that one wallet may have; `None` = no limit.
+    pub max_balance: Option<U256>,
+    /// Where recipients may be; `None` = anywhere.
+    pub country_rule: Option<CountryRule>,
     /// Block of its deployment; for a followed token the block it is followed from.
     pub created_block: u64,
     /// Time of that block, Unix seconds.
@@ -42,6 +48,40 @@ pub struct Instrument {
     pub created_tx: Option<B256>,
     /// Why its holdings stand still; `None` while its logs add up.
     pub inexact: Option<String>,
+}
+
+/// Which countries a token's recipients may be in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountryRule {
+    /// True: only in those listed. False: not in those listed.
+    pub admits: bool,
+    /// ISO 3166-1 numeric codes in ascending order; 0 = not given.
+    pub countries: Vec<u16>,
+}
+
+impl CountryRule {
+    /// May recipients be in `country`?
+    #[must_use]
+    pub fn allows(&self, country: u16) -> bool {
+        self.countries.binary_search(&country).is_ok() == self.admits
+    }
+
+    /// From the columns `country_mode` and `countries` of `instruments`; `None` where there is no rule.
+    ///
+    /// `bitmap` has country n as bit n % 8 of byte n / 8.
+    #[must_use]
+    pub fn from_columns(mode: i16, bitmap: &[u8]) -> Option<Self> {
+        let listed = |country: &u16| {
+            let (byte, bit) = (usize::from(country / 8), country % 8);
+            bitmap.get(byte).is_some_and(|byte| byte >> bit & 1 == 1)
+        };
+        let countries = || (0..1_024).filter(listed).collect();
+        match mode {
+            1 => Some(Self { admits: false, countries: countries() }),
+            2 => Some(Self { admits: true, countries: countries() }),
+            _ => None,
+        }
+    }
 }
 
 /// The instrument of this id; where several tokens claim it, the one deployed first.
@@ -112,9 +152,30 @@ pub(super) fn from_row(chain_id: u64, row: &PgRow) -> Result<Instrument, sqlx::E
         total_supply: row.amount("total_supply")?,
         transfers_paused: row.try_get("transfers_paused")?,
         supply_paused: row.try_get("supply_paused")?,
+        max_holders: u32::try_from(row.try_get::<i64, _>("max_holders")?).ok().filter(|most| *most > 0),
+        max_balance: Some(row.amount("max_balance")?).filter(|most| !most.is_zero()),
+        country_rule: CountryRule::from_columns(row.try_get("country_mode")?, row.try_get("countries")?),
         created_block: row.height("created_block")?,
         created_time: row.height("created_time")?,
         created_tx: row.maybe_word("created_tx")?,
         inexact: row.try_get("inexact_reason")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_country_rule_refuses_or_admits_those_listed() {
+        let mut bitmap = [0; 128];
+        bitmap[276 / 8] |= 1 << (276 % 8);
+        bitmap[840 / 8] |= 1 << (840 % 8);
+        assert_eq!(CountryRule::from_columns(0, &bitmap), None);
+        let refuses = CountryRule::from_columns(1, &bitmap).unwrap();
+        assert_eq!(refuses.countries, [276, 840]);
+        assert!(!refuses.allows(276) && refuses.allows(250) && refuses.allows(60_000));
+        let admits = CountryRule::from_columns(2, &bitmap).unwrap();
+        assert!(admits.allows(840) && !admits.allows(0) && !admits.allows(60_000));
+    }
 }

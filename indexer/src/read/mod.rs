@@ -1,10 +1,13 @@
-//! What the rooms above read. Every question about chain tables is asked here or through the SQL functions
-//! `holdings_at(chain, block)` and `holding_rows_at(chain, block)`, which they may join with tables of their own.
+//! What the rooms above read. Every question about chain tables is asked here or through the view `unexpired_holds` and
+//! the SQL functions `holdings_at(chain, block)`, `holding_rows_at(chain, block)`, `holds_at(chain, block)`,
+//! `holder_count(chain, token)` and `block_time_at(chain, block)`, which they may join with tables of their own.
 //!
 //! Functions take any executor, so that several of them can share one [`snapshot`].
 
 mod cursor;
+mod documents;
 mod history;
+mod holds;
 mod instruments;
 pub mod pages;
 mod positions;
@@ -16,8 +19,10 @@ use sqlx::{PgPool, Postgres, Row, Transaction};
 use tokenx_migrations::{Addr, Uint256, Word};
 
 pub use cursor::{AsOf, Cursor, as_of, caught_up, cursor};
+pub use documents::{Document, documents_of_tokens};
 pub use history::{Filter, Party, SupplyRow, burns, mints};
-pub use instruments::{Instrument, instrument, instrument_of_token, instruments};
+pub use holds::{Hold, HoldKind, holds_of_wallets};
+pub use instruments::{CountryRule, Instrument, instrument, instrument_of_token, instruments};
 pub use positions::{InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor};
 pub use status::{IndexerStatus, MonitorStatus, Snapshot, TokenStatus, status};
 

@@ -14,6 +14,8 @@ pub struct Position {
     pub balance: U256,
     /// The frozen amount, absolute; may exceed the balance.
     pub frozen: U256,
+    /// The sum of the holds and lockups that had not expired at the head's time.
+    pub held: U256,
     /// The whole address is frozen.
     pub address_frozen: bool,
 }
@@ -22,7 +24,7 @@ impl Position {
     /// What the chain would not let the wallet move.
     #[must_use]
     pub fn locked(&self) -> U256 {
-        if self.address_frozen { self.balance } else { self.balance.min(self.frozen) }
+        if self.address_frozen { self.balance } else { self.balance.min(self.frozen.saturating_add(self.held)) }
     }
 
     /// What is left to move or burn.
@@ -43,9 +45,12 @@ pub async fn position(
     wallet: Address,
 ) -> Result<Position, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT balance, frozen, address_frozen
-           FROM holdings
-          WHERE chain_id = $1 AND token = $2 AND wallet = $3",
+        "SELECT h.balance, h.frozen, h.address_frozen,
+                (SELECT coalesce(sum(k.amount), 0)
+                   FROM unexpired_holds k
+                  WHERE k.chain_id = h.chain_id AND k.token = h.token AND k.wallet = h.wallet) AS held
+           FROM holdings h
+          WHERE h.chain_id = $1 AND h.token = $2 AND h.wallet = $3",
     )
     .bind(int(chain_id))
     .bind(Addr(token))
@@ -56,6 +61,7 @@ pub async fn position(
         Ok(Position {
             balance: row.amount("balance")?,
             frozen: row.amount("frozen")?,
+            held: row.amount("held")?,
             address_frozen: row.try_get("address_frozen")?,
         })
     })

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::Address;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgExecutor, Postgres, Row};
@@ -52,7 +52,10 @@ pub struct HoldingRow {
 macro_rules! columns {
     () => {
         "SELECT i.instrument_id, i.decimals, i.executor, h.token, h.wallet, w.investor_id,
-                h.balance, h.frozen, h.address_frozen"
+                h.balance, h.frozen, h.address_frozen,
+                (SELECT coalesce(sum(k.amount), 0)
+                   FROM unexpired_holds k
+                  WHERE k.chain_id = h.chain_id AND k.token = h.token AND k.wallet = h.wallet) AS held"
     };
 }
 
@@ -192,7 +195,12 @@ fn bound<'q>(query: &'static str, filter: &'q HoldingFilter) -> Query<'q, Postgr
 }
 
 fn holding_row(row: &PgRow) -> Result<HoldingRow, sqlx::Error> {
-    let (balance, frozen): (U256, U256) = (row.amount("balance")?, row.amount("frozen")?);
+    let position = Position {
+        balance: row.amount("balance")?,
+        frozen: row.amount("frozen")?,
+        held: row.amount("held")?,
+        address_frozen: row.try_get("address_frozen")?,
+    };
     Ok(HoldingRow {
         instrument_id: row.try_get("instrument_id")?,
         token: row.address("token")?,
@@ -200,6 +208,6 @@ fn holding_row(row: &PgRow) -> Result<HoldingRow, sqlx::Error> {
         executor: row.maybe_address("executor")?,
         wallet: row.address("wallet")?,
         investor_id: row.try_get::<Option<i64>, _>("investor_id")?.map(uint),
-        position: Position { balance, frozen, address_frozen: row.try_get("address_frozen")? },
+        position,
     })
 }
