@@ -10,6 +10,7 @@
 mod api;
 mod contracts;
 mod dev;
+mod faults;
 mod floor;
 mod indexer;
 mod keeper;

@@ -2,34 +2,13 @@
 
 use std::process::{Child, Command, Output, Stdio};
 
-use secrecy::ExposeSecret;
 use tokenx::local::postgres::free_port;
-use tokenx::local::supervisor::program;
-use tokenx_anvil_tests::{TestDatabase, World, eventually};
+use tokenx_anvil_tests::{TestDatabase, World, eventually, process};
 use tokenx_config::Settings;
 
-/// The program with settings of profile test as variables.
 fn tokenx(settings: &Settings, arguments: &[&str]) -> Command {
-    let chain = &settings.chain;
-    let text = |address: Option<alloy::primitives::Address>| address.unwrap_or_default().to_string();
-    let list = |items: Vec<String>| {
-        format!("[{}]", items.iter().map(|item| format!("{item:?}")).collect::<Vec<_>>().join(", "))
-    };
-    let keys = settings.signer.keys.iter().map(|key| key.expose_secret().to_owned()).collect();
-    let mut command = Command::new(program().unwrap());
-    command
-        .args(arguments)
-        .args(["--profile", "test", "--config", "no-such-folder"])
-        .env("TOKENX__DATABASE__URL", settings.database.url.expose_secret())
-        .env("TOKENX__CHAIN__RPC_URL", chain.rpc_url.expose_secret())
-        .env("TOKENX__CHAIN__FACTORY", text(chain.factory))
-        .env("TOKENX__CHAIN__REGISTRY", text(chain.registry))
-        .env("TOKENX__CHAIN__EXECUTORS", list(chain.executors.iter().map(ToString::to_string).collect()))
-        .env("TOKENX__SIGNER__KEYS", list(keys))
-        .env("TOKENX__SERVER__BIND", settings.server.bind.to_string())
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped());
+    let mut command = process::command(settings, arguments).unwrap();
+    command.stderr(Stdio::piped()).stdout(Stdio::piped());
     command
 }
 

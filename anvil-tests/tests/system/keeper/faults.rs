@@ -2,11 +2,12 @@
 
 use alloy::primitives::{B256, keccak256};
 use serde_json::json;
-use tokenx_anvil_tests::eventually;
+use tokenx_anvil_tests::{Fault, FaultProxy, eventually};
 use tokenx_keeper::State;
 
-use super::proxy::{Endpoint, Sends};
 use super::{ALICE, Stack, mint};
+
+const SEND: &str = "eth_sendRawTransaction";
 
 /// Hash and digest of the signed bytes of all attempts, oldest first.
 async fn attempts(stack: &Stack) -> Vec<(B256, B256)> {
@@ -20,8 +21,8 @@ async fn attempts(stack: &Stack) -> Vec<(B256, B256)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_prepared_before_a_crash_are_the_bytes_sent_after_it() {
     let stack = Stack::start().await;
-    let proxy = Endpoint::start(stack.world.chain.url()).await;
-    proxy.sends(Sends::Hang);
+    let proxy = FaultProxy::start(&stack.world.chain.url(), 0).await.unwrap();
+    proxy.rule(SEND, Fault::Hang, 1.0);
     let mut through = stack.settings.clone();
     through.chain.rpc_url = proxy.url().into();
     let before = attempts(&stack).await.len();
@@ -45,8 +46,8 @@ async fn bytes_prepared_before_a_crash_are_the_bytes_sent_after_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_every_send_reply_lost_each_command_runs_once() {
     let stack = Stack::start().await;
-    let proxy = Endpoint::start(stack.world.chain.url()).await;
-    proxy.sends(Sends::LoseReply);
+    let proxy = FaultProxy::start(&stack.world.chain.url(), 0).await.unwrap();
+    proxy.rule(SEND, Fault::LoseReply, 1.0);
     let mut through = stack.settings.clone();
     through.chain.rpc_url = proxy.url().into();
     through.keeper.batch_max_items = 3;

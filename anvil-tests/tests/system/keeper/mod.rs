@@ -4,7 +4,6 @@ mod accept;
 mod deploy;
 mod faults;
 mod flow;
-mod proxy;
 mod slots;
 
 use std::sync::Arc;
