@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokenx_config::Settings;
+use tokenx_config::retry::{Policy, Verdict, retry};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -51,6 +52,21 @@ pub enum KeeperError {
     Rows(String),
 }
 
+impl KeeperError {
+    /// Waiting helps against what is not there yet, and against nothing else.
+    fn verdict(&self) -> Verdict {
+        match self {
+            Self::Rpc(_) | Self::Database(_) => {
+                tracing::warn!(error = %self, "the keeper waits for node and database");
+                Verdict::Retry
+            }
+            _ => Verdict::GiveUp,
+        }
+    }
+}
+
+/// Between tries to start.
+const UNTIL_ANSWERED: Policy = Policy::forever(Duration::from_millis(100), Duration::from_secs(5));
 /// Pause between snapshots for `/status`, and between looks at the hosted pool.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Pause before a lane that was lost, or could not be had, is tried again.
@@ -105,22 +121,13 @@ impl Keeper {
     /// Works until `stop`, then ends the rounds at hand and returns. What is lost at a harder end is found again.
     ///
     /// # Errors
-    /// Where it cannot start; once it runs, it goes on through every failure.
+    /// Where the chain or the rows are not ours; it waits for a node or a database that does not answer.
     pub async fn run(self, stop: CancellationToken) -> Result<(), KeeperError> {
-        let expected = self.shared.rules.chain_id;
-        let found = self.shared.rpc.chain_id().await?;
-        if found != expected {
-            return Err(KeeperError::WrongChain { expected, found });
-        }
-        let chain_id = expected.cast_signed();
-        let mut ids = Vec::new();
-        for signer in self.signers.iter() {
-            ids.push(self.open_lane(chain_id, signer.as_ref()).await?);
-        }
-        queue::unroute(&self.shared.pool, chain_id, &ids).await.map_err(|error| match error {
-            TransitionError::Database(error) => KeeperError::Database(error),
-            illegal @ TransitionError::Illegal { .. } => KeeperError::Rows(illegal.to_string()),
-        })?;
+        let ids = tokio::select! {
+            opened = retry(UNTIL_ANSWERED, KeeperError::verdict, || self.open_lanes()) => opened?,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let chain_id = self.shared.rules.chain_id.cast_signed();
         // Dropped with this future, should somebody drop it: nothing works on unseen.
         let mut tasks = JoinSet::new();
         let parts = i64::try_from(ids.len()).unwrap_or(1);
@@ -144,6 +151,25 @@ impl Keeper {
             }
         }
         Ok(())
+    }
+
+    /// The lanes of our keys on the chain that it should be, and no commands waiting for those of others.
+    async fn open_lanes(&self) -> Result<Vec<i64>, KeeperError> {
+        let expected = self.shared.rules.chain_id;
+        let found = self.shared.rpc.chain_id().await?;
+        if found != expected {
+            return Err(KeeperError::WrongChain { expected, found });
+        }
+        let chain_id = expected.cast_signed();
+        let mut ids = Vec::new();
+        for signer in self.signers.iter() {
+            ids.push(self.open_lane(chain_id, signer.as_ref()).await?);
+        }
+        queue::unroute(&self.shared.pool, chain_id, &ids).await.map_err(|error| match error {
+            TransitionError::Database(error) => KeeperError::Database(error),
+            illegal @ TransitionError::Illegal { .. } => KeeperError::Rows(illegal.to_string()),
+        })?;
+        Ok(ids)
     }
 
     /// A new lane begins where the chain is; one that exists, where it was.
