@@ -17,7 +17,7 @@ use crate::rpc::{BadEndpoint, CallError, Rpc};
 use crate::tx::{self, Payload};
 
 /// Gas offered to a deployment and to a wiring call; what is not used is not paid.
-const DEPLOY_GAS: u64 = 8_000_000;
+const DEPLOY_GAS: u64 = 12_000_000;
 const CALL_GAS: u64 = 4_000_000;
 /// Ceiling on the fee per gas of a deployment, wei: 500 gwei.
 const MAX_FEE: u128 = 500_000_000_000;
