@@ -5,6 +5,7 @@ import {
     AccessControlDefaultAdminRules
 } from "@openzeppelin/contracts/access/extensions/AccessControlDefaultAdminRules.sol";
 import {IInvestorRegistry} from "./interfaces/IInvestorRegistry.sol";
+import {InvestorFlags} from "./lib/InvestorFlags.sol";
 import {RestrictionCodes} from "./lib/RestrictionCodes.sol";
 
 /// @title InvestorRegistry
@@ -13,9 +14,14 @@ contract InvestorRegistry is IInvestorRegistry, AccessControlDefaultAdminRules {
     bytes32 public constant REGISTRAR_ROLE = keccak256("REGISTRAR_ROLE");
 
     /// @notice The wallet may hold and trade.
-    uint8 public constant WHITELISTED = 1;
+    uint8 public constant WHITELISTED = InvestorFlags.WHITELISTED;
     /// @notice The investor is under sanctions.
-    uint8 public constant SANCTIONED = 2;
+    uint8 public constant SANCTIONED = InvestorFlags.SANCTIONED;
+
+    /// @dev An `Investor` as it is stored: id (64 bits) | country (16) | class (8) | KYC expiry (40) | flags (8).
+    uint256 private constant COUNTRY_SHIFT = 64;
+    uint256 private constant EXPIRY_SHIFT = 88;
+    uint256 private constant FLAGS_SHIFT = 128;
 
     mapping(address wallet => Investor) private _investors;
 
@@ -55,39 +61,37 @@ contract InvestorRegistry is IInvestorRegistry, AccessControlDefaultAdminRules {
     }
 
     /// @inheritdoc IInvestorRegistry
-    function check(address from, address to) external view returns (uint8) {
+    function check(address from, address to) external view returns (uint8 code, uint16 toCountry) {
         if (from != address(0)) {
-            uint8 code = _check(
-                from,
-                RestrictionCodes.SENDER_SANCTIONED,
-                RestrictionCodes.SENDER_NOT_WHITELISTED,
-                RestrictionCodes.SENDER_KYC_EXPIRED
-            );
-            if (code != RestrictionCodes.OK) return code;
+            code = _check(_word(from));
+            if (code != RestrictionCodes.OK) return (code, 0);
         }
-        if (to == address(0)) return RestrictionCodes.OK;
-        return _check(
-            to,
-            RestrictionCodes.RECIPIENT_SANCTIONED,
-            RestrictionCodes.RECIPIENT_NOT_WHITELISTED,
-            RestrictionCodes.RECIPIENT_KYC_EXPIRED
-        );
+        if (to == address(0)) return (RestrictionCodes.OK, 0);
+        uint256 word = _word(to);
+        code = _check(word);
+        // The recipient's codes follow the sender's, one by one.
+        if (code != RestrictionCodes.OK) return (code + 1, 0);
+        return (RestrictionCodes.OK, uint16(word >> COUNTRY_SHIFT));
     }
 
-    /// @dev The gravest reason first: a sanctioned wallet is called so even if it is not whitelisted.
-    function _check(address wallet, uint8 sanctioned, uint8 notWhitelisted, uint8 expired)
-        private
-        view
-        returns (uint8)
-    {
-        Investor storage investor = _investors[wallet];
-        uint8 flags = investor.flags;
+    /// @dev The sender's code for a record. The gravest reason first: a sanctioned wallet is called so even if it is
+    /// not whitelisted.
+    function _check(uint256 word) private view returns (uint8) {
+        uint256 flags = word >> FLAGS_SHIFT;
         if (flags & (WHITELISTED | SANCTIONED) != WHITELISTED) {
-            return flags & SANCTIONED != 0 ? sanctioned : notWhitelisted;
+            return
+                flags & SANCTIONED != 0 ? RestrictionCodes.SENDER_SANCTIONED : RestrictionCodes.SENDER_NOT_WHITELISTED;
         }
-        uint40 expiry = investor.kycExpiresAt;
-        if (expiry != 0 && block.timestamp >= expiry) return expired;
-        return RestrictionCodes.OK;
+        uint256 expiry = uint40(word >> EXPIRY_SHIFT);
+        return expiry != 0 && block.timestamp >= expiry ? RestrictionCodes.SENDER_KYC_EXPIRED : RestrictionCodes.OK;
+    }
+
+    /// @dev The record of a wallet in one read, since every transfer asks for two of them.
+    function _word(address wallet) private view returns (uint256 word) {
+        Investor storage investor = _investors[wallet];
+        assembly ("memory-safe") {
+            word := sload(investor.slot)
+        }
     }
 
     function _set(address wallet, Investor memory investor, bytes32 reason) private {

@@ -14,6 +14,8 @@ import {ExecutorDeployer} from "./ExecutorDeployer.sol";
 import {IExecutor} from "./interfaces/IExecutor.sol";
 import {INodeFactory} from "./interfaces/INodeFactory.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
+import {ITokenExtension} from "./interfaces/ITokenExtension.sol";
+import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
 
 /// @title NodeFactory
 /// @notice Deploys an issuer's node, wired, and then its tokens, all by CREATE2. Keeps no power over what it made
@@ -145,18 +147,33 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
         pure
         returns (IExecutor.Rule[] memory rules)
     {
-        rules = new IExecutor.Rule[](10);
+        bytes4[15] memory unlimited = [
+            ISecurityToken.burn.selector,
+            bytes4(keccak256("setFrozenTokens(address,uint256,bytes32)")),
+            ISecurityToken.setAddressFrozen.selector,
+            ITokenExtension.pause.selector,
+            ITokenExtension.unpause.selector,
+            ITokenExtension.pauseSupply.selector,
+            ITokenExtension.unpauseSupply.selector,
+            ITokenHolds.placeHold.selector,
+            ITokenHolds.releaseHold.selector,
+            ITokenHolds.executeHold.selector,
+            ITokenHolds.reclaimExpired.selector,
+            ITokenExtension.setLimits.selector,
+            ITokenExtension.setCountryRule.selector,
+            ITokenExtension.setDocument.selector,
+            ITokenExtension.removeDocument.selector
+        ];
+        rules = new IExecutor.Rule[](20);
         rules[0] = IExecutor.Rule(token, ISecurityToken.mint.selector, 2, mintLimit);
-        rules[1] = IExecutor.Rule(token, ISecurityToken.burn.selector, 0, 0);
-        rules[2] = IExecutor.Rule(token, bytes4(keccak256("setFrozenTokens(address,uint256,bytes32)")), 0, 0);
-        rules[3] = IExecutor.Rule(token, ISecurityToken.setAddressFrozen.selector, 0, 0);
-        rules[4] =
+        rules[1] = IExecutor.Rule(token, ITokenHolds.mintLocked.selector, 2, mintLimit);
+        rules[2] =
             IExecutor.Rule(token, bytes4(keccak256("forcedTransfer(address,address,uint256,bytes32)")), 3, forceLimit);
-        rules[5] = IExecutor.Rule(token, ISecurityToken.forcedBurn.selector, 2, forceLimit);
-        rules[6] = IExecutor.Rule(token, ISecurityToken.pause.selector, 0, 0);
-        rules[7] = IExecutor.Rule(token, ISecurityToken.unpause.selector, 0, 0);
-        rules[8] = IExecutor.Rule(token, ISecurityToken.pauseSupply.selector, 0, 0);
-        rules[9] = IExecutor.Rule(token, ISecurityToken.unpauseSupply.selector, 0, 0);
+        rules[3] = IExecutor.Rule(token, ISecurityToken.forcedBurn.selector, 2, forceLimit);
+        rules[4] = IExecutor.Rule(token, ITokenExtension.recover.selector, 3, forceLimit);
+        for (uint256 i = 0; i < unlimited.length; ++i) {
+            rules[5 + i] = IExecutor.Rule(token, unlimited[i], 0, 0);
+        }
     }
 
     /// @dev Empty constructor data: the address depends on this factory, the beacon and the salt alone.

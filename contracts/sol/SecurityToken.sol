@@ -5,7 +5,6 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
-import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 import {
     AccessControlDefaultAdminRulesUpgradeable
 } from "@openzeppelin/contracts-upgradeable/access/extensions/AccessControlDefaultAdminRulesUpgradeable.sol";
@@ -13,45 +12,30 @@ import {ERC20Upgradeable} from "@openzeppelin/contracts-upgradeable/token/ERC20/
 import {
     ERC20PermitUpgradeable
 } from "@openzeppelin/contracts-upgradeable/token/ERC20/extensions/ERC20PermitUpgradeable.sol";
+import {ExtensionCalls} from "./ExtensionCalls.sol";
+import {TokenCore} from "./TokenCore.sol";
 import {IERC1404} from "./interfaces/IERC1404.sol";
 import {IERC7943Fungible} from "./interfaces/IERC7943.sol";
-import {IInvestorRegistry} from "./interfaces/IInvestorRegistry.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
+import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
+import {Holds} from "./lib/Holds.sol";
 import {HolderSlot, HolderSlots} from "./lib/HolderSlot.sol";
 import {RestrictionCodes} from "./lib/RestrictionCodes.sol";
+import {TokenHeads, TokenSupplies} from "./lib/TokenWords.sol";
 
 /// @title SecurityToken
 /// @notice One instrument behind a BeaconProxy: OpenZeppelin's ERC-20 and permit over one packed slot per holder,
 /// ERC-7943 enforcement, ERC-1404 reasons.
-/// @dev Balances change in `_update` and nowhere else. `_restriction` alone decides, for the predictor and for the
-/// movement; it never looks at plain balance, which is ERC20InsufficientBalance. Allowances, `transferFrom` and
-/// permit are OpenZeppelin's, untouched.
-contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlDefaultAdminRulesUpgradeable {
-    bytes32 public constant MINTER_ROLE = keccak256("MINTER_ROLE");
-    bytes32 public constant BURNER_ROLE = keccak256("BURNER_ROLE");
-    bytes32 public constant FREEZER_ROLE = keccak256("FREEZER_ROLE");
-    bytes32 public constant ENFORCER_ROLE = keccak256("ENFORCER_ROLE");
-    bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
-
-    uint8 private constant TRANSFERS = 1;
-    uint8 private constant SUPPLY = 2;
-
-    /// @custom:storage-location erc7201:tokenx.storage.SecurityToken
-    struct TokenStorage {
-        address registry;
-        uint8 pauses;
-        uint8 decimals;
-        uint104 totalSupply;
-        uint104 maxSupply;
-        mapping(address account => HolderSlot) holders;
-        string instrumentId;
-    }
-
-    // keccak256(abi.encode(uint256(keccak256("tokenx.storage.SecurityToken")) - 1)) & ~bytes32(uint256(0xff))
-    bytes32 private constant TOKEN_STORAGE = 0xd9f226a1495dba0a8e14b62d8ae52e8f929ab675fae625be6956d66ca03af000;
-
-    /// @dev Set while an enforcer moves units: `_update` then asks no rule, the caller has asked those that count.
-    bool private transient _enforcing;
+/// @dev Allowances, `transferFrom` and permit are OpenZeppelin's, untouched. Rules and movements are in `TokenCore`, what
+/// is done rarely in `TokenExtension`.
+contract SecurityToken is
+    ISecurityToken,
+    ExtensionCalls,
+    TokenCore,
+    ERC20PermitUpgradeable,
+    AccessControlDefaultAdminRulesUpgradeable
+{
+    using Holds for ITokenHolds.Hold[];
 
     constructor() {
         _disableInitializers();
@@ -66,13 +50,10 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
         __ERC20Permit_init(init.name);
         __AccessControlDefaultAdminRules_init(init.adminDelay, init.admin);
         TokenStorage storage $ = _token();
-        $.registry = init.registry;
-        $.decimals = init.decimals;
-        // The bound above makes it fit.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        $.maxSupply = uint104(init.maxSupply);
+        $.head = TokenHeads.create(init.registry, init.decimals);
+        $.supply = TokenSupplies.create(init.maxSupply);
         $.instrumentId = init.instrumentId;
-        bytes32[5] memory roles = _operatingRoles();
+        bytes32[7] memory roles = _operatingRoles();
         for (uint256 i = 0; i < roles.length; ++i) {
             _grantRole(roles[i], init.operator);
         }
@@ -83,14 +64,14 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
 
     /// @inheritdoc ISecurityToken
     function mint(address to, uint256 amount, bytes32 reason) external onlyRole(MINTER_ROLE) {
-        _mint(to, amount);
-        emit Minted(to, amount, balanceOf(to), totalSupply(), reason, _msgSender());
+        _issue(to, amount, reason);
     }
 
     /// @inheritdoc ISecurityToken
     function burn(address from, uint256 amount, bytes32 reason) external onlyRole(BURNER_ROLE) {
-        _burn(from, amount);
-        emit Burned(from, amount, balanceOf(from), totalSupply(), reason, _msgSender());
+        if (from == address(0)) revert ERC20InvalidSender(from);
+        (uint256 balance, uint256 supply) = _move(from, address(0), amount);
+        emit Burned(from, amount, balance, supply, reason, _msgSender());
     }
 
     // ---------------------------------------------------------------- freezing
@@ -106,7 +87,11 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
         onlyRole(FREEZER_ROLE)
         returns (bool)
     {
-        _setFrozen(account, amount > HolderSlots.MAX_AMOUNT ? HolderSlots.MAX_AMOUNT : amount, reason);
+        TokenStorage storage $ = _token();
+        HolderSlot holder = $.holders[account];
+        if (amount > HolderSlots.MAX_AMOUNT) amount = HolderSlots.MAX_AMOUNT;
+        $.holders[account] = holder.withFrozen(amount);
+        _tellFrozen(account, holder.frozen(), amount, reason);
         return true;
     }
 
@@ -131,12 +116,13 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
         returns (bool)
     {
         if (from == to) revert SelfTransfer(from);
-        uint8 code = _receiverRestriction(to);
+        if (to == address(0)) revert ERC20InvalidReceiver(to);
+        TokenStorage storage $ = _token();
+        HolderSlot receiver = $.holders[to];
+        uint8 code = _receiverRestriction($.head, address(0), to, receiver);
         if (code != RestrictionCodes.OK) revert TransferRestricted(from, to, amount, code);
-        uint256 unfrozen = _unfreezeFor(from, amount, reason);
-        _enforcing = true;
-        _transfer(from, to, amount);
-        _enforcing = false;
+        (HolderSlot sender, uint256 unfrozen) = _seize(from, amount, reason);
+        _settle(from, to, amount, sender, receiver);
         emit ForcedTransfer(from, to, amount);
         emit ForcedTransferExecuted(from, to, amount, unfrozen, reason, _msgSender());
         return true;
@@ -144,46 +130,24 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
 
     /// @inheritdoc ISecurityToken
     function forcedBurn(address from, uint256 amount, bytes32 reason) external onlyRole(ENFORCER_ROLE) {
-        uint256 unfrozen = _unfreezeFor(from, amount, reason);
-        _enforcing = true;
-        _burn(from, amount);
-        _enforcing = false;
-        emit ForcedBurnExecuted(from, amount, unfrozen, balanceOf(from), totalSupply(), reason, _msgSender());
+        (HolderSlot sender, uint256 unfrozen) = _seize(from, amount, reason);
+        (uint256 balance, uint256 supply) = _settle(from, address(0), amount, sender, HolderSlot.wrap(0));
+        emit ForcedBurnExecuted(from, amount, unfrozen, balance, supply, reason, _msgSender());
     }
 
-    // ---------------------------------------------------------------- pauses and wiring
-
-    /// @inheritdoc ISecurityToken
-    function pause(bytes32 reason) external {
-        _setPause(TRANSFERS, true, reason);
-    }
-
-    /// @inheritdoc ISecurityToken
-    function unpause(bytes32 reason) external {
-        _setPause(TRANSFERS, false, reason);
-    }
-
-    /// @inheritdoc ISecurityToken
-    function pauseSupply(bytes32 reason) external {
-        _setPause(SUPPLY, true, reason);
-    }
-
-    /// @inheritdoc ISecurityToken
-    function unpauseSupply(bytes32 reason) external {
-        _setPause(SUPPLY, false, reason);
-    }
+    // ---------------------------------------------------------------- wiring
 
     /// @inheritdoc ISecurityToken
     function setRegistry(address newRegistry, bytes32 reason) external onlyRole(DEFAULT_ADMIN_ROLE) {
         if (newRegistry.code.length == 0) revert InvalidRegistry(newRegistry);
         TokenStorage storage $ = _token();
-        emit RegistryChanged($.registry, newRegistry, reason, _msgSender());
-        $.registry = newRegistry;
+        emit RegistryChanged($.head.registry(), newRegistry, reason, _msgSender());
+        $.head = $.head.withRegistry(newRegistry);
     }
 
     /// @inheritdoc ISecurityToken
     function replaceOperator(address from, address to) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        bytes32[5] memory roles = _operatingRoles();
+        bytes32[7] memory roles = _operatingRoles();
         for (uint256 i = 0; i < roles.length; ++i) {
             _revokeRole(roles[i], from);
         }
@@ -196,28 +160,32 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
     // ---------------------------------------------------------------- views
 
     /// @inheritdoc IERC1404
-    function detectTransferRestriction(address from, address to, uint256 amount) external view returns (uint8) {
-        return _restriction(from, to, amount);
+    function detectTransferRestriction(address from, address to, uint256 amount) public view returns (uint8) {
+        TokenStorage storage $ = _token();
+        return _restriction(from, to, amount, $.holders[from], heldOf(from), $.holders[to]);
     }
 
     /// @inheritdoc IERC1404
-    function messageForTransferRestriction(uint8 code) external pure returns (string memory) {
-        return RestrictionCodes.message(code);
+    function messageForTransferRestriction(uint8 code) external view returns (string memory) {
+        return _extension.messageForTransferRestriction(code);
     }
 
     /// @inheritdoc IERC7943Fungible
     function canTransfer(address from, address to, uint256 amount) external view returns (bool) {
-        return _restriction(from, to, amount) == RestrictionCodes.OK;
+        return detectTransferRestriction(from, to, amount) == RestrictionCodes.OK;
     }
 
     /// @inheritdoc IERC7943Fungible
     function canSend(address account) external view returns (bool) {
-        return !isFrozen(account) && _ask(account, address(0)) == RestrictionCodes.OK;
+        if (isFrozen(account)) return false;
+        (uint8 code,) = _ask(registry(), account, address(0));
+        return code == RestrictionCodes.OK;
     }
 
     /// @inheritdoc IERC7943Fungible
     function canReceive(address account) external view returns (bool) {
-        return _receiverRestriction(account) == RestrictionCodes.OK;
+        TokenStorage storage $ = _token();
+        return _receiverRestriction($.head, address(0), account, $.holders[account]) == RestrictionCodes.OK;
     }
 
     /// @inheritdoc IERC7943Fungible
@@ -231,13 +199,53 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
     }
 
     /// @inheritdoc ISecurityToken
+    function heldOf(address account) public view returns (uint256) {
+        TokenStorage storage $ = _token();
+        return $.holders[account].hasHolds() ? $.holds[account].held() : 0;
+    }
+
+    /// @inheritdoc ISecurityToken
+    function holdsOf(address account) external view returns (Hold[] memory) {
+        return _token().holds[account];
+    }
+
+    /// @inheritdoc ISecurityToken
+    function spendableOf(address account) external view returns (uint256) {
+        HolderSlot holder = _token().holders[account];
+        return holder.addressFrozen() ? 0 : holder.freeBeside(heldOf(account));
+    }
+
+    /// @inheritdoc ISecurityToken
+    function holderCount() external view returns (uint256) {
+        return _token().supply.holders();
+    }
+
+    /// @inheritdoc ISecurityToken
+    function limits() external view returns (uint32, uint104) {
+        TokenStorage storage $ = _token();
+        return ($.head.maxHolders(), $.maxBalance);
+    }
+
+    /// @inheritdoc ISecurityToken
+    function countryRule() external view returns (uint8, uint256[4] memory) {
+        TokenStorage storage $ = _token();
+        return ($.countryMode, $.countries);
+    }
+
+    /// @inheritdoc ISecurityToken
+    function documentOf(bytes32 name) external view returns (bytes32, uint40) {
+        Document storage document = _token().documents[name];
+        return (document.hash, document.modifiedAt);
+    }
+
+    /// @inheritdoc ISecurityToken
     function paused() external view returns (bool) {
-        return _token().pauses & TRANSFERS != 0;
+        return _token().head.has(TokenHeads.TRANSFERS_PAUSED);
     }
 
     /// @inheritdoc ISecurityToken
     function supplyPaused() external view returns (bool) {
-        return _token().pauses & SUPPLY != 0;
+        return _token().head.has(TokenHeads.SUPPLY_PAUSED);
     }
 
     /// @inheritdoc ISecurityToken
@@ -246,23 +254,23 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
     }
 
     /// @inheritdoc ISecurityToken
-    function registry() external view returns (address) {
-        return _token().registry;
+    function registry() public view returns (address) {
+        return _token().head.registry();
     }
 
     /// @inheritdoc ISecurityToken
     function maxSupply() external view returns (uint256) {
-        return _token().maxSupply;
+        return _token().supply.max();
     }
 
     /// @inheritdoc IERC20Metadata
     function decimals() public view override returns (uint8) {
-        return _token().decimals;
+        return _token().head.decimals();
     }
 
     /// @inheritdoc IERC20
     function totalSupply() public view override(IERC20, ERC20Upgradeable) returns (uint256) {
-        return _token().totalSupply;
+        return _token().supply.total();
     }
 
     /// @inheritdoc IERC20
@@ -284,109 +292,46 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
 
     // ---------------------------------------------------------------- internal
 
-    /// @dev The only place where balances change. A self-transfer changes nothing.
+    /// @dev What OpenZeppelin's `transfer` and `transferFrom` end in.
     function _update(address from, address to, uint256 value) internal override {
-        TokenStorage storage $ = _token();
-        if (!_enforcing) {
-            uint8 code = _restriction(from, to, value);
-            if (code == RestrictionCodes.AMOUNT_FROZEN) {
-                revert ERC7943InsufficientUnfrozenBalance(from, value, $.holders[from].free());
-            }
-            if (code != RestrictionCodes.OK) revert TransferRestricted(from, to, value, code);
-        }
+        _move(from, to, value);
+    }
+
+    /// @dev Makes `amount` free to be taken by force. Gives back the holder to settle with, and how many frozen units
+    /// that took.
+    function _seize(address from, uint256 amount, bytes32 reason) private returns (HolderSlot, uint256) {
+        if (from == address(0)) revert ERC20InvalidSender(from);
+        (HolderSlot holder, uint256 held) = _meet(from);
+        if (holder.balance() < amount) revert ERC20InsufficientBalance(from, holder.balance(), amount);
+        if (amount <= holder.freeBeside(held)) return (holder, 0);
+        return _makeRoom(from, holder, held, amount, reason);
+    }
+
+    /// @dev Holds end, newest first, until the others fit what will be left; then the frozen amount is cut to what
+    /// they leave of it.
+    function _makeRoom(address from, HolderSlot holder, uint256 held, uint256 amount, bytes32 reason)
+        private
+        returns (HolderSlot, uint256 unfrozen)
+    {
         unchecked {
-            // No overflow: a mint stays below `maxSupply` (one of the rules, and a mint is never enforced), all else
-            // below the sender's balance.
-            // forge-lint: disable-start(unsafe-typecast)
-            if (from == address(0)) {
-                $.totalSupply += uint104(value);
-            } else {
-                HolderSlot sender = $.holders[from];
-                uint256 balance = sender.balance();
-                if (balance < value) revert ERC20InsufficientBalance(from, balance, value);
-                if (from != to) $.holders[from] = sender.withBalance(balance - value);
+            // Neither the amount nor what is held exceeds the balance.
+            uint256 rest = holder.balance() - amount;
+            // A frozen amount may be larger than what there is to freeze.
+            uint256 unheld = holder.balance() - held;
+            if (held > rest) {
+                held = _token().holds[from].cut(from, held, rest, reason);
+                if (held == 0) holder = holder.withHolds(false);
             }
-            if (to == address(0)) {
-                $.totalSupply -= uint104(value);
-            } else if (from != to) {
-                HolderSlot receiver = $.holders[to];
-                $.holders[to] = receiver.withBalance(receiver.balance() + value);
-            }
-            // forge-lint: disable-end(unsafe-typecast)
-        }
-        emit Transfer(from, to, value);
-    }
-
-    /// @dev Why `amount` may not go from `from` to `to`; the zero address stands for mint and burn. The predictor and
-    /// the movement ask nobody else.
-    function _restriction(address from, address to, uint256 amount) internal view returns (uint8) {
-        TokenStorage storage $ = _token();
-        bool supply = from == address(0) || to == address(0);
-        if ($.pauses & (supply ? SUPPLY : TRANSFERS) != 0) {
-            return supply ? RestrictionCodes.SUPPLY_PAUSED : RestrictionCodes.TOKEN_PAUSED;
-        }
-        if (from != address(0)) {
-            HolderSlot sender = $.holders[from];
-            if (sender.addressFrozen()) return RestrictionCodes.SENDER_FROZEN;
-            // Above the whole balance it is not the freeze that stands in the way.
-            if (sender.frozen() != 0 && amount > sender.free() && amount <= sender.balance()) {
-                return RestrictionCodes.AMOUNT_FROZEN;
-            }
-            // A burn is the issuer's act: what the registry thinks of the holder does not stop it.
-            if (to == address(0)) return RestrictionCodes.OK;
-        }
-        if ($.holders[to].addressFrozen()) return RestrictionCodes.RECIPIENT_FROZEN;
-        uint8 code = _ask(from, to);
-        if (code != RestrictionCodes.OK) return code;
-        if (from == address(0) && amount > $.maxSupply - $.totalSupply) return RestrictionCodes.MAX_SUPPLY_EXCEEDED;
-        return RestrictionCodes.OK;
-    }
-
-    /// @dev Why `account` may not receive, whatever the amount.
-    function _receiverRestriction(address account) internal view returns (uint8) {
-        return isFrozen(account) ? RestrictionCodes.RECIPIENT_FROZEN : _ask(address(0), account);
-    }
-
-    /// @dev The registry's answer. One that fails, is missing or talks nonsense counts as a refusal, so that views
-    /// never revert and nothing moves unseen.
-    function _ask(address from, address to) internal view returns (uint8) {
-        (bool ok, bytes32 word,) =
-            LowLevelCall.staticcallReturn64Bytes(_token().registry, abi.encodeCall(IInvestorRegistry.check, (from, to)));
-        uint256 code = uint256(word);
-        if (!ok || LowLevelCall.returnDataSize() != 32 || code > type(uint8).max) {
-            return RestrictionCodes.REGISTRY_UNAVAILABLE;
-        }
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return uint8(code);
-    }
-
-    /// @dev Cuts what is frozen to what will be left once `amount` is gone, and says how much that took from it.
-    function _unfreezeFor(address from, uint256 amount, bytes32 reason) internal returns (uint256 unfrozen) {
-        HolderSlot holder = _token().holders[from];
-        uint256 balance = holder.balance();
-        if (balance < amount) revert ERC20InsufficientBalance(from, balance, amount);
-        uint256 free = holder.free();
-        if (amount > free) {
-            unchecked {
-                unfrozen = amount - free;
-                _setFrozen(from, balance - amount, reason);
+            rest -= held;
+            uint256 frozen = holder.frozen();
+            if (frozen > rest) {
+                if (unheld > frozen) unheld = frozen;
+                if (unheld > rest) unfrozen = unheld - rest;
+                holder = holder.withFrozen(rest);
+                _tellFrozen(from, frozen, rest, reason);
             }
         }
-    }
-
-    function _setFrozen(address account, uint256 amount, bytes32 reason) internal {
-        TokenStorage storage $ = _token();
-        HolderSlot holder = $.holders[account];
-        $.holders[account] = holder.withFrozen(amount);
-        emit Frozen(account, amount);
-        emit FrozenChanged(account, holder.frozen(), amount, reason, _msgSender());
-    }
-
-    function _setPause(uint8 scope, bool on, bytes32 reason) internal onlyRole(PAUSER_ROLE) {
-        TokenStorage storage $ = _token();
-        uint8 pauses = on ? $.pauses | scope : $.pauses & ~scope;
-        $.pauses = pauses;
-        emit PauseChanged(pauses & TRANSFERS != 0, pauses & SUPPLY != 0, reason, _msgSender());
+        return (holder, unfrozen);
     }
 
     function _announce(TokenInit memory init) private {
@@ -402,13 +347,7 @@ contract SecurityToken is ISecurityToken, ERC20PermitUpgradeable, AccessControlD
         );
     }
 
-    function _operatingRoles() internal pure returns (bytes32[5] memory) {
-        return [MINTER_ROLE, BURNER_ROLE, FREEZER_ROLE, ENFORCER_ROLE, PAUSER_ROLE];
-    }
-
-    function _token() private pure returns (TokenStorage storage $) {
-        assembly ("memory-safe") {
-            $.slot := TOKEN_STORAGE
-        }
+    function _operatingRoles() private pure returns (bytes32[7] memory) {
+        return [MINTER_ROLE, BURNER_ROLE, FREEZER_ROLE, ENFORCER_ROLE, PAUSER_ROLE, HOLD_ROLE, RULES_ROLE];
     }
 }

@@ -51,6 +51,7 @@ catalogue! {
     SenderFrozen            "SENDER_FROZEN"             Some(11), "the sender's wallet is frozen";
     RecipientFrozen         "RECIPIENT_FROZEN"          Some(12), "the recipient's wallet is frozen";
     AmountFrozen            "AMOUNT_FROZEN"             Some(13), "the amount reaches into the sender's frozen balance";
+    AmountHeld              "AMOUNT_HELD"               Some(14), "the amount reaches into units under a hold";
     SupplyPaused            "SUPPLY_PAUSED"             Some(15), "minting and burning of this token are paused";
     MaxSupplyExceeded       "MAX_SUPPLY_EXCEEDED"       Some(16), "the amount would exceed the maximum supply";
     SenderNotWhitelisted    "SENDER_NOT_WHITELISTED"    Some(20), "the sender's wallet is not whitelisted";
@@ -59,7 +60,10 @@ catalogue! {
     RecipientKycExpired     "RECIPIENT_KYC_EXPIRED"     Some(23), "the recipient's KYC has expired";
     SenderSanctioned        "SENDER_SANCTIONED"         Some(24), "the sender is under sanctions";
     RecipientSanctioned     "RECIPIENT_SANCTIONED"      Some(25), "the recipient is under sanctions";
+    RecipientCountry        "RECIPIENT_COUNTRY"         Some(26), "the recipient's country is not admitted";
     RegistryUnavailable     "REGISTRY_UNAVAILABLE"      Some(29), "the investor registry gives no answer";
+    HolderLimit             "HOLDER_LIMIT"              Some(30), "the token may have no more holders";
+    BalanceLimit            "BALANCE_LIMIT"             Some(31), "the recipient may not hold that much";
 
     // What else the contracts refuse, by their errors.
     InsufficientBalance     "INSUFFICIENT_BALANCE"      None, "the balance is too small";
@@ -68,6 +72,18 @@ catalogue! {
     InvalidWallet           "INVALID_WALLET"            None, "no wallet can have this address";
     InvalidInvestor         "INVALID_INVESTOR"          None, "the investor record is not valid";
     WalletBelongsToOther    "WALLET_BELONGS_TO_OTHER"   None, "the wallet belongs to another investor";
+    InvalidHold             "INVALID_HOLD"              None, "the hold or lockup is not valid";
+    UnknownHold             "UNKNOWN_HOLD"              None, "there is no such hold";
+    NotHoldAgent            "NOT_HOLD_AGENT"            None, "the hold belongs to another agent";
+    HoldExpired             "HOLD_EXPIRED"              None, "the hold has expired";
+    TooManyHolds            "TOO_MANY_HOLDS"            None, "the wallet can have no more holds";
+    WalletNotRevoked        "WALLET_NOT_REVOKED"        None, "the lost wallet is still whitelisted, revoke it first";
+    NotSameInvestor         "NOT_SAME_INVESTOR"         None, "the two wallets do not belong to one investor";
+    RecoveryAmount          "RECOVERY_AMOUNT"           None, "a recovery moves the whole balance";
+    InvalidCountryRule      "INVALID_COUNTRY_RULE"      None, "the country rule is not valid";
+    InvalidDocument         "INVALID_DOCUMENT"          None, "the document is not valid";
+    UnknownDocument         "UNKNOWN_DOCUMENT"          None, "there is no such document";
+    LengthMismatch          "LENGTH_MISMATCH"           None, "the lists of the batch differ in length";
     InstrumentExists        "INSTRUMENT_EXISTS"         None, "an instrument with this id exists";
     InvalidInstrument       "INVALID_INSTRUMENT"        None, "the token's configuration is not valid";
     ActionNotAllowed        "ACTION_NOT_ALLOWED"        None, "the executor is not allowed to do this";

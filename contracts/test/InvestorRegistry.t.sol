@@ -52,7 +52,7 @@ contract InvestorRegistryTest is Base {
         vm.expectEmit(address(registry));
         emit IInvestorRegistry.InvestorChanged(alice, 1, 756, 1, uint40(START + 365 days), 0, REASON, address(this));
         registry.revoke(alice, REASON);
-        vm.assertEq(registry.check(address(0), alice), RestrictionCodes.RECIPIENT_NOT_WHITELISTED);
+        answers(address(0), alice, RestrictionCodes.RECIPIENT_NOT_WHITELISTED, 0);
         vm.expectRevert(abi.encodeWithSelector(IInvestorRegistry.UnknownWallet.selector, carol));
         registry.revoke(carol, REASON);
     }
@@ -99,8 +99,25 @@ contract InvestorRegistryTest is Base {
     }
 
     function test_a_side_that_is_nobody_is_not_looked_at() public view {
-        vm.assertEq(registry.check(address(0), address(0)), RestrictionCodes.OK);
-        vm.assertEq(registry.check(alice, address(0)), RestrictionCodes.OK);
-        vm.assertEq(registry.check(carol, alice), RestrictionCodes.SENDER_NOT_WHITELISTED);
+        answers(address(0), address(0), RestrictionCodes.OK, 0);
+        answers(alice, address(0), RestrictionCodes.OK, 0);
+        answers(carol, alice, RestrictionCodes.SENDER_NOT_WHITELISTED, 0);
+    }
+
+    function test_a_recipient_that_may_receive_comes_with_its_country() public {
+        IInvestorRegistry.Investor memory record = investor(2);
+        record.country = 840;
+        registry.setInvestor(bob, record, REASON);
+        answers(alice, bob, RestrictionCodes.OK, 840);
+        answers(address(0), bob, RestrictionCodes.OK, 840);
+        answers(bob, alice, RestrictionCodes.OK, 756);
+        registry.revoke(bob, REASON);
+        answers(alice, bob, RestrictionCodes.RECIPIENT_NOT_WHITELISTED, 0);
+    }
+
+    function answers(address from, address to, uint8 wanted, uint16 wantedCountry) private view {
+        (uint8 code, uint16 country) = registry.check(from, to);
+        vm.assertEq(code, wanted, "code");
+        vm.assertEq(country, wantedCountry, "country");
     }
 }

@@ -10,6 +10,7 @@ import {SecurityToken} from "../sol/SecurityToken.sol";
 import {IERC1404} from "../sol/interfaces/IERC1404.sol";
 import {IERC7943Fungible} from "../sol/interfaces/IERC7943.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
+import {ITokenExtension} from "../sol/interfaces/ITokenExtension.sol";
 import {RestrictionCodes} from "../sol/lib/RestrictionCodes.sol";
 import {Base, Vm} from "./Base.sol";
 
@@ -359,17 +360,17 @@ contract SecurityTokenTest is Base {
     function test_transfers_and_supply_are_paused_apart() public {
         give(alice, 100);
         vm.expectEmit(address(token));
-        emit ISecurityToken.PauseChanged(true, false, REASON, address(executor));
+        emit ITokenExtension.PauseChanged(true, false, REASON, address(executor));
         vm.prank(address(executor));
         token.pause(REASON);
         give(alice, 1);
         vm.expectEmit(address(token));
-        emit ISecurityToken.PauseChanged(true, true, REASON, address(executor));
+        emit ITokenExtension.PauseChanged(true, true, REASON, address(executor));
         vm.prank(address(executor));
         token.pauseSupply(REASON);
         vm.assertTrue(token.paused() && token.supplyPaused());
         vm.expectEmit(address(token));
-        emit ISecurityToken.PauseChanged(false, true, REASON, address(executor));
+        emit ITokenExtension.PauseChanged(false, true, REASON, address(executor));
         vm.prank(address(executor));
         token.unpause(REASON);
         vm.prank(alice);
@@ -448,8 +449,14 @@ contract SecurityTokenTest is Base {
     }
 
     function test_a_successor_takes_every_operating_role_and_leaves_none() public {
-        bytes32[5] memory roles = [
-            token.MINTER_ROLE(), token.BURNER_ROLE(), token.FREEZER_ROLE(), token.ENFORCER_ROLE(), token.PAUSER_ROLE()
+        bytes32[7] memory roles = [
+            token.MINTER_ROLE(),
+            token.BURNER_ROLE(),
+            token.FREEZER_ROLE(),
+            token.ENFORCER_ROLE(),
+            token.PAUSER_ROLE(),
+            token.HOLD_ROLE(),
+            token.RULES_ROLE()
         ];
         vm.expectEmit(address(token));
         emit ISecurityToken.OperatorReplaced(address(executor), carol, admin);

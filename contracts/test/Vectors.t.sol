@@ -7,6 +7,8 @@ import {IERC7943Fungible} from "../sol/interfaces/IERC7943.sol";
 import {IInvestorRegistry} from "../sol/interfaces/IInvestorRegistry.sol";
 import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
+import {ITokenExtension} from "../sol/interfaces/ITokenExtension.sol";
+import {ITokenHolds} from "../sol/interfaces/ITokenHolds.sol";
 import {RestrictionCodes} from "../sol/lib/RestrictionCodes.sol";
 import {Base} from "./Base.sol";
 
@@ -40,12 +42,13 @@ contract VectorsTest is Base {
 
     function test_restriction_codes_are_those_of_the_vectors() public view {
         string memory json = vm.readFile("vectors/restriction_codes.json");
-        uint8[14] memory codes = [
+        uint8[18] memory codes = [
             RestrictionCodes.OK,
             RestrictionCodes.TOKEN_PAUSED,
             RestrictionCodes.SENDER_FROZEN,
             RestrictionCodes.RECIPIENT_FROZEN,
             RestrictionCodes.AMOUNT_FROZEN,
+            RestrictionCodes.AMOUNT_HELD,
             RestrictionCodes.SUPPLY_PAUSED,
             RestrictionCodes.MAX_SUPPLY_EXCEEDED,
             RestrictionCodes.SENDER_NOT_WHITELISTED,
@@ -54,7 +57,10 @@ contract VectorsTest is Base {
             RestrictionCodes.RECIPIENT_KYC_EXPIRED,
             RestrictionCodes.SENDER_SANCTIONED,
             RestrictionCodes.RECIPIENT_SANCTIONED,
-            RestrictionCodes.REGISTRY_UNAVAILABLE
+            RestrictionCodes.RECIPIENT_COUNTRY,
+            RestrictionCodes.REGISTRY_UNAVAILABLE,
+            RestrictionCodes.HOLDER_LIMIT,
+            RestrictionCodes.BALANCE_LIMIT
         ];
         uint256 count;
         for (; has(json, ".codes", count); ++count) {
@@ -104,7 +110,7 @@ contract VectorsTest is Base {
     /// @dev What an indexer and a keeper live by, as the compiler sees it.
     function test_the_events_everyone_relies_on_are_in_the_vectors() public view {
         string memory json = vm.readFile("vectors/event_topics.json");
-        bytes32[24] memory topics = [
+        bytes32[29] memory topics = [
             IERC20.Transfer.selector,
             IERC7943Fungible.Frozen.selector,
             IERC7943Fungible.ForcedTransfer.selector,
@@ -115,9 +121,14 @@ contract VectorsTest is Base {
             ISecurityToken.AddressFreezeChanged.selector,
             ISecurityToken.ForcedTransferExecuted.selector,
             ISecurityToken.ForcedBurnExecuted.selector,
-            ISecurityToken.PauseChanged.selector,
+            ITokenExtension.PauseChanged.selector,
             ISecurityToken.RegistryChanged.selector,
             ISecurityToken.OperatorReplaced.selector,
+            ITokenHolds.HoldChanged.selector,
+            ITokenExtension.WalletRecovered.selector,
+            ITokenExtension.LimitsChanged.selector,
+            ITokenExtension.CountryRuleChanged.selector,
+            ITokenExtension.DocumentChanged.selector,
             IInvestorRegistry.InvestorChanged.selector,
             INodeFactory.NodeDeployed.selector,
             INodeFactory.TokenDeployed.selector,

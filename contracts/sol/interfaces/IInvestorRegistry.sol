@@ -69,5 +69,7 @@ interface IInvestorRegistry {
 
     /// @notice The first reason why `from` may not send or `to` may not receive, as a code of
     /// `RestrictionCodes`. The zero address stands for a side that needs no look.
-    function check(address from, address to) external view returns (uint8 code);
+    /// @return code 0 where nothing speaks against it.
+    /// @return toCountry Country of the investor behind `to`; 0 where the code is not 0 or `to` is zero.
+    function check(address from, address to) external view returns (uint8 code, uint16 toCountry);
 }

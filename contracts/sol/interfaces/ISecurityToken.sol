@@ -4,11 +4,12 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC1404} from "./IERC1404.sol";
 import {IERC7943Fungible} from "./IERC7943.sol";
+import {ITokenExtension} from "./ITokenExtension.sol";
 
 /// @title ISecurityToken
 /// @notice One instrument. Amounts are base units. Each change emits who, what, how much and why, with the value
 /// that results. Rich events label; balances follow from `Transfer` alone.
-interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
+interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404, ITokenExtension {
     /// @param instrumentId The instrument's id on this platform.
     /// @param decimals 0 to 18.
     /// @param maxSupply Base units, 1 to 2^104 − 1.
@@ -70,7 +71,6 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
         bytes32 reason,
         address operator
     );
-    event PauseChanged(bool transfersPaused, bool supplyPaused, bytes32 reason, address operator);
     event RegistryChanged(address oldRegistry, address newRegistry, bytes32 reason, address operator);
     event OperatorReplaced(address indexed from, address indexed to, address admin);
 
@@ -96,7 +96,7 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
     /// @custom:access MINTER_ROLE
     function mint(address to, uint256 amount, bytes32 reason) external;
 
-    /// @notice Destroys free units of `from`; frozen ones need `forcedBurn`.
+    /// @notice Destroys free units of `from`; those frozen or held need `forcedBurn`.
     /// @custom:access BURNER_ROLE
     function burn(address from, uint256 amount, bytes32 reason) external;
 
@@ -108,27 +108,14 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
     /// @custom:access FREEZER_ROLE
     function setAddressFrozen(address account, bool frozen, bytes32 reason) external;
 
-    /// @notice Takes free units, then frozen ones. Works while paused, to a wallet that may receive.
+    /// @notice Takes free units, then frozen ones, then those under holds, which end newest first until it fits. Works
+    /// while paused, to a wallet that may receive.
     /// @custom:access ENFORCER_ROLE
     function forcedTransfer(address from, address to, uint256 amount, bytes32 reason) external returns (bool);
 
-    /// @notice Destroys free units, then frozen ones. Works while paused.
+    /// @notice Destroys units as `forcedTransfer` takes them. Works while paused.
     /// @custom:access ENFORCER_ROLE
     function forcedBurn(address from, uint256 amount, bytes32 reason) external;
-
-    /// @notice Stops transfers between holders.
-    /// @custom:access PAUSER_ROLE
-    function pause(bytes32 reason) external;
-
-    /// @custom:access PAUSER_ROLE
-    function unpause(bytes32 reason) external;
-
-    /// @notice Stops mint and burn.
-    /// @custom:access PAUSER_ROLE
-    function pauseSupply(bytes32 reason) external;
-
-    /// @custom:access PAUSER_ROLE
-    function unpauseSupply(bytes32 reason) external;
 
     /// @notice Points the token at another registry.
     /// @custom:access DEFAULT_ADMIN_ROLE
@@ -149,4 +136,24 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
     function registry() external view returns (address);
 
     function maxSupply() external view returns (uint256);
+
+    /// @notice Units of `account` under holds that have not expired.
+    function heldOf(address account) external view returns (uint256);
+
+    /// @notice The holds of `account` as they are stored, expired ones that nobody has ended included.
+    function holdsOf(address account) external view returns (Hold[] memory);
+
+    /// @notice What `account` may move as far as freezes and holds are concerned.
+    function spendableOf(address account) external view returns (uint256);
+
+    /// @notice Wallets with a balance.
+    function holderCount() external view returns (uint256);
+
+    /// @notice 0 = no limit.
+    function limits() external view returns (uint32 maxHolders, uint104 maxBalance);
+
+    function countryRule() external view returns (uint8 mode, uint256[4] memory countries);
+
+    /// @notice Hash and Unix second of the last change; zero if there is no such document.
+    function documentOf(bytes32 name) external view returns (bytes32 hash, uint40 modifiedAt);
 }

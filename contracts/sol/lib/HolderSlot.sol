@@ -11,11 +11,17 @@ using HolderSlots for HolderSlot global;
 library HolderSlots {
     uint256 internal constant MAX_AMOUNT = type(uint104).max;
 
-    /// @dev The wallet neither sends nor receives. The other 47 flags are free: holds, rent, …
-    uint256 internal constant ADDRESS_FROZEN = 1;
+    /// @dev The wallet neither sends nor receives.
+    uint256 internal constant ADDRESS_FROZEN = 1 << 208;
+    /// @dev The wallet's list of holds is not empty. The other 46 flags are free: rent, …
+    uint256 internal constant HAS_HOLDS = 1 << 209;
 
     uint256 private constant FROZEN_SHIFT = 104;
-    uint256 private constant FLAGS_SHIFT = 208;
+
+    /// @notice Whether there is a balance and nothing else: no unit frozen, no flag.
+    function isPlain(HolderSlot self) internal pure returns (bool) {
+        return HolderSlot.unwrap(self) <= MAX_AMOUNT;
+    }
 
     function balance(HolderSlot self) internal pure returns (uint256) {
         return HolderSlot.unwrap(self) & MAX_AMOUNT;
@@ -33,8 +39,20 @@ library HolderSlots {
         }
     }
 
+    /// @notice What is neither frozen nor held nor missing, where `held` units are under holds.
+    function freeBeside(HolderSlot self, uint256 held) internal pure returns (uint256) {
+        uint256 free_ = free(self);
+        unchecked {
+            return free_ > held ? free_ - held : 0;
+        }
+    }
+
     function addressFrozen(HolderSlot self) internal pure returns (bool) {
-        return (HolderSlot.unwrap(self) >> FLAGS_SHIFT) & ADDRESS_FROZEN != 0;
+        return HolderSlot.unwrap(self) & ADDRESS_FROZEN != 0;
+    }
+
+    function hasHolds(HolderSlot self) internal pure returns (bool) {
+        return HolderSlot.unwrap(self) & HAS_HOLDS != 0;
     }
 
     function withBalance(HolderSlot self, uint256 amount) internal pure returns (HolderSlot) {
@@ -46,8 +64,15 @@ library HolderSlots {
     }
 
     function withAddressFrozen(HolderSlot self, bool on) internal pure returns (HolderSlot) {
-        uint256 bit = ADDRESS_FROZEN << FLAGS_SHIFT;
+        return _with(self, ADDRESS_FROZEN, on);
+    }
+
+    function withHolds(HolderSlot self, bool any) internal pure returns (HolderSlot) {
+        return _with(self, HAS_HOLDS, any);
+    }
+
+    function _with(HolderSlot self, uint256 flag, bool on) private pure returns (HolderSlot) {
         uint256 word = HolderSlot.unwrap(self);
-        return HolderSlot.wrap(on ? word | bit : word & ~bit);
+        return HolderSlot.wrap(on ? word | flag : word & ~flag);
     }
 }

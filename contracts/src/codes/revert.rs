@@ -86,6 +86,28 @@ fn token(data: &[u8]) -> Option<Revert> {
         E::AccessControlUnauthorizedAccount(e) => {
             Revert::new(ReasonCode::RoleMissing, format_args!("{} lacks role {}", e.account, e.neededRole))
         }
+        E::InvalidHoldKind(e) => Revert::new(ReasonCode::InvalidHold, format_args!("kind {} is no lockup's", e.kind)),
+        E::InvalidHoldAmount(e) => Revert::new(ReasonCode::InvalidHold, format_args!("amount {}", e.amount)),
+        E::InvalidUntil(e) => {
+            Revert::new(ReasonCode::InvalidHold, format_args!("second {} does not lie in the future", e.until))
+        }
+        E::UnknownHold(e) => Revert::new(ReasonCode::UnknownHold, format_args!("{} of {}", e.holdId, e.account)),
+        E::NotHoldAgent(e) => {
+            Revert::new(ReasonCode::NotHoldAgent, format_args!("{} of {} is not {}'s", e.holdId, e.account, e.caller))
+        }
+        E::HoldExpired(e) => Revert::new(ReasonCode::HoldExpired, format_args!("{} of {}", e.holdId, e.account)),
+        E::TooManyHolds(e) => Revert::new(ReasonCode::TooManyHolds, e.account),
+        E::WalletNotRevoked(e) => Revert::new(ReasonCode::WalletNotRevoked, e.lost),
+        E::NotSameInvestor(e) => {
+            Revert::new(ReasonCode::NotSameInvestor, format_args!("{} and {}", e.lost, e.replacement))
+        }
+        E::RecoveryAmount(e) => {
+            Revert::new(ReasonCode::RecoveryAmount, format_args!("{} expected, {} given", e.expected, e.given))
+        }
+        E::InvalidCountryRule(e) => Revert::new(ReasonCode::InvalidCountryRule, format_args!("mode {}", e.mode)),
+        E::InvalidDocument(e) => Revert::new(ReasonCode::InvalidDocument, format_args!("{} has no hash", e.name)),
+        E::UnknownDocument(e) => Revert::new(ReasonCode::UnknownDocument, e.name),
+        E::LengthMismatch(_) => Revert::plain(ReasonCode::LengthMismatch),
         E::InvalidDecimals(_) | E::InvalidMaxSupply(_) | E::InvalidRegistry(_) => {
             named(E::name_by_selector, ReasonCode::InvalidInstrument, data)
         }

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {ContextUpgradeable} from "@openzeppelin/contracts-upgradeable/utils/ContextUpgradeable.sol";
+import {IERC7943Fungible} from "./interfaces/IERC7943.sol";
+import {IInvestorRegistry} from "./interfaces/IInvestorRegistry.sol";
+import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
+import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
+import {Holds} from "./lib/Holds.sol";
+import {HolderSlot} from "./lib/HolderSlot.sol";
+import {RestrictionCodes} from "./lib/RestrictionCodes.sol";
+import {TokenHead, TokenHeads, TokenSupplies, TokenSupply} from "./lib/TokenWords.sol";
+
+/// @title TokenCore
+/// @notice What a token and its extension share: storage, the rules, and the one place where balances change.
+/// @dev `_restriction` alone decides, for the predictor and for the movement; whether the sender's balance suffices is
+/// not its affair but ERC20InsufficientBalance. `_settle` alone writes balances, supply and holder count.
+abstract contract TokenCore is ContextUpgradeable {
+    using Holds for ITokenHolds.Hold[];
+
+    bytes32 public constant MINTER_ROLE = keccak256("MINTER_ROLE");
+    bytes32 public constant BURNER_ROLE = keccak256("BURNER_ROLE");
+    bytes32 public constant FREEZER_ROLE = keccak256("FREEZER_ROLE");
+    bytes32 public constant ENFORCER_ROLE = keccak256("ENFORCER_ROLE");
+    bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
+    bytes32 public constant HOLD_ROLE = keccak256("HOLD_ROLE");
+    bytes32 public constant RULES_ROLE = keccak256("RULES_ROLE");
+
+    /// @dev Modes of the country rule; 0 is none.
+    uint8 internal constant REFUSE_LISTED = 1;
+    uint8 internal constant ADMIT_LISTED = 2;
+
+    struct Document {
+        bytes32 hash;
+        uint40 modifiedAt;
+    }
+
+    /// @custom:storage-location erc7201:tokenx.storage.SecurityToken
+    struct TokenStorage {
+        TokenHead head;
+        TokenSupply supply;
+        uint104 maxBalance;
+        uint8 countryMode;
+        uint256[4] countries;
+        mapping(address account => HolderSlot) holders;
+        mapping(address account => ITokenHolds.Hold[]) holds;
+        mapping(bytes32 name => Document) documents;
+        string instrumentId;
+    }
+
+    // keccak256(abi.encode(uint256(keccak256("tokenx.storage.SecurityToken")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant TOKEN_STORAGE = 0xd9f226a1495dba0a8e14b62d8ae52e8f929ab675fae625be6956d66ca03af000;
+
+    // ---------------------------------------------------------------- movements
+
+    /// @dev A mint under all rules, told.
+    function _issue(address to, uint256 amount, bytes32 reason) internal {
+        if (to == address(0)) revert IERC20Errors.ERC20InvalidReceiver(to);
+        (uint256 balance, uint256 supply) = _move(address(0), to, amount);
+        emit ISecurityToken.Minted(to, amount, balance, supply, reason, _msgSender());
+    }
+
+    /// @dev A movement that the rules bind. Gives back what `_settle` does.
+    function _move(address from, address to, uint256 value) internal returns (uint256, uint256) {
+        HolderSlot sender;
+        HolderSlot receiver;
+        uint256 held;
+        if (from != address(0)) (sender, held) = _meet(from);
+        if (to != address(0)) receiver = _token().holders[to];
+        uint8 code = _restriction(from, to, value, sender, held, receiver);
+        if (code != RestrictionCodes.OK) _refuse(from, to, value, code, sender);
+        return _settle(from, to, value, sender, receiver);
+    }
+
+    /// @dev The only place where balances change; no rule is asked. A self-transfer changes nothing. `sender` and
+    /// `receiver` are what is stored for both, but for changes that are to be stored with the new balances.
+    /// @return balance Of `to`, or of `from` where `to` is zero, afterwards.
+    /// @return supply Afterwards; told of mints and burns only.
+    function _settle(address from, address to, uint256 value, HolderSlot sender, HolderSlot receiver)
+        internal
+        returns (uint256 balance, uint256 supply)
+    {
+        TokenStorage storage $ = _token();
+        // Of the supply's word, modulo 2^256.
+        uint256 change;
+        unchecked {
+            // No overflow: a mint stays below the maximum supply (one of the rules, and a mint is never enforced), all
+            // else below the sender's balance.
+            if (from == address(0)) {
+                change = value;
+            } else {
+                balance = sender.balance();
+                if (balance < value) revert IERC20Errors.ERC20InsufficientBalance(from, balance, value);
+                balance -= value;
+                if (from != to) {
+                    if (balance == 0 && value != 0) change -= TokenSupplies.ONE_HOLDER;
+                    $.holders[from] = sender.withBalance(balance);
+                }
+            }
+            if (to == address(0)) {
+                change -= value;
+            } else if (from != to) {
+                balance = receiver.balance();
+                if (balance == 0 && value != 0) change += TokenSupplies.ONE_HOLDER;
+                balance += value;
+                $.holders[to] = receiver.withBalance(balance);
+            }
+        }
+        // A mint or burn of nothing still tells the supply.
+        if (change != 0 || from == address(0) || to == address(0)) {
+            TokenSupply changed = $.supply.changedBy(change);
+            $.supply = changed;
+            supply = changed.total();
+        }
+        emit IERC20.Transfer(from, to, value);
+    }
+
+    /// @dev The sender of a movement: ends its expired holds, sums the others.
+    function _meet(address account) internal returns (HolderSlot holder, uint256 held) {
+        TokenStorage storage $ = _token();
+        holder = $.holders[account];
+        if (holder.hasHolds()) {
+            held = $.holds[account].sweep(account);
+            // Held units are more than none: nothing held, no hold.
+            if (held == 0) $.holders[account] = holder = holder.withHolds(false);
+        }
+    }
+
+    // ---------------------------------------------------------------- rules
+
+    /// @dev Why `amount` may not go from `from` to `to`; the zero address stands for mint and burn. The predictor and
+    /// the movement ask nobody else.
+    /// @param sender What is stored for `from`, `held` units of it under holds.
+    /// @param receiver What is stored for `to`.
+    function _restriction(
+        address from,
+        address to,
+        uint256 amount,
+        HolderSlot sender,
+        uint256 held,
+        HolderSlot receiver
+    ) internal view returns (uint8 code) {
+        TokenStorage storage $ = _token();
+        TokenHead head = $.head;
+        if (from == address(0) || to == address(0)) {
+            if (head.has(TokenHeads.SUPPLY_PAUSED)) return RestrictionCodes.SUPPLY_PAUSED;
+        } else if (head.has(TokenHeads.TRANSFERS_PAUSED)) {
+            return RestrictionCodes.TOKEN_PAUSED;
+        }
+        if (from != address(0)) {
+            code = _amountRestriction(sender, held, amount);
+            // A burn is the issuer's act: what the registry thinks of the holder does not stop it.
+            if (code != RestrictionCodes.OK || to == address(0)) return code;
+        }
+        code = _receiverRestriction(head, from, to, receiver);
+        if (code != RestrictionCodes.OK) return code;
+        if (from == address(0)) {
+            TokenSupply supply = $.supply;
+            if (amount > supply.max() - supply.total()) return RestrictionCodes.MAX_SUPPLY_EXCEEDED;
+        }
+        // What is not moved cannot break a limit.
+        if (head.has(TokenHeads.HAS_LIMITS) && from != to && amount != 0) {
+            return _limitRestriction(head, amount, sender, receiver);
+        }
+    }
+
+    /// @dev Why `amount` may not leave a wallet, whoever gets it.
+    function _amountRestriction(HolderSlot sender, uint256 held, uint256 amount) internal pure returns (uint8) {
+        if (sender.isPlain()) return RestrictionCodes.OK;
+        if (sender.addressFrozen()) return RestrictionCodes.SENDER_FROZEN;
+        // Above the whole balance it is neither freeze nor hold that stands in the way.
+        if (amount > sender.freeBeside(held) && amount <= sender.balance()) {
+            return amount > sender.free() ? RestrictionCodes.AMOUNT_FROZEN : RestrictionCodes.AMOUNT_HELD;
+        }
+        return RestrictionCodes.OK;
+    }
+
+    /// @dev Why `to` may not receive, whatever the amount, or `from` not send; a `from` of zero is not asked about.
+    function _receiverRestriction(TokenHead head, address from, address to, HolderSlot receiver)
+        internal
+        view
+        returns (uint8 code)
+    {
+        if (receiver.addressFrozen()) return RestrictionCodes.RECIPIENT_FROZEN;
+        uint256 country;
+        (code, country) = _ask(head.registry(), from, to);
+        if (code == RestrictionCodes.OK && head.has(TokenHeads.HAS_COUNTRY_RULE) && !_admits(country)) {
+            return RestrictionCodes.RECIPIENT_COUNTRY;
+        }
+    }
+
+    /// @dev Why a movement between two wallets, or a mint, would break the limits; `amount` is not 0.
+    function _limitRestriction(TokenHead head, uint256 amount, HolderSlot sender, HolderSlot receiver)
+        private
+        view
+        returns (uint8)
+    {
+        TokenStorage storage $ = _token();
+        (uint256 most, uint256 balance) = (head.maxHolders(), receiver.balance());
+        // A sender that gives all away makes room. Minting has no sender, and thus a balance of 0.
+        if (most != 0 && balance == 0 && amount != sender.balance() && $.supply.holders() >= most) {
+            return RestrictionCodes.HOLDER_LIMIT;
+        }
+        most = $.maxBalance;
+        if (most != 0 && (balance > most || amount > most - balance)) return RestrictionCodes.BALANCE_LIMIT;
+        return RestrictionCodes.OK;
+    }
+
+    function _admits(uint256 country) private view returns (bool) {
+        TokenStorage storage $ = _token();
+        bool listed = country < 1024 && ($.countries[country / 256] >> (country % 256)) & 1 != 0;
+        return listed == ($.countryMode == ADMIT_LISTED);
+    }
+
+    /// @dev The registry's answer. One that fails, is missing or talks nonsense counts as a refusal, so that views
+    /// never revert and nothing moves unseen.
+    function _ask(address registry, address from, address to) internal view returns (uint8, uint256) {
+        (uint256 selector, uint256 sender, uint256 receiver) =
+            (uint32(IInvestorRegistry.check.selector), uint256(uint160(from)), uint256(uint160(to)));
+        bool ok;
+        uint256 code;
+        uint256 country;
+        assembly ("memory-safe") {
+            // The call's 68 bytes begin with the last four of the first word.
+            let data := mload(0x40)
+            mstore(data, selector)
+            mstore(add(data, 0x20), sender)
+            mstore(add(data, 0x40), receiver)
+            ok := staticcall(gas(), registry, add(data, 0x1c), 0x44, 0x00, 0x40)
+            ok := and(ok, eq(returndatasize(), 0x40))
+            code := mload(0x00)
+            country := mload(0x20)
+        }
+        if (!ok || code > type(uint8).max || country > type(uint16).max) {
+            return (RestrictionCodes.REGISTRY_UNAVAILABLE, 0);
+        }
+        // forge-lint: disable-next-line(unsafe-typecast)
+        return (uint8(code), country);
+    }
+
+    /// @dev Reverts with what a code means: units that are frozen have an error of ERC-7943's own.
+    function _refuse(address from, address to, uint256 amount, uint8 code, HolderSlot sender) internal pure {
+        if (code == RestrictionCodes.AMOUNT_FROZEN) {
+            revert IERC7943Fungible.ERC7943InsufficientUnfrozenBalance(from, amount, sender.free());
+        }
+        revert ISecurityToken.TransferRestricted(from, to, amount, code);
+    }
+
+    // ---------------------------------------------------------------- freezing
+
+    function _tellFrozen(address account, uint256 oldAmount, uint256 newAmount, bytes32 reason) internal {
+        emit IERC7943Fungible.Frozen(account, newAmount);
+        emit ISecurityToken.FrozenChanged(account, oldAmount, newAmount, reason, _msgSender());
+    }
+
+    // ---------------------------------------------------------------- storage
+
+    function _token() internal pure returns (TokenStorage storage $) {
+        assembly ("memory-safe") {
+            $.slot := TOKEN_STORAGE
+        }
+    }
+}
