@@ -4,8 +4,10 @@ pragma solidity 0.8.37;
 import {Executor} from "../../sol/Executor.sol";
 import {IExecutor} from "../../sol/interfaces/IExecutor.sol";
 import {ISecurityToken} from "../../sol/interfaces/ISecurityToken.sol";
+import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
 import {Vm} from "../Base.sol";
-import {Handler, World} from "./World.sol";
+import {Handler} from "./Handler.sol";
+import {World} from "./World.sol";
 
 /// @notice What keepers send: batches over few ids, so that replays, conflicts, late and starved items and successors
 /// of the Executor meet the same id again and again. Watches I6.
@@ -46,7 +48,7 @@ contract CommandActs is Handler {
         (config.admin, config.previous) = (world.admin(), address(last));
         config.keepers = new address[](1);
         config.keepers[0] = world.keeper();
-        bytes4[4] memory selectors = _selectors();
+        bytes4[5] memory selectors = _selectors();
         config.rules = new IExecutor.Rule[](selectors.length);
         for (uint256 i = 0; i < selectors.length; ++i) {
             config.rules[i] = IExecutor.Rule(address(token), selectors[i], 0, 0);
@@ -92,8 +94,12 @@ contract CommandActs is Handler {
         uint256 next = 1; // behind BatchStarted
         for (uint256 i = 0; i < items.length; ++i) {
             uint256 end = next;
-            while (end < logs.length && logs[end].emitter != address(door)) ++end;
-            _settle(door, items[i], results[i].status, end - next, gas != 0);
+            bool failed = results[i].status == IExecutor.Status.Failed;
+            for (; end < logs.length && logs[end].emitter != address(door); ++end) {
+                // forge records the logs of reverted calls, too; no chain does.
+                if (failed) logs[end].emitter = address(0);
+            }
+            _settle(door, items[i], results[i].status, failed ? 0 : end - next, gas != 0);
             next = end + 1;
         }
         if (next != logs.length) replica.note(6, "logs without an item");
@@ -140,17 +146,19 @@ contract CommandActs is Handler {
         if (number % 5 == 2) {
             return abi.encodeWithSelector(_selectors()[3], wallet, world.wallet(number), amount, REASON);
         }
+        if (number % 7 == 0) return abi.encodeCall(ITokenHolds.placeHold, (wallet, amount, 0, REASON));
         // Allowed to nobody; consumes its id all the same.
         if (number % 9 == 0) return abi.encodeCall(token.transfer, (wallet, amount));
         return abi.encodeCall(ISecurityToken.mint, (wallet, amount, REASON));
     }
 
-    function _selectors() private pure returns (bytes4[4] memory) {
+    function _selectors() private pure returns (bytes4[5] memory) {
         return [
             ISecurityToken.mint.selector,
             ISecurityToken.burn.selector,
             bytes4(keccak256("setFrozenTokens(address,uint256,bytes32)")),
-            bytes4(keccak256("forcedTransfer(address,address,uint256,bytes32)"))
+            bytes4(keccak256("forcedTransfer(address,address,uint256,bytes32)")),
+            ITokenHolds.placeHold.selector
         ];
     }
 

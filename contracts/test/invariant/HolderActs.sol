@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {RestrictionCodes} from "../../sol/lib/RestrictionCodes.sol";
-import {Handler, World} from "./World.sol";
+import {Handler} from "./Handler.sol";
+import {World} from "./World.sol";
 
 /// @notice What holders do.
 contract HolderActs is Handler {

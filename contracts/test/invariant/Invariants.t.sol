@@ -4,12 +4,17 @@ pragma solidity 0.8.37;
 import {Executor} from "../../sol/Executor.sol";
 import {InvestorRegistry} from "../../sol/InvestorRegistry.sol";
 import {IInvestorRegistry} from "../../sol/interfaces/IInvestorRegistry.sol";
+import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
+import {HoldKinds} from "../../sol/lib/Holds.sol";
 import {Base} from "../Base.sol";
+import {Books} from "./Books.sol";
 import {CommandActs} from "./CommandActs.sol";
+import {HoldActs} from "./HoldActs.sol";
 import {HolderActs} from "./HolderActs.sol";
 import {IssuerActs} from "./IssuerActs.sol";
 import {RegistryActs} from "./RegistryActs.sol";
 import {Replica} from "./Replica.sol";
+import {RuleActs} from "./RuleActs.sol";
 import {World} from "./World.sol";
 
 /// @notice The laws that hold after any acts of anybody, in any order. Numbers are those of the design; I8 to I11
@@ -19,6 +24,8 @@ contract InvariantsTest is Base {
         address addr;
         bytes4[] selectors;
     }
+
+    address private constant desk = address(uint160(uint256(keccak256("desk"))));
 
     World private world;
     Replica private replica;
@@ -32,13 +39,16 @@ contract InvariantsTest is Base {
         bytes32 registrar = other.REGISTRAR_ROLE();
         vm.prank(admin);
         other.grantRole(registrar, address(this));
-        world = new World(token, [registry, other], executor, admin, keeper, address(this));
+        world = new World(token, [registry, other], executor, admin, keeper, address(this), desk);
+        bytes32 holdRole = token.HOLD_ROLE();
+        vm.prank(admin);
+        token.grantRole(holdRole, desk);
         replica = world.replica();
         for (uint256 i = 0; i < world.WALLETS() - 2; ++i) {
             IInvestorRegistry.Investor memory record = investor(world.investorId(i));
             registry.setInvestor(world.wallet(i), record, REASON);
             other.setInvestor(world.wallet(i), record, REASON);
-            if (i % 2 == 0) give(world.wallet(i), 1_000e18);
+            if (i % 2 == 0) _endow(world.wallet(i));
         }
         replica.follow(vm.getRecordedLogs());
         _target();
@@ -66,6 +76,27 @@ contract InvariantsTest is Base {
         vm.assertEq(token.totalSupply(), replica.minted() - replica.burned(), "minted less burned");
     }
 
+    function invariant_I2_held_is_the_sum_of_unexpired_holds_and_never_more_than_there_is() public view {
+        vm.assertEq(replica.breach(2), "");
+        address[] memory wallets = replica.wallets();
+        for (uint256 i = 0; i < wallets.length; ++i) {
+            ITokenHolds.Hold[] memory holds = token.holdsOf(wallets[i]);
+            uint256 sum;
+            for (uint256 h = 0; h < holds.length; ++h) {
+                if (holds[h].until == 0 || holds[h].until > block.timestamp) sum += holds[h].amount;
+                vm.assertTrue(holds[h].amount != 0, "a hold of nothing");
+                vm.assertTrue(h == 0 || holds[h].id > holds[h - 1].id, "oldest first");
+            }
+            uint256 balance = token.balanceOf(wallets[i]);
+            uint256 bound = sum + token.getFrozenTokens(wallets[i]);
+            if (token.isFrozen(wallets[i]) || bound > balance) bound = balance;
+            vm.assertEq(token.heldOf(wallets[i]), sum, "held");
+            vm.assertLe(sum, balance, "held and there");
+            vm.assertLe(holds.length, 16, "holds");
+            vm.assertEq(token.spendableOf(wallets[i]), balance - bound, "spendable");
+        }
+    }
+
     function invariant_I3_a_transfer_succeeds_iff_nothing_restricts_it_and_funds_suffice() public view {
         vm.assertEq(replica.breach(3), "");
     }
@@ -91,25 +122,59 @@ contract InvariantsTest is Base {
         }
     }
 
+    function invariant_I7_the_holder_count_is_the_number_of_wallets_with_a_balance() public view {
+        address[] memory wallets = replica.wallets();
+        uint256 holders;
+        for (uint256 i = 0; i < wallets.length; ++i) {
+            if (token.balanceOf(wallets[i]) != 0) ++holders;
+        }
+        vm.assertEq(token.holderCount(), holders);
+    }
+
     function invariant_I12_a_replica_of_the_logs_equals_the_state() public view {
         vm.assertEq(replica.breach(12), "");
-        vm.assertEq(token.totalSupply(), replica.supply(), "supply");
-        vm.assertEq(token.maxSupply(), replica.maxSupply(), "max supply");
-        vm.assertEq(token.paused(), replica.transfersPaused(), "paused");
-        vm.assertEq(token.supplyPaused(), replica.supplyPaused(), "supply paused");
-        vm.assertEq(token.registry(), replica.registry());
+        _compareToken();
         address[] memory wallets = replica.wallets();
         for (uint256 i = 0; i < wallets.length; ++i) {
-            Replica.Account memory account = replica.accountOf(wallets[i]);
+            Books.Account memory account = replica.accountOf(wallets[i]);
             vm.assertEq(token.balanceOf(wallets[i]), account.balance, "balance");
             vm.assertEq(token.getFrozenTokens(wallets[i]), account.frozen, "frozen");
             vm.assertEq(token.isFrozen(wallets[i]), account.addressFrozen, "wallet frozen");
+            vm.assertEq(abi.encode(token.holdsOf(wallets[i])), abi.encode(account.holds));
             for (uint256 r = 0; r < 2; ++r) {
                 InvestorRegistry books = world.registries(r);
                 bytes memory known = abi.encode(replica.investorOf(address(books), wallets[i]));
                 vm.assertEq(abi.encode(books.investorOf(wallets[i])), known);
             }
         }
+    }
+
+    function _compareToken() private view {
+        vm.assertEq(token.totalSupply(), replica.supply(), "supply");
+        vm.assertEq(token.maxSupply(), replica.maxSupply(), "max supply");
+        vm.assertEq(token.holderCount(), replica.holders(), "holders");
+        vm.assertEq(token.paused(), replica.transfersPaused(), "paused");
+        vm.assertEq(token.supplyPaused(), replica.supplyPaused(), "supply paused");
+        vm.assertEq(token.registry(), replica.registry());
+        (uint32 maxHolders, uint104 maxBalance) = token.limits();
+        vm.assertEq(maxHolders, replica.maxHolders(), "most holders");
+        vm.assertEq(maxBalance, replica.maxBalance(), "most a wallet may have");
+        (uint8 mode, uint256[4] memory countries) = token.countryRule();
+        vm.assertEq(abi.encode(mode, countries), abi.encode(replica.countryMode(), replica.countries()));
+        bytes32[] memory names = replica.documentNames();
+        for (uint256 i = 0; i < names.length; ++i) {
+            (bytes32 hash, uint40 modifiedAt) = token.documentOf(names[i]);
+            Books.Document memory document = replica.documentOf(names[i]);
+            vm.assertEq(abi.encode(hash, modifiedAt), abi.encode(document.hash, document.modifiedAt));
+        }
+    }
+
+    function _endow(address wallet) private {
+        give(wallet, 1_000e18);
+        vm.prank(address(executor));
+        token.mintLocked(wallet, 50e18, HoldKinds.REG_D, uint40(START + 3 days), REASON);
+        vm.prank(desk);
+        token.placeHold(wallet, 100e18, 0, REASON);
     }
 
     // ---------------------------------------------------------------- targets
@@ -127,20 +192,35 @@ contract InvariantsTest is Base {
         _targets[1].selectors[1] = HolderActs.transferFrom.selector;
         _targets[1].selectors[2] = HolderActs.wait.selector;
 
-        _targets.push(FuzzSelector(address(new IssuerActs(world)), new bytes4[](7)));
+        _targets.push(FuzzSelector(address(new IssuerActs(world)), new bytes4[](8)));
         _targets[2].selectors[0] = IssuerActs.mint.selector;
-        _targets[2].selectors[1] = IssuerActs.burn.selector;
-        _targets[2].selectors[2] = IssuerActs.freeze.selector;
-        _targets[2].selectors[3] = IssuerActs.freezeWallet.selector;
-        _targets[2].selectors[4] = IssuerActs.forcedTransfer.selector;
-        _targets[2].selectors[5] = IssuerActs.forcedBurn.selector;
-        _targets[2].selectors[6] = IssuerActs.pause.selector;
+        _targets[2].selectors[1] = IssuerActs.mintBatch.selector;
+        _targets[2].selectors[2] = IssuerActs.burn.selector;
+        _targets[2].selectors[3] = IssuerActs.freeze.selector;
+        _targets[2].selectors[4] = IssuerActs.freezeWallet.selector;
+        _targets[2].selectors[5] = IssuerActs.forcedTransfer.selector;
+        _targets[2].selectors[6] = IssuerActs.forcedBurn.selector;
+        _targets[2].selectors[7] = IssuerActs.pause.selector;
+
+        _targets.push(FuzzSelector(address(new HoldActs(world)), new bytes4[](6)));
+        _targets[3].selectors[0] = HoldActs.mintLocked.selector;
+        _targets[3].selectors[1] = HoldActs.placeHold.selector;
+        _targets[3].selectors[2] = HoldActs.releaseHold.selector;
+        _targets[3].selectors[3] = HoldActs.executeHold.selector;
+        _targets[3].selectors[4] = HoldActs.reclaimExpired.selector;
+        _targets[3].selectors[5] = HoldActs.recover.selector;
+
+        _targets.push(FuzzSelector(address(new RuleActs(world)), new bytes4[](4)));
+        _targets[4].selectors[0] = RuleActs.setLimits.selector;
+        _targets[4].selectors[1] = RuleActs.setCountryRule.selector;
+        _targets[4].selectors[2] = RuleActs.setDocument.selector;
+        _targets[4].selectors[3] = RuleActs.removeDocument.selector;
 
         _targets.push(FuzzSelector(address(new RegistryActs(world)), new bytes4[](5)));
-        _targets[3].selectors[0] = RegistryActs.setInvestor.selector;
-        _targets[3].selectors[1] = RegistryActs.setInvestors.selector;
-        _targets[3].selectors[2] = RegistryActs.revoke.selector;
-        _targets[3].selectors[3] = RegistryActs.renew.selector;
-        _targets[3].selectors[4] = RegistryActs.setRegistry.selector;
+        _targets[5].selectors[0] = RegistryActs.setInvestor.selector;
+        _targets[5].selectors[1] = RegistryActs.setInvestors.selector;
+        _targets[5].selectors[2] = RegistryActs.revoke.selector;
+        _targets[5].selectors[3] = RegistryActs.renew.selector;
+        _targets[5].selectors[4] = RegistryActs.setRegistry.selector;
     }
 }

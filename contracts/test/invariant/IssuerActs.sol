@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ITokenExtension} from "../../sol/interfaces/ITokenExtension.sol";
+import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
 import {RestrictionCodes} from "../../sol/lib/RestrictionCodes.sol";
-import {Handler, World} from "./World.sol";
+import {Handler} from "./Handler.sol";
+import {World} from "./World.sol";
 
 /// @notice What the operator does with supply, freezes, force and pauses, past the Executor's daily limits.
 contract IssuerActs is Handler {
@@ -16,6 +19,17 @@ contract IssuerActs is Handler {
             token.detectTransferRestriction(address(0), wallet, amount) == RestrictionCodes.OK,
             abi.encodeCall(token.mint, (wallet, amount, REASON))
         );
+    }
+
+    /// @dev What single mints would do, or nothing.
+    function mintBatch(uint256 to, uint256 amount) external followed {
+        address[] memory wallets = new address[](3);
+        uint256[] memory amounts = new uint256[](to % 8 == 0 ? 2 : 3);
+        for (uint256 i = 0; i < 3; ++i) {
+            wallets[i] = taker(to >> (16 * i));
+            if (i < amounts.length) amounts[i] = (amount >> (64 * i)) % 1_000e18;
+        }
+        operate(abi.encodeCall(ITokenExtension.mintBatch, (wallets, amounts, REASON)));
     }
 
     function burn(uint256 from, uint256 amount) external followed {
@@ -42,21 +56,19 @@ contract IssuerActs is Handler {
 
     function forcedTransfer(uint256 from, uint256 to, uint256 amount) external followed {
         (address lost, address winner) = (world.wallet(from), taker(to));
-        uint256 balance = token.balanceOf(lost);
-        amount = amountNear(amount, balance);
-        bool may = lost != winner && replica.mayReceive(winner) && amount <= balance;
-        _agree(
-            may,
-            may,
+        amount = amountNear(amount, token.balanceOf(lost));
+        _force(
+            lost,
+            amount,
+            lost != winner && replica.mayReceive(winner),
             abi.encodeWithSignature("forcedTransfer(address,address,uint256,bytes32)", lost, winner, amount, REASON)
         );
     }
 
     function forcedBurn(uint256 from, uint256 amount) external followed {
         address wallet = world.wallet(from);
-        uint256 balance = token.balanceOf(wallet);
-        amount = amountNear(amount, balance);
-        _agree(amount <= balance, amount <= balance, abi.encodeCall(token.forcedBurn, (wallet, amount, REASON)));
+        amount = amountNear(amount, token.balanceOf(wallet));
+        _force(wallet, amount, true, abi.encodeCall(token.forcedBurn, (wallet, amount, REASON)));
     }
 
     /// @dev Mostly off, too.
@@ -66,6 +78,41 @@ contract IssuerActs is Handler {
         else if (way < 4) operate(abi.encodeCall(token.unpause, (REASON)));
         else if (way == 4) operate(abi.encodeCall(token.pauseSupply, (REASON)));
         else operate(abi.encodeCall(token.unpauseSupply, (REASON)));
+    }
+
+    /// @dev Force asks the receiver and the balance only, and leaves nothing bound that is not there (I2).
+    function _force(address from, uint256 amount, bool may, bytes memory data) private {
+        (uint256 balance, uint256 frozen, uint256 held) =
+            (token.balanceOf(from), token.getFrozenTokens(from), token.heldOf(from));
+        ITokenHolds.Hold[] memory live = _live(from);
+        bool touched = amount > replica.freeOf(from);
+        may = may && amount <= balance;
+        _agree(may, may, data);
+        uint256 left = token.heldOf(from);
+        if (touched) {
+            // Holds are whole: from the newest on, only as many end as must; what they leave stays frozen.
+            uint256 rest = balance - amount;
+            uint256 keep = live.length;
+            while (held > rest) held -= live[--keep].amount;
+            if (left != held || token.holdsOf(from).length != keep) replica.note(2, "force ends the wrong holds");
+            if (token.getFrozenTokens(from) != (frozen < rest - left ? frozen : rest - left)) {
+                replica.note(2, "force leaves the wrong units frozen");
+            }
+        } else if (left != held || token.getFrozenTokens(from) != frozen) {
+            replica.note(2, "force takes bound units before free ones");
+        }
+    }
+
+    /// @dev The holds that have not expired.
+    function _live(address wallet) private view returns (ITokenHolds.Hold[] memory live) {
+        live = token.holdsOf(wallet);
+        uint256 count;
+        for (uint256 i = 0; i < live.length; ++i) {
+            if (live[i].until == 0 || live[i].until > block.timestamp) live[count++] = live[i];
+        }
+        assembly ("memory-safe") {
+            mstore(live, count)
+        }
     }
 
     /// @dev Of one mind, as for transfers (I3).

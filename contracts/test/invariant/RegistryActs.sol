@@ -3,7 +3,8 @@ pragma solidity 0.8.37;
 
 import {InvestorRegistry} from "../../sol/InvestorRegistry.sol";
 import {IInvestorRegistry} from "../../sol/interfaces/IInvestorRegistry.sol";
-import {Handler, World} from "./World.sol";
+import {Handler} from "./Handler.sol";
+import {World} from "./World.sol";
 
 /// @notice What the registrar does, and the admin who points the token at another registry.
 contract RegistryActs is Handler {
