@@ -36,7 +36,7 @@ export function invariants() {
 
   function story({ counterexample }) {
     const acts = counterexample?.Sequence?.at(-1) ?? [];
-    return acts.map(({ contract_name, func_name, args }) => `\n  ${contract_name}.${func_name}(${args})`).join('');
+    return acts.map(({ contract_name, func_name, args }) => `\n  ${contract_name.split(':').at(-1)}.${func_name}(${args})`).join('');
   }
 }
 

@@ -94,8 +94,9 @@ contract IssuerActs is Handler {
             uint256 rest = balance - amount;
             uint256 keep = live.length;
             while (held > rest) held -= live[--keep].amount;
-            if (left != held || token.holdsOf(from).length != keep) replica.note(2, "force ends the wrong holds");
-            if (token.getFrozenTokens(from) != (frozen < rest - left ? frozen : rest - left)) {
+            if (left != held || token.holdsOf(from).length != keep) {
+                replica.note(2, "force ends the wrong holds");
+            } else if (token.getFrozenTokens(from) != (frozen < rest - left ? frozen : rest - left)) {
                 replica.note(2, "force leaves the wrong units frozen");
             }
         } else if (left != held || token.getFrozenTokens(from) != frozen) {
