@@ -59,7 +59,11 @@ pub fn decode(kind: Kind, topics: &[B256], data: &Bytes) -> Option<Event> {
         Kind::Token => TokenEvent::decode_raw_log(topics, data)
             .map(Event::Token)
             .or_else(|_| BeaconUpgraded::decode_raw_log(topics, data).map(Event::Proxy))
-            .ok(),
+            .ok()
+            // A token counts its holds from one: no number comes near the end of what the tables have place for.
+            .filter(
+                |event| !matches!(event, Event::Token(TokenEvent::HoldChanged(e)) if i64::try_from(e.holdId).is_err()),
+            ),
         // Of somebody else's token only the standard's movement is believed, whatever else it may say.
         Kind::Followed => SecurityToken::Transfer::decode_raw_log(topics, data)
             .map(|transfer| Event::Token(TokenEvent::Transfer(transfer)))

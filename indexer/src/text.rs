@@ -6,9 +6,21 @@ use alloy::sol_types::SolValue;
 /// Longest text that is kept, in characters. Names of real tokens are far below.
 const LONGEST: usize = 256;
 
+/// Longest link that is kept, in characters: what every browser takes.
+const LONGEST_LINK: usize = 2_048;
+
 /// Text that any table and any screen can take: NUL replaced, length capped.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().take(LONGEST).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    capped(text, LONGEST)
+}
+
+/// [`clean`] for a link, which may be longer than a name.
+pub(crate) fn clean_link(text: &str) -> String {
+    capped(text, LONGEST_LINK)
+}
+
+fn capped(text: &str, longest: usize) -> String {
+    text.chars().take(longest).map(|c| if c == '\0' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// What `name()` or `symbol()` returned: a string, or the 32 bytes of tokens older than the standard's text.

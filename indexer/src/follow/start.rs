@@ -14,7 +14,7 @@ use crate::source::Source;
 use crate::{IndexerError, Kind, text};
 
 /// Name and version of the chain's own tables among the projections.
-pub(super) const OWN: (&str, i32) = ("chain", 1);
+pub(super) const OWN: (&str, i32) = ("chain", 2);
 
 /// Checks chain, genesis and projections, and gives the cursor, which a new chain gets here.
 pub(super) async fn prepare(

@@ -1,12 +1,12 @@
-//! Instruments: found by factory events, or followed by a setting; and each token's own switches.
+//! Instruments: found by factory events, or followed by a setting.
 
 use std::collections::{BTreeSet, HashMap};
 
 use alloy::primitives::{Address, B256, U256};
 use sqlx::{PgConnection, Row};
-use tokenx_migrations::copy::Rows;
 use tokenx_migrations::{Addr, Uint256, Word};
 
+use super::settings::Settings;
 use crate::event::{FactoryEvent, TokenEvent};
 use crate::read::{Columns, int};
 use crate::text::clean;
@@ -20,14 +20,7 @@ pub(super) struct State {
     pub(super) supply: U256,
     pub(super) inexact_block: Option<u64>,
     pub(super) followed: bool,
-    switches: Switches,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Switches {
-    transfers_paused: bool,
-    supply_paused: bool,
-    registry: Address,
+    pub(super) settings: Settings,
 }
 
 /// Inserts the nodes' Executors and the tokens that factories deployed, and watches them. Those found in the past of a
@@ -161,7 +154,7 @@ pub(super) async fn load(
     }
     let rows = sqlx::query(
         "SELECT token, instrument_id, decimals, total_supply, inexact_block, executor, transfers_paused, supply_paused,
-                registry
+                registry, max_holders, max_balance, country_mode, countries
            FROM instruments
           WHERE chain_id = $1 AND token = ANY ($2)",
     )
@@ -177,74 +170,9 @@ pub(super) async fn load(
                 supply: row.amount("total_supply")?,
                 inexact_block: row.try_get::<Option<i64>, _>("inexact_block")?.map(crate::read::uint),
                 followed: row.maybe_address("executor")?.is_none(),
-                switches: Switches {
-                    transfers_paused: row.try_get("transfers_paused")?,
-                    supply_paused: row.try_get("supply_paused")?,
-                    registry: row.maybe_address("registry")?.unwrap_or_default(),
-                },
+                settings: Settings::from_row(row)?,
             };
             Ok((row.address("token")?, state))
         })
         .collect()
-}
-
-/// Pauses and registry of our own tokens: a row for each change, and the state after the last one.
-pub(super) async fn changes(
-    chain_id: u64,
-    logs: &[ChainLog],
-    tokens: &HashMap<Address, State>,
-    tx: &mut PgConnection,
-) -> Result<(), sqlx::Error> {
-    let mut now: HashMap<Address, Switches> = HashMap::new();
-    let mut rows = Rows::new(12);
-    for log in logs {
-        let (Some(Event::Token(event)), Some(state)) = (&log.event, tokens.get(&log.address)) else { continue };
-        let switches = now.get(&log.address).copied().unwrap_or(state.switches);
-        let (switches, label) = match event {
-            TokenEvent::TokenInitialized(e) => (Switches { registry: e.registry, ..switches }, None),
-            TokenEvent::PauseChanged(e) => (
-                Switches { transfers_paused: e.transfersPaused, supply_paused: e.supplyPaused, ..switches },
-                Some((e.reason, e.operator)),
-            ),
-            TokenEvent::RegistryChanged(e) => {
-                (Switches { registry: e.newRegistry, ..switches }, Some((e.reason, e.operator)))
-            }
-            _ => continue,
-        };
-        now.insert(log.address, switches);
-        rows.row()
-            .bigint(int(chain_id))
-            .bigint(int(log.block_number))
-            .integer(i32::try_from(log.log_index).unwrap_or(i32::MAX))
-            .bigint(int(log.timestamp))
-            .word(log.tx_hash)
-            .address(log.address)
-            .boolean(switches.transfers_paused)
-            .boolean(switches.supply_paused)
-            .address(switches.registry)
-            .or_null(label.map(|(reason, _)| reason), Rows::word)
-            .or_null(label.map(|(_, operator)| operator), Rows::address)
-            .or_null(log.command, Rows::word);
-    }
-    rows.send(
-        tx,
-        "token_changes (chain_id, block_number, log_index, block_time, tx_hash, token, transfers_paused,
-                        supply_paused, registry, reason, operator, command_key)",
-    )
-    .await?;
-    for (token, switches) in now {
-        sqlx::query(
-            "UPDATE instruments
-                SET transfers_paused = $3, supply_paused = $4, registry = $5
-              WHERE chain_id = $1 AND token = $2",
-        )
-        .bind(int(chain_id))
-        .bind(Addr(token))
-        .bind(switches.transfers_paused)
-        .bind(switches.supply_paused)
-        .bind(Addr(switches.registry))
-        .execute(&mut *tx)
-        .await?;
-    }
-    Ok(())
 }

@@ -3,11 +3,14 @@
 //! Everything is worked out in memory and written set-wise: rows by binary `COPY`, state by one absolute upsert per
 //! table. Taking back is recomputing: the latest row that is left says what the state is.
 
+mod documents;
 mod effects;
+mod holds;
 mod instruments;
 mod ledger;
 mod rollback;
 mod rows;
+mod settings;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -43,9 +46,11 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
     rows::logs(chain_id, logs, tx).await?;
     instruments::deployed(chain_id, logs, batch.blocks.is_empty(), tx).await?;
     let tokens = instruments::load(chain_id, logs, tx).await?;
-    instruments::changes(chain_id, logs, &tokens, tx).await?;
+    settings::write(chain_id, logs, &tokens, tx).await?;
+    documents::write(chain_id, logs, tx).await?;
 
     rows::transfers(chain_id, logs, tx).await?;
+    rows::recoveries(chain_id, logs, tx).await?;
     let supplies = rows::supply_of(logs, |token| tokens.get(&token).is_some_and(|token| token.followed));
     rows::supplies(chain_id, &supplies, tx).await?;
     rows::investors(chain_id, logs, tx).await?;
@@ -59,9 +64,12 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
         })
         .collect();
     let before = accounts(chain_id, &ledger::touched(logs), tx).await?;
-    let mut ledger = Ledger { accounts: before.clone(), books, ..Ledger::default() };
+    let touched_holds = ledger::touched_holds(logs);
+    let holds = holds::load(chain_id, &touched_holds, tx).await?;
+    let mut ledger = Ledger { accounts: before.clone(), holds, books, ..Ledger::default() };
     ledger.apply(logs);
     rows::freezes(chain_id, logs, &ledger.freeze_changes, tx).await?;
+    holds::write(chain_id, logs, &touched_holds, &ledger, tx).await?;
     rows::balances(chain_id, &ledger, tx).await?;
     holdings(chain_id, logs, &before, &ledger, tx).await?;
     let inexact = supplies_and_marks(chain_id, &tokens, &ledger, tx).await?;

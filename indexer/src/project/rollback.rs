@@ -9,11 +9,12 @@ use crate::{Batch, Fork};
 
 /// Rows that go and that no state hangs on. Each statement takes the chain and the ancestor's height.
 const PLAIN: &[&str] = &[
-    "DELETE FROM blocks    WHERE chain_id = $1 AND number       > $2",
-    "DELETE FROM transfers WHERE chain_id = $1 AND block_number > $2",
-    "DELETE FROM mints     WHERE chain_id = $1 AND block_number > $2",
-    "DELETE FROM burns     WHERE chain_id = $1 AND block_number > $2",
-    "DELETE FROM watched   WHERE chain_id = $1 AND found_block  > $2",
+    "DELETE FROM blocks     WHERE chain_id = $1 AND number       > $2",
+    "DELETE FROM transfers  WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM mints      WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM burns      WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM recoveries WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM watched    WHERE chain_id = $1 AND found_block  > $2",
     "UPDATE watched SET filled_to = least(filled_to, $2) WHERE chain_id = $1 AND filled_to IS NOT NULL",
 ];
 
@@ -64,6 +65,37 @@ const STATE: &[&str] = &[
         SET frozen = coalesce(l.frozen, 0), address_frozen = coalesce(l.address_frozen, false)
        FROM latest l
       WHERE h.chain_id = $1 AND h.token = l.token AND h.wallet = l.wallet",
+    // Holds: those that came above go, those that changed above are again what they were.
+    "DELETE FROM holds h
+      USING (SELECT DISTINCT token, wallet, hold_id FROM hold_changes WHERE chain_id = $1 AND block_number > $2) t
+      WHERE h.chain_id = $1 AND h.token = t.token AND h.wallet = t.wallet AND h.hold_id = t.hold_id",
+    "WITH gone AS (
+         DELETE FROM hold_changes WHERE chain_id = $1 AND block_number > $2 RETURNING token, wallet, hold_id
+     )
+     INSERT INTO holds (chain_id, token, wallet, hold_id, kind, amount, until, agent)
+     SELECT $1, t.token, t.wallet, t.hold_id, l.kind, l.amount, l.until, l.agent
+       FROM (SELECT DISTINCT token, wallet, hold_id FROM gone) t
+       JOIN LATERAL (SELECT c.kind, c.amount, c.until, c.agent
+                       FROM hold_changes c
+                      WHERE c.chain_id = $1 AND c.token = t.token AND c.wallet = t.wallet AND c.hold_id = t.hold_id
+                        AND c.block_number <= $2
+                      ORDER BY c.block_number DESC, c.log_index DESC
+                      LIMIT 1) l ON l.amount > 0",
+    // Documents, in the same way.
+    "DELETE FROM documents d
+      USING (SELECT DISTINCT token, name FROM document_changes WHERE chain_id = $1 AND block_number > $2) t
+      WHERE d.chain_id = $1 AND d.token = t.token AND d.name = t.name",
+    "WITH gone AS (
+         DELETE FROM document_changes WHERE chain_id = $1 AND block_number > $2 RETURNING token, name
+     )
+     INSERT INTO documents (chain_id, token, name, uri, hash, changed_block, changed_time, changed_tx)
+     SELECT $1, t.token, t.name, l.uri, l.hash, l.block_number, l.block_time, l.tx_hash
+       FROM (SELECT DISTINCT token, name FROM gone) t
+       JOIN LATERAL (SELECT c.*
+                       FROM document_changes c
+                      WHERE c.chain_id = $1 AND c.token = t.token AND c.name = t.name AND c.block_number <= $2
+                      ORDER BY c.block_number DESC, c.log_index DESC
+                      LIMIT 1) l ON NOT l.removed",
     // Supply.
     "WITH gone AS (
          DELETE FROM supply_changes WHERE chain_id = $1 AND block_number > $2 RETURNING token
@@ -76,14 +108,20 @@ const STATE: &[&str] = &[
                                       LIMIT 1), 0)
        FROM (SELECT DISTINCT token FROM gone) t
       WHERE i.chain_id = $1 AND i.token = t.token",
-    // Pauses and registries. A token without a row left is itself gone below.
+    // Settings. A token without a row left is itself gone below.
     "WITH gone AS (
          DELETE FROM token_changes WHERE chain_id = $1 AND block_number > $2 RETURNING token
      )
      UPDATE instruments i
-        SET transfers_paused = l.transfers_paused, supply_paused = l.supply_paused, registry = l.registry
+        SET transfers_paused = l.transfers_paused,
+            supply_paused    = l.supply_paused,
+            registry         = l.registry,
+            max_holders      = l.max_holders,
+            max_balance      = l.max_balance,
+            country_mode     = l.country_mode,
+            countries        = l.countries
        FROM (SELECT DISTINCT token FROM gone) t
-       JOIN LATERAL (SELECT c.transfers_paused, c.supply_paused, c.registry
+       JOIN LATERAL (SELECT c.*
                        FROM token_changes c
                       WHERE c.chain_id = $1 AND c.token = t.token AND c.block_number <= $2
                       ORDER BY c.block_number DESC, c.log_index DESC

@@ -17,7 +17,7 @@ fn index(log_index: u64) -> i32 {
 }
 
 /// A row that begins with the columns every event table shares.
-fn event_row<'a>(rows: &'a mut Rows, chain_id: u64, log: &ChainLog) -> &'a mut Rows {
+pub(super) fn event_row<'a>(rows: &'a mut Rows, chain_id: u64, log: &ChainLog) -> &'a mut Rows {
     rows.row()
         .bigint(int(chain_id))
         .bigint(int(log.block_number))
@@ -75,22 +75,30 @@ struct Label {
     operator: Address,
 }
 
-/// Labels of forced transfers by the place of the Transfer they belong to: the nearest one before, of the same token,
-/// transaction and parties.
+/// Labels of forced transfers and recoveries by the place of the Transfer they belong to: the nearest one before, of the
+/// same token, transaction and parties.
 fn forced(logs: &[ChainLog]) -> HashMap<usize, Label> {
     let mut labels = HashMap::new();
     for (here, log) in logs.iter().enumerate() {
-        let Some(Event::Token(TokenEvent::ForcedTransferExecuted(label))) = &log.event else { continue };
+        let (from, to, amount, label) = match &log.event {
+            Some(Event::Token(TokenEvent::ForcedTransferExecuted(e))) => {
+                (e.from, e.to, e.amount, Label { reason: e.reason, operator: e.operator })
+            }
+            Some(Event::Token(TokenEvent::WalletRecovered(e))) => {
+                (e.lost, e.replacement, e.amount, Label { reason: e.reason, operator: e.operator })
+            }
+            _ => continue,
+        };
         let moved = (0..here)
             .rev()
             .take_while(|&at| logs[at].tx_hash == log.tx_hash && logs[at].block_number == log.block_number)
             .find(|&at| {
                 logs[at].address == log.address
                     && matches!(&logs[at].event, Some(Event::Token(TokenEvent::Transfer(e)))
-                                if e.from == label.from && e.to == label.to && e.value == label.amount)
+                                if e.from == from && e.to == to && e.value == amount)
             });
         if let Some(moved) = moved {
-            labels.insert(moved, Label { reason: label.reason, operator: label.operator });
+            labels.insert(moved, label);
         }
     }
     labels
@@ -116,6 +124,28 @@ pub(super) async fn transfers(chain_id: u64, logs: &[ChainLog], tx: &mut PgConne
         tx,
         "transfers (chain_id, block_number, log_index, block_time, tx_hash, token, from_wallet, to_wallet, amount,
                     forced, reason, operator, command_key)",
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn recoveries(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let mut rows = Rows::new(12);
+    for log in logs {
+        let Some(Event::Token(TokenEvent::WalletRecovered(e))) = &log.event else { continue };
+        event_row(&mut rows, chain_id, log)
+            .address(log.address)
+            .address(e.lost)
+            .address(e.replacement)
+            .uint256(e.amount)
+            .word(e.reason)
+            .address(e.operator)
+            .or_null(log.command, Rows::word);
+    }
+    rows.send(
+        tx,
+        "recoveries (chain_id, block_number, log_index, block_time, tx_hash, token, lost, replacement, amount, reason,
+                     operator, command_key)",
     )
     .await?;
     Ok(())

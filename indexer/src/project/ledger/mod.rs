@@ -1,11 +1,11 @@
-//! Netting: what the logs of a batch do to balances, supply and freezes, worked out in memory before anything is
+//! Netting: what the logs of a batch do to balances, supply, freezes and holds, worked out in memory before anything is
 //! written.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::{Address, B256, U256};
 
-use crate::event::TokenEvent;
+use crate::event::{SecurityToken, TokenEvent};
 use crate::{ChainLog, Event};
 
 /// A wallet's state in a token.
@@ -14,6 +14,32 @@ pub(crate) struct Account {
     pub(crate) balance: U256,
     pub(crate) frozen: U256,
     pub(crate) address_frozen: bool,
+}
+
+/// A hold, by its token, its wallet and the token's number for it.
+pub(crate) type HoldKey = (Address, Address, u64);
+
+/// Units of a wallet that may not move before a time, or before their agent says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hold {
+    pub(crate) kind: u8,
+    pub(crate) amount: U256,
+    /// Unix seconds from which it no longer binds; 0 = never.
+    pub(crate) until: u64,
+    /// Who may release and execute it; `None`: nobody.
+    pub(crate) agent: Option<Address>,
+}
+
+impl Hold {
+    /// As the event says it is from now on; `None` where it has ended.
+    fn after(event: &SecurityToken::HoldChanged) -> Option<Self> {
+        (!event.newAmount.is_zero()).then(|| Self {
+            kind: event.kind,
+            amount: event.newAmount,
+            until: event.until.to(),
+            agent: Some(event.agent).filter(|agent| !agent.is_zero()),
+        })
+    }
 }
 
 /// A token's state, as far as netting needs it.
@@ -64,14 +90,18 @@ pub(crate) struct FreezeChange {
     pub(crate) operator: Address,
 }
 
-/// State before the batch, for every account and token that it touches; afterwards what came of it.
+/// State before the batch, for every account, hold and token that it touches; afterwards what came of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ledger {
     pub(crate) accounts: HashMap<(Address, Address), Account>,
+    /// Those that no event has ended; time is no event.
+    pub(crate) holds: BTreeMap<HoldKey, Hold>,
     pub(crate) books: BTreeMap<Address, Book>,
     pub(crate) holding_changes: Vec<HoldingChange>,
     pub(crate) supply_changes: Vec<SupplyChange>,
     pub(crate) freeze_changes: Vec<FreezeChange>,
+    /// Places of the logs that changed a hold.
+    pub(crate) hold_changes: Vec<usize>,
 }
 
 /// The accounts that `logs` touch: what must be read before netting.
@@ -88,6 +118,22 @@ pub(crate) fn touched(logs: &[ChainLog]) -> BTreeSet<(Address, Address)> {
     }
     accounts.retain(|(_, wallet)| !wallet.is_zero());
     accounts
+}
+
+/// The hold that an event is about. Decoding lets no number through that is above 64 bits.
+pub(crate) fn hold_key(log: &ChainLog, event: &SecurityToken::HoldChanged) -> HoldKey {
+    (log.address, event.account, event.holdId.saturating_to())
+}
+
+/// The holds that `logs` change.
+pub(crate) fn touched_holds(logs: &[ChainLog]) -> BTreeSet<HoldKey> {
+    let mut holds = BTreeSet::new();
+    for log in logs {
+        if let Some(Event::Token(TokenEvent::HoldChanged(e))) = &log.event {
+            holds.insert(hold_key(log, e));
+        }
+    }
+    holds
 }
 
 impl Ledger {
@@ -122,6 +168,7 @@ impl Ledger {
                 self.refrozen(place, log.address, e.account, e.reason, e.operator);
                 Ok(())
             }
+            TokenEvent::HoldChanged(e) => self.hold(place, log, e),
             _ => Ok(()),
         }
     }
@@ -206,170 +253,25 @@ impl Ledger {
         self.freeze_changes.push(FreezeChange { log, wallet, frozen, address_frozen, reason, operator });
     }
 
+    /// The event says what the hold was and what it is: the tables must have had the same.
+    fn hold(&mut self, place: usize, log: &ChainLog, event: &SecurityToken::HoldChanged) -> Result<(), String> {
+        let key @ (_, wallet, id) = hold_key(log, event);
+        let (said, before) = (event.oldAmount, self.holds.get(&key).map_or(U256::ZERO, |hold| hold.amount));
+        if said != before {
+            return Err(format!("token says hold {id} of {wallet} had {said}, its logs add up to {before}"));
+        }
+        match Hold::after(event) {
+            Some(hold) => self.holds.insert(key, hold),
+            None => self.holds.remove(&key),
+        };
+        self.hold_changes.push(place);
+        Ok(())
+    }
+
     fn account(&mut self, token: Address, wallet: Address) -> &mut Account {
         self.accounts.entry((token, wallet)).or_default()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use alloy::primitives::Bytes;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::event::SecurityToken;
-
-    const TOKEN: Address = Address::repeat_byte(0x70);
-
-    fn wallet(n: u8) -> Address {
-        if n == 0 { Address::ZERO } else { Address::repeat_byte(n) }
-    }
-
-    fn log(n: usize, event: TokenEvent) -> ChainLog {
-        ChainLog {
-            block_number: 1 + n as u64 / 3,
-            block_hash: B256::ZERO,
-            timestamp: 0,
-            tx_hash: B256::ZERO,
-            tx_index: 0,
-            log_index: n as u64,
-            address: TOKEN,
-            topics: Vec::new(),
-            data: Bytes::new(),
-            event: Some(Event::Token(event)),
-            command: None,
-        }
-    }
-
-    fn transfers(list: &[(u8, u8, U256)]) -> Vec<ChainLog> {
-        list.iter()
-            .enumerate()
-            .map(|(n, &(from, to, value))| {
-                log(n, TokenEvent::Transfer(SecurityToken::Transfer { from: wallet(from), to: wallet(to), value }))
-            })
-            .collect()
-    }
-
-    fn net(logs: &[ChainLog]) -> Ledger {
-        let mut ledger = Ledger::default();
-        ledger.apply(logs);
-        ledger
-    }
-
-    #[test]
-    fn a_balance_may_reach_uint256_and_not_pass_it() {
-        let ledger = net(&transfers(&[(0, 1, U256::MAX), (1, 2, U256::MAX), (0, 1, U256::ONE)]));
-        assert_eq!(ledger.accounts[&(TOKEN, wallet(2))].balance, U256::MAX);
-        let inexact = ledger.books[&TOKEN].inexact.clone().unwrap();
-        assert!(inexact.reason.contains("above uint256"), "{}", inexact.reason);
-        assert_eq!(ledger.books[&TOKEN].supply, U256::MAX, "the log that does not add up changes nothing");
-    }
-
-    #[test]
-    fn sending_what_one_never_got_stops_that_token_and_no_other() {
-        let mut logs = transfers(&[(0, 1, U256::from(5)), (2, 3, U256::from(1)), (0, 1, U256::from(5))]);
-        let other = Address::repeat_byte(0x71);
-        logs.extend(transfers(&[(0, 1, U256::from(9))]).into_iter().map(|mut log| {
-            log.address = other;
-            log
-        }));
-        let ledger = net(&logs);
-        assert_eq!(ledger.accounts[&(TOKEN, wallet(1))].balance, U256::from(5));
-        assert_eq!(ledger.books[&TOKEN].inexact.as_ref().unwrap().block, 1);
-        assert_eq!(ledger.accounts[&(other, wallet(1))].balance, U256::from(9));
-        assert_eq!(ledger.books[&other].inexact, None);
-    }
-
-    #[test]
-    fn a_transfer_to_oneself_changes_nothing_but_must_be_covered() {
-        let ledger = net(&transfers(&[(0, 1, U256::from(5)), (1, 1, U256::from(5))]));
-        assert_eq!(ledger.holding_changes.len(), 1);
-        assert!(net(&transfers(&[(1, 1, U256::from(5))])).books[&TOKEN].inexact.is_some());
-    }
-
-    #[test]
-    fn supply_that_disagrees_with_the_tokens_own_word_is_noticed() {
-        let minted = SecurityToken::Minted {
-            to: wallet(1),
-            amount: U256::from(5),
-            balanceAfter: U256::from(5),
-            totalSupplyAfter: U256::from(6),
-            reason: B256::ZERO,
-            operator: wallet(9),
-        };
-        let mut logs = transfers(&[(0, 1, U256::from(5))]);
-        logs.push(log(1, TokenEvent::Minted(minted)));
-        assert!(net(&logs).books[&TOKEN].inexact.as_ref().unwrap().reason.contains("supply 6"));
-    }
-
-    #[test]
-    fn freezes_carry_the_whole_state_after_them() {
-        let logs = [
-            log(
-                0,
-                TokenEvent::FrozenChanged(SecurityToken::FrozenChanged {
-                    account: wallet(1),
-                    oldAmount: U256::ZERO,
-                    newAmount: U256::from(7),
-                    reason: B256::ZERO,
-                    operator: wallet(9),
-                }),
-            ),
-            log(
-                1,
-                TokenEvent::AddressFreezeChanged(SecurityToken::AddressFreezeChanged {
-                    account: wallet(1),
-                    frozen: true,
-                    reason: B256::ZERO,
-                    operator: wallet(9),
-                }),
-            ),
-        ];
-        let last = *net(&logs).freeze_changes.last().unwrap();
-        assert_eq!((last.frozen, last.address_frozen), (U256::from(7), true));
-    }
-
-    proptest! {
-        /// Against a small oracle on signed numbers: as long as all adds up the ledger equals it, and it stops exactly
-        /// where the oracle leaves the range.
-        #[test]
-        fn netting_equals_the_oracle(list in prop::collection::vec((0u8..5, 0u8..5, 0u64..20), 0..60)) {
-            let list: Vec<_> = list.into_iter().map(|(f, t, v)| (f, t, U256::from(v))).collect();
-            let mut oracle = [0i128; 5];
-            let mut stopped = false;
-            for &(from, to, value) in &list {
-                let value = value.to::<u64>() as i128;
-                let covered = from == 0 || oracle[from as usize] >= value;
-                // Zero to zero makes and destroys at once; zero's own figure is minus the supply.
-                if !covered {
-                    stopped = true;
-                    break;
-                }
-                oracle[from as usize] -= value;
-                oracle[to as usize] += value;
-            }
-            let ledger = net(&transfers(&list));
-            prop_assert_eq!(ledger.books.get(&TOKEN).is_some_and(|b| b.inexact.is_some()), stopped);
-            for n in 1u8..5 {
-                let balance = ledger.accounts.get(&(TOKEN, wallet(n))).copied().unwrap_or_default().balance;
-                prop_assert_eq!(balance, U256::from(oracle[n as usize].unsigned_abs()));
-            }
-            let supply = ledger.books.get(&TOKEN).map_or(U256::ZERO, |b| b.supply);
-            prop_assert_eq!(supply, U256::from(oracle[0].unsigned_abs()), "supply is the sum of all balances");
-        }
-
-        /// However a history is cut into batches, the same rows come out.
-        #[test]
-        fn batches_of_any_size_give_the_same_rows(
-            list in prop::collection::vec((0u8..4, 0u8..4, 0u64..9), 0..40),
-            cut in 0usize..40,
-        ) {
-            let logs = transfers(&list.into_iter().map(|(f, t, v)| (f, t, U256::from(v))).collect::<Vec<_>>());
-            let cut = cut.min(logs.len());
-            let whole = net(&logs);
-            let mut parts = net(&logs[..cut]);
-            parts.apply(&logs[cut..]);
-            prop_assert_eq!(whole, parts);
-        }
-    }
-}
+mod tests;
