@@ -40,6 +40,8 @@ pub(super) const TIME: Duration = Duration::from_secs(5);
 pub(super) const PAGE: (usize, usize) = (50, 500);
 /// Rows of a page within a row unless asked otherwise.
 pub(super) const NESTED_PAGE: i32 = 10;
+/// Holds that one wallet can have of a token.
+const HOLDS: usize = 16;
 
 /// No sum of a query's weights comes near the type's end.
 const HEAVIEST: usize = 1_000_000;
@@ -53,6 +55,11 @@ pub(super) fn rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> 
 /// [`rows`] of a list within a row.
 pub(super) fn nested_rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> usize {
     rows(first.or(last).or(Some(NESTED_PAGE)), None, row_fields)
+}
+
+/// Weight of a wallet's holds, which are no page: as if they were all that there can be.
+pub(super) fn holds_of(row_fields: usize) -> usize {
+    HOLDS.saturating_mul(row_fields)
 }
 
 /// Checks the text.

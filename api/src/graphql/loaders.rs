@@ -7,10 +7,10 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256};
 use async_graphql::dataloader::Loader;
 use sqlx::PgConnection;
-use tokenx_indexer::read::Instrument;
 use tokenx_indexer::read::pages::{
     self, EventFilter, EventKey, EventKind, EventRow, HoldingFilter, HoldingRow, Window,
 };
+use tokenx_indexer::read::{self, Document, Hold, Instrument};
 use tokenx_migrations::Addr;
 use uuid::Uuid;
 
@@ -112,6 +112,41 @@ impl Loader<HoldingCount> for Loads {
             loaded.extend(keys.into_iter().map(|key| (key.clone(), count(&key.token))));
         }
         Ok(loaded)
+    }
+}
+
+/// The holds of one wallet in one token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct HoldsOf {
+    pub(super) token: Address,
+    pub(super) wallet: Address,
+}
+
+impl Loader<HoldsOf> for Loads {
+    type Value = Vec<Hold>;
+    type Error = Fault;
+
+    async fn load(&self, keys: &[HoldsOf]) -> Result<HashMap<HoldsOf, Vec<Hold>>, Fault> {
+        let wallets: Vec<_> = keys.iter().map(|key| (key.token, key.wallet)).collect();
+        let mut conn = self.snapshot.conn().await?;
+        let found = read::holds_of_wallets(&mut *conn, self.app.chain_id(), &wallets).await?;
+        Ok(found.into_iter().map(|((token, wallet), holds)| (HoldsOf { token, wallet }, holds)).collect())
+    }
+}
+
+/// The documents of one token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct DocumentsOf(pub(super) Address);
+
+impl Loader<DocumentsOf> for Loads {
+    type Value = Vec<Document>;
+    type Error = Fault;
+
+    async fn load(&self, keys: &[DocumentsOf]) -> Result<HashMap<DocumentsOf, Vec<Document>>, Fault> {
+        let tokens: Vec<Address> = keys.iter().map(|key| key.0).collect();
+        let mut conn = self.snapshot.conn().await?;
+        let found = read::documents_of_tokens(&mut *conn, self.app.chain_id(), &tokens).await?;
+        Ok(found.into_iter().map(|(token, documents)| (DocumentsOf(token), documents)).collect())
     }
 }
 

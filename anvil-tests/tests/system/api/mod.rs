@@ -3,6 +3,7 @@
 mod admin_functions;
 mod auth;
 mod bad_input;
+mod digits;
 mod graphql;
 mod http;
 mod matrix;
@@ -13,12 +14,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use alloy::primitives::{Address, address};
+use alloy::sol_types::SolCall;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokenx_anvil_tests::{TestDatabase, World, eventually};
+use tokenx_anvil_tests::{Deployment, TestDatabase, World, eventually};
 use tokenx_api::admin::{self, By, NewNode, NewParty, NewServiceToken, NewUser, NewWallet, WalletKind};
 use tokenx_api::policy::{Role, Scope};
 use tokenx_config::{Profile, Settings};
@@ -108,10 +110,15 @@ impl Kit {
 
     /// The whole: chain, indexer, keeper, api. Alice's wallet is approved and holds 1,000 rCC.
     async fn whole() -> Kit {
+        Kit::whole_with(|_, _| {}).await
+    }
+
+    async fn whole_with(change: impl FnOnce(&mut Settings, &Deployment)) -> Kit {
         let world = World::start().await.unwrap();
         let deployment = world.deploy().await.unwrap();
         let mut settings = world.settings(&deployment).unwrap();
         settings.limits.off = true;
+        change(&mut settings, &deployment);
         let doors = Doors {
             chain_id: settings.chain.chain_id,
             registry: settings.chain.registry,
@@ -232,6 +239,22 @@ impl Kit {
 
     fn token(&self, role: Role) -> Option<&str> {
         Some(&self.people[&role])
+    }
+
+    /// Has a contract called by any account, its key known or not, and waits for it.
+    async fn transact(&self, from: Address, to: Address, call: impl SolCall) {
+        let chain = &self._world.as_ref().unwrap().chain;
+        chain.rpc("anvil_impersonateAccount", json!([from])).await.unwrap();
+        chain.rpc("anvil_setBalance", json!([from, "0xde0b6b3a7640000"])).await.unwrap();
+        let data = alloy::primitives::Bytes::from(call.abi_encode());
+        let request = json!([{ "from": from, "to": to, "data": data, "gas": "0xf4240" }]);
+        let hash = chain.rpc("eth_sendTransaction", request).await.unwrap();
+        eventually("the call is mined", || async {
+            let receipt = chain.rpc("eth_getTransactionReceipt", json!([hash])).await.ok()?;
+            assert_ne!(receipt["status"], "0x0", "the contract refused");
+            receipt["status"].is_string().then_some(())
+        })
+        .await;
     }
 
     async fn send(&self, method: Method, path: &str, token: Option<&str>, body: Option<String>) -> Answer {

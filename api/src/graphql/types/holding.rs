@@ -5,13 +5,15 @@ use async_graphql::connection::Connection;
 use async_graphql::{ID, InputObject, Object};
 use tokenx_indexer::read::pages::{self, HoldingKey, HoldingRow};
 
+use super::hold::Hold;
 use super::party::Party;
 use super::token::Token;
 use super::total::{Counted, Total};
 use super::{addresses, one_of};
 use crate::graphql::cursor::{Cursor, Order, Page, wallets_of};
 use crate::graphql::fault::Fault;
-use crate::graphql::loaders::{HoldingCount, HoldingsOf, TokenAt};
+use crate::graphql::limits::holds_of;
+use crate::graphql::loaders::{HoldingCount, HoldingsOf, HoldsOf, TokenAt};
 use crate::graphql::reader::Reader;
 use crate::graphql::scalars::{Addr, BigInt, Decimal};
 
@@ -134,6 +136,28 @@ impl Holding {
     /// The rest, in base units.
     async fn spendable_raw(&self) -> BigInt {
         BigInt(self.row.position.spendable())
+    }
+
+    /// The part that is under holds and lockups, in whole tokens. Expired ones do not count.
+    async fn held(&self) -> Decimal {
+        Decimal::of(self.row.position.held, self.row.decimals)
+    }
+
+    /// The part that is under holds and lockups, in base units.
+    async fn held_raw(&self) -> BigInt {
+        BigInt(self.row.position.held)
+    }
+
+    /// Its holds and lockups, oldest first, without those that have expired.
+    #[graphql(complexity = "holds_of(child_complexity)")]
+    async fn holds(&self) -> Result<Vec<Hold>, Fault> {
+        // Most wallets have none, which the row has said already.
+        if self.row.position.held.is_zero() {
+            return Ok(Vec::new());
+        }
+        let key = HoldsOf { token: self.row.token, wallet: self.row.wallet };
+        let holds = self.reader.load(key).await?.unwrap_or_default();
+        Ok(holds.into_iter().map(|hold| Hold::new(hold, self.row.decimals)).collect())
     }
 
     /// The whole wallet is frozen for this token.

@@ -2,7 +2,9 @@
 //! of the request.
 
 pub(super) mod command;
+pub(super) mod document;
 pub(super) mod event;
+pub(super) mod hold;
 pub(super) mod holding;
 pub(super) mod meta;
 pub(super) mod party;

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
 use async_graphql::connection::Connection;
-use async_graphql::{ID, InputObject, Object};
+use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
 use time::OffsetDateTime;
-use tokenx_indexer::read::Instrument;
 use tokenx_indexer::read::pages::{self, EventKind, TokenKey};
+use tokenx_indexer::read::{self, Instrument};
 
+use super::document::Document;
 use super::event::{Burn, BurnFilter, Mint, MintFilter, Transfer, TransferFilter};
 use super::holding::{self, HoldingFilter};
 use super::total::{Counted, Total};
@@ -13,6 +14,7 @@ use super::{addresses, event, one_of};
 use crate::graphql::cursor::{Cursor, Order, Page};
 use crate::graphql::fault::Fault;
 use crate::graphql::limits::nested_rows;
+use crate::graphql::loaders::DocumentsOf;
 use crate::graphql::reader::Reader;
 use crate::graphql::scalars::{Addr, BigInt, Bytes32, Decimal, time_of};
 
@@ -31,6 +33,31 @@ impl Token {
 
     pub(in crate::graphql) fn new(reader: Arc<Reader>, row: Instrument) -> Token {
         Token { reader, row: Arc::new(row) }
+    }
+}
+
+/// Which countries recipients may be in.
+#[derive(SimpleObject)]
+pub(in crate::graphql) struct CountryRule {
+    /// What it does with those listed.
+    mode: CountryMode,
+    /// ISO 3166-1 numeric codes, ascending; 0 stands for a country that is not given.
+    countries: Vec<u16>,
+}
+
+/// What a country rule does with the countries that it lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+pub(in crate::graphql) enum CountryMode {
+    /// No recipient may be there.
+    Refuse,
+    /// Recipients may be nowhere else.
+    Admit,
+}
+
+impl From<read::CountryRule> for CountryRule {
+    fn from(rule: read::CountryRule) -> CountryRule {
+        let mode = if rule.admits { CountryMode::Admit } else { CountryMode::Refuse };
+        CountryRule { mode, countries: rule.countries }
     }
 }
 
@@ -141,6 +168,33 @@ impl Token {
     /// Mint and burn are paused.
     async fn supply_paused(&self) -> bool {
         self.row.supply_paused
+    }
+
+    /// Most wallets that may have some of it; null where there is no limit.
+    async fn max_holders(&self) -> Option<u32> {
+        self.row.max_holders
+    }
+
+    /// Most that one wallet may have, in whole tokens; null where there is no limit.
+    async fn max_balance(&self) -> Option<Decimal> {
+        self.row.max_balance.map(|most| Decimal::of(most, self.row.decimals))
+    }
+
+    /// Most that one wallet may have, in base units.
+    async fn max_balance_raw(&self) -> Option<BigInt> {
+        self.row.max_balance.map(BigInt)
+    }
+
+    /// Where recipients may be; null where anywhere.
+    async fn country_rule(&self) -> Option<CountryRule> {
+        self.row.country_rule.clone().map(CountryRule::from)
+    }
+
+    /// Its documents, by name.
+    #[graphql(complexity = "nested_rows(None, None, child_complexity)")]
+    async fn documents(&self) -> Result<Vec<Document>, Fault> {
+        let documents = self.reader.load(DocumentsOf(self.row.token)).await?.unwrap_or_default();
+        Ok(documents.into_iter().map(Document::from).collect())
     }
 
     /// Block of its deployment; for a followed token the block it is followed from.

@@ -1,6 +1,7 @@
 //! `/graphql` on a real chain, with the indexer and the keeper at work.
 
 mod abuse;
+mod holds;
 mod lists;
 mod parties;
 mod socket;
