@@ -177,7 +177,7 @@ async fn a_token_whose_deployment_is_taken_back_is_gone() -> Result<()> {
 }
 
 impl Stage {
-    async fn deploy_token(&self, instrument_id: &str) -> Result<()> {
+    pub(super) async fn deploy_token(&self, instrument_id: &str) -> Result<()> {
         use tokenx_contracts::bindings::{NodeFactory, TokenConfig};
         let node = &self.deployment.nodes[0].node;
         let config = TokenConfig {
@@ -186,7 +186,7 @@ impl Stage {
             name: "a token".to_owned(),
             symbol: "T".to_owned(),
             decimals: 18,
-            maxSupply: U256::from(1_000),
+            maxSupply: U256::from(1_000_000_000),
             dailyMintLimit: alloy::primitives::Uint::from(1_000u64),
             dailyForceLimit: alloy::primitives::Uint::from(1_000u64),
         };
