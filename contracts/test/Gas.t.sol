@@ -71,6 +71,41 @@ contract GasTest is Base {
         vm.snapshotGasLastCall("gas", "forced transfer that unfreezes");
     }
 
+    function test_gas_holds() public {
+        vm.prank(address(executor));
+        token.mintLocked(alice, AMOUNT, 2, uint40(START + 1), REASON);
+        vm.snapshotGasLastCall("gas", "locked mint");
+        vm.prank(address(executor));
+        token.mintLocked(alice, AMOUNT, 2, uint40(START + 1), REASON);
+        vm.snapshotGasLastCall("gas", "locked mint into a lockup");
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer beside a hold");
+        vm.prank(address(executor));
+        token.placeHold(bob, AMOUNT, 0, REASON);
+        vm.snapshotGasLastCall("gas", "place a hold");
+        vm.prank(address(executor));
+        token.executeHold(bob, 2, REASON);
+        vm.snapshotGasLastCall("gas", "execute a hold");
+        whitelist(carol, 1);
+        registry.revoke(alice, REASON);
+        uint256 balance = token.balanceOf(alice);
+        vm.prank(address(executor));
+        token.recover(alice, carol, balance, REASON);
+        vm.snapshotGasLastCall("gas", "recover a wallet with a lockup");
+    }
+
+    function test_gas_rules() public {
+        vm.prank(address(executor));
+        token.setLimits(100, 1_000_000e18, REASON);
+        vm.prank(address(executor));
+        token.setCountryRule(2, [type(uint256).max, 0, type(uint256).max, 0], REASON);
+        vm.snapshotGasLastCall("gas", "set a country rule");
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer under limits and a country rule");
+    }
+
     function test_gas_freeze() public {
         freeze(alice, AMOUNT);
         vm.snapshotGasLastCall("gas", "first partial freeze");

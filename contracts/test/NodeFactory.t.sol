@@ -123,7 +123,10 @@ contract NodeFactoryTest is Base {
         token = SecurityToken(factory.tokenOf("kept"));
         vm.assertEq(token.defaultAdmin(), admin);
         assertStatus(execute(command("mint", address(token), mintCall(alice, 100))).status, IExecutor.Status.Executed);
-        bytes[9] memory operations = [
+        whitelist(carol, 3);
+        whitelist(treasury, 3);
+        registry.revoke(treasury, REASON);
+        bytes[20] memory operations = [
             abi.encodeWithSignature("setFrozenTokens(address,uint256,bytes32)", alice, 5, REASON),
             abi.encodeCall(token.setAddressFrozen, (alice, true, REASON)),
             abi.encodeWithSignature("forcedTransfer(address,address,uint256,bytes32)", alice, bob, 1, REASON),
@@ -132,12 +135,52 @@ contract NodeFactoryTest is Base {
             abi.encodeCall(token.pause, (REASON)),
             abi.encodeCall(token.unpause, (REASON)),
             abi.encodeCall(token.pauseSupply, (REASON)),
-            abi.encodeCall(token.unpauseSupply, (REASON))
+            abi.encodeCall(token.unpauseSupply, (REASON)),
+            abi.encodeCall(token.mintLocked, (bob, 20, 2, uint40(START + 1), REASON)),
+            abi.encodeWithSignature("setFrozenTokens(address,uint256,bytes32)", bob, 0, REASON),
+            abi.encodeCall(token.recover, (treasury, carol, 0, REASON)),
+            abi.encodeCall(token.setAddressFrozen, (alice, false, REASON)),
+            abi.encodeCall(token.placeHold, (alice, 1, 0, REASON)),
+            abi.encodeCall(token.releaseHold, (alice, 2, REASON)),
+            abi.encodeCall(token.reclaimExpired, (alice)),
+            abi.encodeCall(token.setLimits, (5, 500, REASON)),
+            abi.encodeCall(token.setCountryRule, (1, [uint256(0), 0, 0, 0], REASON)),
+            abi.encodeCall(token.setDocument, ("name", "uri", "hash")),
+            abi.encodeCall(token.removeDocument, ("name"))
         ];
         for (uint256 i = 0; i < operations.length; ++i) {
             IExecutor.Result memory result = execute(command(bytes32(i + 1), address(token), operations[i]));
             assertStatus(result.status, IExecutor.Status.Executed);
         }
+        execute(command("hold", address(token), abi.encodeCall(token.placeHold, (alice, 1, 0, REASON))));
+        IExecutor.Result memory executed =
+            execute(command("burn it", address(token), abi.encodeCall(token.executeHold, (alice, 3, REASON))));
+        assertStatus(executed.status, IExecutor.Status.Executed);
+    }
+
+    function test_locked_mints_and_recoveries_count_against_daily_limits_of_their_own() public {
+        bytes memory data = abi.encodeCall(token.mintLocked, (alice, DAILY_MINT, 2, uint40(START + 1), REASON));
+        assertStatus(execute(command("a", address(token), data)).status, IExecutor.Status.Executed);
+        data = abi.encodeCall(token.mintLocked, (alice, 1, 2, uint40(START + 1), REASON));
+        vm.assertEq(
+            execute(command("b", address(token), data)).returnData,
+            abi.encodeWithSelector(IExecutor.DailyLimitExceeded.selector, DAILY_MINT, DAILY_MINT, 1)
+        );
+        registry.revoke(alice, REASON);
+        whitelist(carol, 1);
+        data = abi.encodeCall(token.recover, (alice, carol, DAILY_MINT, REASON));
+        vm.assertEq(
+            execute(command("c", address(token), data)).returnData,
+            abi.encodeWithSelector(IExecutor.DailyLimitExceeded.selector, DAILY_FORCE, 0, DAILY_MINT)
+        );
+    }
+
+    function test_a_batch_of_mints_which_no_limit_can_count_is_not_the_keepers() public {
+        bytes memory data = abi.encodeCall(token.mintBatch, (new address[](0), new uint256[](0), REASON));
+        vm.assertEq(
+            execute(command("a", address(token), data)).returnData,
+            abi.encodeWithSelector(IExecutor.NotAllowed.selector, address(token), token.mintBatch.selector)
+        );
     }
 
     function test_a_token_is_of_its_node_only() public {

@@ -68,6 +68,22 @@ contract RestrictionsTest is Base {
         agree(alice, alice, 41, RestrictionCodes.AMOUNT_FROZEN);
     }
 
+    function test_code_14_amount_held() public {
+        vm.prank(address(executor));
+        token.placeHold(alice, 50, uint40(START + 1), REASON);
+        agree(alice, bob, 51, RestrictionCodes.AMOUNT_HELD);
+        agree(alice, address(0), 51, RestrictionCodes.AMOUNT_HELD);
+        agree(alice, alice, 51, RestrictionCodes.AMOUNT_HELD);
+        agree(alice, alice, 50, RestrictionCodes.OK);
+        freeze(alice, 30);
+        agree(alice, bob, 21, RestrictionCodes.AMOUNT_HELD);
+        agree(alice, bob, 70, RestrictionCodes.AMOUNT_HELD);
+        agree(alice, bob, 71, RestrictionCodes.AMOUNT_FROZEN);
+        agree(alice, bob, 20, RestrictionCodes.OK);
+        vm.warp(START + 1);
+        agree(alice, bob, 50, RestrictionCodes.OK);
+    }
+
     function test_code_15_supply_paused() public {
         vm.prank(address(executor));
         token.pauseSupply(REASON);
@@ -109,6 +125,24 @@ contract RestrictionsTest is Base {
         registry.setInvestor(alice, record, REASON);
         agree(alice, bob, 1, RestrictionCodes.SENDER_SANCTIONED);
         agree(bob, alice, 1, RestrictionCodes.RECIPIENT_SANCTIONED);
+    }
+
+    function test_code_26_recipient_country() public {
+        vm.prank(address(executor));
+        token.setCountryRule(2, [uint256(0), 0, 0, 0], REASON);
+        agree(alice, bob, 1, RestrictionCodes.RECIPIENT_COUNTRY);
+        agree(address(0), bob, 1, RestrictionCodes.RECIPIENT_COUNTRY);
+        agree(alice, address(0), 1, RestrictionCodes.OK);
+    }
+
+    function test_codes_30_and_31_holder_and_balance_limit() public {
+        whitelist(carol, 3);
+        vm.prank(address(executor));
+        token.setLimits(2, 110, REASON);
+        agree(alice, carol, 1, RestrictionCodes.HOLDER_LIMIT);
+        agree(alice, bob, 11, RestrictionCodes.BALANCE_LIMIT);
+        agree(address(0), bob, 11, RestrictionCodes.BALANCE_LIMIT);
+        agree(alice, bob, 10, RestrictionCodes.OK);
     }
 
     function test_code_29_registry_unavailable() public {
@@ -153,6 +187,7 @@ contract RestrictionsTest is Base {
     {
         scramble(alice, 1, seed);
         scramble(bob, 2, seed >> 64);
+        tighten(seed >> 160);
         if (seed >> 128 & 7 == 0) {
             vm.prank(address(executor));
             token.pause(REASON);
@@ -175,6 +210,7 @@ contract RestrictionsTest is Base {
 
     function testFuzz_a_mint_and_a_burn_succeed_exactly_if_the_code_is_0(uint256 seed, uint256 amount) public {
         scramble(bob, 2, seed);
+        tighten(seed >> 160);
         if (seed >> 128 & 7 == 0) {
             vm.prank(address(executor));
             token.pauseSupply(REASON);
@@ -214,10 +250,26 @@ contract RestrictionsTest is Base {
     function scramble(address wallet, uint64 id, uint256 seed) private {
         IInvestorRegistry.Investor memory record = investor(id);
         record.flags = uint8(seed % 5 == 0 ? seed >> 8 & 3 : 1);
-        record.kycExpiresAt = seed >> 16 & 7 == 0 ? uint40(START) : uint40(START + 1);
+        record.kycExpiresAt = seed >> 16 & 7 == 0 ? uint40(START + 1) : 0;
         registry.setInvestor(wallet, record, REASON);
         freezeAddress(wallet, seed >> 24 & 7 == 0);
+        uint256 held = seed >> 48 & 1 == 0 ? 0 : (seed >> 49) % 101;
+        if (held != 0 && !token.isFrozen(wallet)) {
+            vm.prank(address(executor));
+            token.placeHold(wallet, held, seed >> 56 & 1 == 0 ? 0 : uint40(START + 1), REASON);
+        }
         freeze(wallet, seed >> 32 & 3 == 0 ? 0 : uint8(seed >> 40));
+    }
+
+    /// @dev Rules of the token chosen by `seed`, and perhaps a second later.
+    function tighten(uint256 seed) private {
+        uint256[4] memory countries;
+        countries[2] = seed & 1 == 0 ? type(uint256).max : 0;
+        vm.prank(address(executor));
+        token.setCountryRule(seed >> 1 & 3 == 0 ? uint8(2 - (seed >> 3 & 1)) : 0, countries, REASON);
+        vm.prank(address(executor));
+        token.setLimits(uint32(seed >> 4 & 3), uint104((seed >> 6 & 1) * 150), REASON);
+        vm.warp(START + (seed >> 7 & 1));
     }
 
     /// @dev The predictor says `code`, and the movement is refused with it or, at 0, happens.

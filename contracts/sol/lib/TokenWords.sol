@@ -24,6 +24,7 @@ library TokenHeads {
     uint256 private constant DECIMALS_SHIFT = 168;
     uint256 private constant HOLDERS_SHIFT = 176;
     uint256 private constant HOLD_ID_SHIFT = 208;
+    uint256 private constant ONE_HOLD_ID = 1 << 208;
 
     function create(address registry_, uint8 decimals_) internal pure returns (TokenHead) {
         return TokenHead.wrap(uint256(uint160(registry_)) | uint256(decimals_) << DECIMALS_SHIFT);
@@ -71,9 +72,9 @@ library TokenHeads {
         return TokenHead.wrap(others | uint256(most) << HOLDERS_SHIFT);
     }
 
-    /// @dev The id has the top bits: there is nothing it could run into.
+    /// @dev The id has the top bits: there is nothing it could run into, and the last one is followed by a panic.
     function withNextHoldId(TokenHead self) internal pure returns (TokenHead) {
-        return TokenHead.wrap(TokenHead.unwrap(self) + (1 << HOLD_ID_SHIFT));
+        return TokenHead.wrap(TokenHead.unwrap(self) + ONE_HOLD_ID);
     }
 }
 
