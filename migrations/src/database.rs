@@ -156,14 +156,14 @@ async fn check_counter(pool: &PgPool) -> Result<(), DatabaseError> {
 }
 
 /// Will the same transaction, run again from its start, probably succeed? True for a serialization failure, a
-/// deadlock, a lock timeout and a lost connection.
+/// deadlock, a lock timeout, a transaction left standing for too long and a lost connection.
 #[must_use]
 pub fn retryable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => {
             // Class 57P: the server is shutting down or starting; class 08: the connection broke.
             error.code().is_some_and(|code| {
-                matches!(code.as_ref(), "40001" | "40P01" | "55P03")
+                matches!(code.as_ref(), "40001" | "40P01" | "55P03" | "25P03")
                     || code.starts_with("57P")
                     || code.starts_with("08")
             })

@@ -76,8 +76,8 @@ impl Doomed<'_> {
     }
 
     async fn dies(&mut self) {
-        self.site.ask(campaign::times(10, IN_FLIGHT));
         while !self.is_dead() {
+            self.site.keep_asking(campaign::times(10, IN_FLIGHT));
             match cause(self.failpoint) {
                 Cause::Work => self.work().await,
                 Cause::Spike => self.spike().await,
@@ -89,9 +89,7 @@ impl Doomed<'_> {
 
     async fn work(&mut self) {
         let waited = Instant::now();
-        if !self.dead_or(async || waited.elapsed() > Duration::from_millis(500)).await {
-            self.site.ask(5);
-        }
+        self.dead_or(async || waited.elapsed() > Duration::from_millis(500)).await;
     }
 
     async fn spike(&mut self) {

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256, U256, address};
 use nix::sys::signal::Signal;
+use reqwest::StatusCode;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokenx::local::anvil::Mining;
 use tokenx::local::postgres::free_port;
 use tokenx::local::suite::Deployment;
-use tokenx_anvil_tests::{Process, World, eventually};
+use tokenx_anvil_tests::{Process, World, eventually, eventually_within};
 use tokenx_api::admin::{self, By, NewServiceToken};
 use tokenx_api::policy::{Role, Scope as Allowed};
 use tokenx_config::{Finality, Settings};
@@ -27,6 +28,8 @@ pub(super) const HOLDER: Address = address!("15d34AAf54267DB7D7c367839AAf71A00a2
 const BLOCK_TIME: Duration = Duration::from_millis(100);
 /// Final soon, so that a campaign can wait for it, and deeper than its reorgs.
 const FINAL: u64 = 8;
+/// How long a client asks: through many crashes.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Clients at once.
 pub(super) const IN_FLIGHT: usize = 50;
 
@@ -182,6 +185,17 @@ impl Site {
         }
     }
 
+    /// [`Site::ask`], for as many as bring the clients that still ask up to this number.
+    pub(super) fn keep_asking(self: &Arc<Self>, clients: usize) {
+        let mut asking = self.clients.lock().unwrap();
+        while let Some(answered) = asking.try_join_next() {
+            answered.unwrap();
+        }
+        let missing = clients.saturating_sub(asking.len());
+        drop(asking);
+        self.ask(missing);
+    }
+
     /// Waits until every client has its answer.
     pub(super) async fn answered(&self) {
         let clients = std::mem::take(&mut *self.clients.lock().unwrap());
@@ -193,15 +207,20 @@ impl Site {
         let body = json!({
             "command_id": id, "instrument_id": "rCC", "party_id": HOLDER, "amount": amount.to_string(),
         });
-        eventually(&format!("{id} is answered"), || async {
-            let sent = self.client.post(&url).bearer_auth(&self.bearer).json(&body).send().await.ok()?;
-            let status = sent.status();
-            let text = sent.text().await.ok()?;
-            assert!(status.is_success() || status.is_server_error(), "{id}: {status} {text}");
-            if status.is_server_error() {
-                return None;
+        let ask = async || -> reqwest::Result<(StatusCode, String)> {
+            let sent = self.client.post(&url).bearer_auth(&self.bearer).json(&body).send().await?;
+            Ok((sent.status(), sent.text().await?))
+        };
+        eventually_within(PATIENCE, &format!("{id} is answered"), || async {
+            match ask().await {
+                Ok((status, text)) if status.is_success() => assert_eq!(text, answer(id)),
+                Ok((status, text)) if !status.is_server_error() => panic!("{id}: {status} {text}"),
+                // Nobody there, or nobody who can answer: ask again, as clients do after a moment.
+                _ => {
+                    tokio::time::sleep(BLOCK_TIME).await;
+                    return None;
+                }
             }
-            assert_eq!(text, answer(id));
             Some(())
         })
         .await;
