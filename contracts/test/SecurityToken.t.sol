@@ -320,6 +320,19 @@ contract SecurityTokenTest is Base {
         vm.assertEq(token.getFrozenTokens(alice), 100);
     }
 
+    function test_force_from_or_to_nobody_is_refused() public {
+        give(alice, 100);
+        vm.prank(address(executor));
+        vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InvalidReceiver.selector, address(0)));
+        token.forcedTransfer(alice, address(0), 1, REASON);
+        vm.prank(address(executor));
+        vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InvalidSender.selector, address(0)));
+        token.forcedTransfer(address(0), alice, 0, REASON);
+        vm.prank(address(executor));
+        vm.expectRevert(abi.encodeWithSelector(IERC20Errors.ERC20InvalidSender.selector, address(0)));
+        token.forcedBurn(address(0), 0, REASON);
+    }
+
     function test_force_above_the_balance_is_refused() public {
         give(alice, 100);
         vm.prank(address(executor));
