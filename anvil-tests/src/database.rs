@@ -52,6 +52,8 @@ async fn migrate(url: &str) -> Result<()> {
 #[derive(Debug)]
 pub struct TestDatabase {
     url: String,
+    /// Its own server, where it does not share that of the process.
+    server: Option<Postgres>,
 }
 
 impl TestDatabase {
@@ -61,6 +63,24 @@ impl TestDatabase {
         if matches!(SERVER.get(), Some(Server::Running(_))) {
             migrate(&database.url).await?;
         }
+        Ok(database)
+    }
+
+    /// Makes one on a server of its own that flushes to disk as in production: for benchmarks.
+    pub async fn durable() -> Result<Self> {
+        #[allow(clippy::print_stderr, reason = "progress of a benchmark")]
+        let report = |line: &str| eprintln!("{line}");
+        let programs = match PostgresSource::find(&report).await? {
+            // It is as durable as whoever runs it wants.
+            PostgresSource::Running(_) => return Self::create().await,
+            PostgresSource::Programs(programs) => programs,
+        };
+        let folder = crate::world::scratch_folder("postgres")?;
+        let options =
+            PostgresOptions { programs, folder, durability: Durability::Flushed, keep: false, identity: None };
+        let server = Postgres::start(options, &report).await?;
+        let database = Self { url: server.url("postgres"), server: Some(server) };
+        migrate(&database.url).await?;
         Ok(database)
     }
 
@@ -81,7 +101,7 @@ impl TestDatabase {
             Server::Running(url) => tokenx::local::postgres::with_database(url, &name)?,
         };
         sqlx::Postgres::create_database(&url).await?;
-        Ok(Self { url })
+        Ok(Self { url, server: None })
     }
 
     /// Its URL, password included.
@@ -97,6 +117,9 @@ impl TestDatabase {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        if self.server.is_some() {
+            return;
+        }
         let url = self.url.clone();
         // Our caller may be the only thread of the runtime that is ending: use another thread, and its own.
         let dropped = std::thread::spawn(move || -> Result<()> {

@@ -76,9 +76,17 @@ impl World {
 
     /// A world whose blocks come as said.
     pub async fn with(mining: Mining) -> Result<Self> {
+        Self::on(TestDatabase::create().await?, mining).await
+    }
+
+    /// A world for benchmarks: its database flushes to disk as in production.
+    pub async fn durable(mining: Mining) -> Result<Self> {
+        Self::on(TestDatabase::durable().await?, mining).await
+    }
+
+    async fn on(database: TestDatabase, mining: Mining) -> Result<Self> {
         #[allow(clippy::print_stderr, reason = "progress of a test run")]
         let report = |line: &str| eprintln!("{line}");
-        let database = TestDatabase::create().await?;
         let program = tools::anvil(&report).await?;
         let folder = scratch_folder("anvil")?;
         let options = AnvilOptions { program, folder, port: None, mining, state: None, scratch: true };

@@ -263,7 +263,7 @@ pub struct Keeper {
     pub batch_max_items: u32,
     /// Most gas of one transaction, below the protocol's 2^24.
     pub batch_max_gas: u64,
-    /// Most unconfirmed transactions of one key, up to 16: what public pools keep of one sender.
+    /// Most unconfirmed transactions of one key, up to 4,096; public pools keep 16 of one sender.
     pub max_in_flight: u32,
     /// Blocks that a transaction may wait before its fee is raised.
     pub bump_after_blocks: u64,

@@ -14,8 +14,8 @@ const DEV_CHAINS: [u64; 2] = [31_337, 1_337];
 const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 /// Most commands of one transaction, so that one fits the gas above whatever they are.
 const MAX_BATCH_ITEMS: u32 = 200;
-/// What public pools keep of one sender.
-const MAX_IN_FLIGHT: u32 = 16;
+/// Public pools keep 16 of one sender; those of one's own chain may keep any number.
+const MAX_IN_FLIGHT: u32 = 4_096;
 /// An HMAC-SHA256 key below its block's half is weaker than the hash.
 const MIN_JWT_SECRET: usize = 32;
 /// Random keys have more different bytes; `aaaa…` and `changeme…` do not.

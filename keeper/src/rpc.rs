@@ -13,6 +13,7 @@ use serde_json::json;
 use tokenx_indexer::CappedHttp;
 
 use crate::fees::Market;
+use crate::metrics::METRICS;
 
 /// How long one request may take. A send that takes longer may have been sent.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -59,6 +60,7 @@ impl Rpc {
     /// # Errors
     /// The endpoint's.
     pub async fn chain_id(&self) -> TransportResult<u64> {
+        count("eth_chainId", 1);
         let id: U64 = self.client.request_noparams("eth_chainId").await?;
         Ok(id.to())
     }
@@ -68,6 +70,8 @@ impl Rpc {
     /// # Errors
     /// The endpoint's.
     pub async fn head(&self) -> TransportResult<Head> {
+        count("eth_getBlockByNumber", 1);
+        count("eth_maxPriorityFeePerGas", 1);
         let mut batch = self.client.new_batch();
         let block = batch.add_call::<_, Block>("eth_getBlockByNumber", &("latest", false))?;
         let tip = batch.add_call::<_, U256>("eth_maxPriorityFeePerGas", &())?;
@@ -84,6 +88,7 @@ impl Rpc {
     /// # Errors
     /// The endpoint's.
     pub async fn nonce(&self, account: Address, at: BlockId) -> TransportResult<u64> {
+        count("eth_getTransactionCount", 1);
         let nonce: U64 = self.client.request("eth_getTransactionCount", (account, at)).await?;
         Ok(nonce.to())
     }
@@ -95,6 +100,7 @@ impl Rpc {
     pub async fn call_at(&self, from: Address, to: Address, data: Bytes, gas: u64, at: B256) -> TransportResult<Bytes> {
         let request = TransactionRequest::default().with_from(from).with_to(to).with_input(data).with_gas_limit(gas);
         let block = json!({ "blockHash": at });
+        count("eth_call", 1);
         self.client.request("eth_call", (request, block)).await
     }
 
@@ -104,6 +110,7 @@ impl Rpc {
     /// # Errors
     /// See above.
     pub async fn send_raw(&self, raws: &[Bytes]) -> TransportResult<Vec<TransportResult<B256>>> {
+        count("eth_sendRawTransaction", raws.len());
         let mut batch = self.client.new_batch();
         let mut waiters = Vec::with_capacity(raws.len());
         for raw in raws {
@@ -122,6 +129,7 @@ impl Rpc {
     /// # Errors
     /// The endpoint's.
     pub async fn receipts(&self, hashes: &[B256]) -> TransportResult<Vec<Option<TransactionReceipt>>> {
+        count("eth_getTransactionReceipt", hashes.len());
         let mut batch = self.client.new_batch();
         let mut waiters = Vec::with_capacity(hashes.len());
         for hash in hashes {
@@ -134,6 +142,10 @@ impl Rpc {
         }
         Ok(receipts)
     }
+}
+
+fn count(method: &str, calls: usize) {
+    METRICS.calls.with_label_values(&[method]).inc_by(calls as u64);
 }
 
 #[cfg(test)]

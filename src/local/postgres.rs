@@ -26,8 +26,16 @@ const USER: &str = "tokenx";
 pub enum Durability {
     /// Flushed to disk as Postgres does by default, and left where it is.
     Full,
+    /// Flushed to disk, and removed at the end: for benchmarks.
+    Flushed,
     /// Never flushed, and removed at the end: for tests.
     Scratch,
+}
+
+impl Durability {
+    fn is_removed(self) -> bool {
+        self != Self::Full
+    }
 }
 
 /// How to start a cluster.
@@ -59,7 +67,7 @@ impl Postgres {
     pub async fn start(options: PostgresOptions, report: Report<'_>) -> Result<Self> {
         let folder = std::path::absolute(&options.folder)?;
         let started = Self::start_in(&folder, &options, report).await;
-        if options.durability == Durability::Scratch && started.is_err() {
+        if options.durability.is_removed() && started.is_err() {
             // No supervisor has them, or theirs ended with the server: nobody else removes them.
             let _ = fs::remove_dir_all(nobodys(&folder));
             let _ = fs::remove_dir_all(&folder);
@@ -75,12 +83,12 @@ impl Postgres {
         };
         let folder = home(folder, identity)?;
         let programs = identity.reach(&options.programs, &folder)?;
-        let scratch = options.durability == Durability::Scratch;
+        let (removed, flushed) = (options.durability.is_removed(), options.durability != Durability::Scratch);
         let password = if options.keep && folder.join("data/PG_VERSION").is_file() {
             fs::read_to_string(folder.join("password")).context("the kept cluster has lost its password file")?
         } else {
             report("making a Postgres cluster");
-            initialize(&programs, &folder, identity, scratch).await?
+            initialize(&programs, &folder, identity, removed).await?
         };
         let mut last = String::new();
         for _ in 0..PORT_TRIES {
@@ -89,10 +97,10 @@ impl Postgres {
                 .task(&programs.join("postgres"))?
                 .arg("-D")
                 .arg(folder.join("data"))
-                .args(settings(port, scratch).iter().flat_map(|setting| ["-c", setting.as_str()]))
+                .args(settings(port, flushed).iter().flat_map(|setting| ["-c", setting.as_str()]))
                 .without_env("PGDATA")
                 .asked_by(if options.keep { &[Ask::Int, Ask::Quit] } else { &[Ask::Quit] });
-            if scratch {
+            if removed {
                 task = task.removing(&folder);
             }
             let log = folder.join("postgres.log");
@@ -157,7 +165,7 @@ fn nobodys(folder: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("tokenx-{}", files::short_name(folder)))
 }
 
-async fn initialize(programs: &Path, folder: &Path, identity: Identity, scratch: bool) -> Result<String> {
+async fn initialize(programs: &Path, folder: &Path, identity: Identity, removed: bool) -> Result<String> {
     let data = folder.join("data");
     if data.exists() {
         fs::remove_dir_all(&data).with_context(|| format!("cannot clear {}", data.display()))?;
@@ -184,7 +192,7 @@ async fn initialize(programs: &Path, folder: &Path, identity: Identity, scratch:
         .arg("--pgdata")
         .arg(&data)
         .directory(folder);
-    if scratch {
+    if removed {
         task = task.removing(folder);
     }
     let output = task.output().await?;
@@ -194,7 +202,7 @@ async fn initialize(programs: &Path, folder: &Path, identity: Identity, scratch:
     Ok(password)
 }
 
-fn settings(port: u16, scratch: bool) -> Vec<String> {
+fn settings(port: u16, flushed: bool) -> Vec<String> {
     let mut settings = vec![
         format!("port={port}"),
         "listen_addresses=127.0.0.1".into(),
@@ -203,7 +211,7 @@ fn settings(port: u16, scratch: bool) -> Vec<String> {
         "timezone=UTC".into(),
         "log_timezone=UTC".into(),
     ];
-    if scratch {
+    if !flushed {
         settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(String::from));
     }
     settings

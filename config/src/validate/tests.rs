@@ -48,7 +48,7 @@ fn each_mistake_is_named_by_its_key() {
         }),
         ("keeper.batch_max_items", |s| s.keeper.batch_max_items = 201),
         ("keeper.batch_max_gas", |s| s.keeper.batch_max_gas = (1 << 24) + 1),
-        ("keeper.max_in_flight", |s| s.keeper.max_in_flight = 17),
+        ("keeper.max_in_flight", |s| s.keeper.max_in_flight = 4_097),
         ("signer", |s| s.signer.keystore_path = None),
         ("signer.keystore_password", |s| s.signer.keystore_password = None),
         ("signer.master_key", |s| s.signer.master_key = "short".into()),
