@@ -1,19 +1,17 @@
 //! The door for the rooms above: accept a command once, look commands up, take them back.
 
 use alloy::primitives::{Address, B256};
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgConnection, PgPool};
 use std::collections::HashMap;
 use time::OffsetDateTime;
-use tokenx_config::failpoint;
-use tokenx_contracts::ids::{CommandId, InstrumentId, Scope, onchain_id};
-use tokenx_migrations::{Addr, Uint256, Word, audit, outbox};
+use tokenx_contracts::ids::{CommandId, Scope};
+use tokenx_migrations::audit;
 
-use crate::call::{self, Bound};
-use crate::metrics::METRICS;
+use crate::accept::{self, Asked};
+use crate::intake::{self, Intake};
 use crate::refusal::Refusal;
-use crate::state::{State, notice};
 use crate::wake::Wake;
-use crate::{CommandView, Filter, Operation, facts, view};
+use crate::{CommandView, Filter, Operation, view};
 
 /// The contracts of a chain that no instrument's row names.
 #[derive(Clone, Copy, Debug)]
@@ -110,6 +108,7 @@ pub struct Commands {
     pool: PgPool,
     doors: Doors,
     wake: Wake,
+    intake: Intake,
 }
 
 impl Doors {
@@ -120,9 +119,10 @@ impl Doors {
 }
 
 impl Commands {
-    /// Commands in this database, for this chain.
+    /// Commands in this database, for this chain. Needs a runtime, on which waiting requests are brought together.
     pub fn new(pool: PgPool, doors: Doors) -> Self {
-        Self { wake: Wake::new(pool.clone()), pool, doors }
+        let wake = Wake::new(pool.clone());
+        Self { intake: Intake::open(pool.clone(), doors, wake.clone()), wake, pool, doors }
     }
 
     /// Wakes the keeper of this process and of others; call it after committing what [`Commands::accept_in`] wrote.
@@ -139,27 +139,12 @@ impl Commands {
         self.doors
     }
 
-    /// Accepts a command durably, exactly once per id, in a transaction of its own.
+    /// Accepts a command durably, exactly once per id, in a transaction that it shares with whoever asks meanwhile.
     ///
     /// # Errors
     /// See [`AcceptError`].
     pub async fn accept(&self, new: &NewCommand) -> Result<Accepted, AcceptError> {
-        if let Some(accepted) = self.replay(&new.scope, &new.command_id, &new.operation).await? {
-            METRICS.replayed.inc();
-            return Ok(accepted);
-        }
-        let mut tx = self.pool.begin().await?;
-        let accepted = self.accept_in(&mut tx, new).await?;
-        failpoint::hit("accept.before_commit").map_err(sqlx::Error::Io)?;
-        tx.commit().await?;
-        failpoint::hit("accept.after_commit").map_err(sqlx::Error::Io)?;
-        if accepted.replayed {
-            METRICS.replayed.inc();
-        } else {
-            METRICS.accepted.inc();
-            self.wake();
-        }
-        Ok(accepted)
+        self.intake.accept(new.clone()).await
     }
 
     /// The stored first answer, if this very command was accepted before; `None` if the id is free.
@@ -173,7 +158,8 @@ impl Commands {
         operation: &Operation,
     ) -> Result<Option<Accepted>, AcceptError> {
         let mut conn = self.pool.acquire().await?;
-        replay(&mut conn, scope, command_id, operation).await
+        let known = accept::replays(&mut conn, &[Asked { scope, command_id, operation }]).await?;
+        known.into_iter().next().flatten().transpose()
     }
 
     /// Accepts within the caller's transaction, which it commits before it answers and before it calls
@@ -182,70 +168,7 @@ impl Commands {
     /// # Errors
     /// See [`AcceptError`]; the caller rolls back.
     pub async fn accept_in(&self, conn: &mut PgConnection, new: &NewCommand) -> Result<Accepted, AcceptError> {
-        match self.insert(conn, new).await {
-            Ok(Some(seq)) => Ok(Accepted { seq, replayed: false, answer: new.answer.clone() }),
-            // Somebody was faster, and what he reserved may be the very reason for the refusal.
-            Ok(None) => match replay(conn, &new.scope, &new.command_id, &new.operation).await? {
-                Some(accepted) => Ok(accepted),
-                None => Err(AcceptError::Conflict(new.command_id.as_str().to_owned())),
-            },
-            Err(AcceptError::Refused(refusal)) => {
-                match replay(conn, &new.scope, &new.command_id, &new.operation).await? {
-                    Some(accepted) => Ok(accepted),
-                    None => Err(refusal.into()),
-                }
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The insert proper; `None` if the id is taken.
-    async fn insert(&self, conn: &mut PgConnection, new: &NewCommand) -> Result<Option<i64>, AcceptError> {
-        let operation = &new.operation;
-        let subject = operation.subject();
-        let chain_id = self.doors.chain_id.cast_signed();
-        if operation.is_serialised() {
-            // Two requests that draw on one position must see each other.
-            sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended('keeper:' || $1, $2))")
-                .bind(&subject)
-                .bind(chain_id)
-                .execute(&mut *conn)
-                .await?;
-        }
-        let facts = facts::read(conn, chain_id, operation, &subject).await?;
-        let bound = call::bind(operation, &facts, &self.doors, OffsetDateTime::now_utc())?;
-        let id = onchain_id(&new.scope, &new.command_id);
-        let Some(seq) = insert_row(conn, new, &bound, &subject, chain_id, id).await? else {
-            return Ok(None);
-        };
-        let stored = serde_json::to_value(operation).map_err(|e| view::decode_error("operation", e.to_string()))?;
-        audit::append(
-            conn,
-            audit::Entry {
-                actor: &new.requested_by,
-                action: "command.accept",
-                subject: &format!("command:{}:{}", new.scope, new.command_id.as_str()),
-                request_id: Some(&new.request_id),
-                detail: stored.clone(),
-            },
-        )
-        .await?;
-        outbox::append(
-            conn,
-            outbox::Event {
-                kind: notice::ACCEPTED.to_owned(),
-                subject: format!("command:{seq}"),
-                payload: serde_json::json!({
-                    "scope": new.scope.to_string(),
-                    "command_id": new.command_id.as_str(),
-                    "state": State::Accepted.name(),
-                    "operation": stored,
-                }),
-                effect_key: None,
-            },
-        )
-        .await?;
-        Ok(Some(seq))
+        intake::only(accept::accept_all(conn, &self.doors, std::slice::from_ref(new)).await?)
     }
 
     /// One command by its id.
@@ -301,68 +224,6 @@ impl Commands {
         self.wake();
         Ok(done)
     }
-}
-
-async fn replay(
-    conn: &mut PgConnection,
-    scope: &Scope,
-    command_id: &CommandId,
-    operation: &Operation,
-) -> Result<Option<Accepted>, AcceptError> {
-    let row = sqlx::query(
-        "SELECT seq, fingerprint, answer
-           FROM commands
-          WHERE scope = $1 AND command_id = $2",
-    )
-    .bind(scope.to_string())
-    .bind(command_id.as_str())
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    if row.try_get::<Word, _>("fingerprint")?.0 != operation.fingerprint() {
-        return Err(AcceptError::Conflict(command_id.as_str().to_owned()));
-    }
-    Ok(Some(Accepted { seq: row.try_get("seq")?, replayed: true, answer: row.try_get("answer")? }))
-}
-
-async fn insert_row(
-    conn: &mut PgConnection,
-    new: &NewCommand,
-    bound: &Bound,
-    subject: &str,
-    chain_id: i64,
-    id: B256,
-) -> Result<Option<i64>, sqlx::Error> {
-    let operation = serde_json::to_value(&new.operation).map_err(|e| view::decode_error("operation", e.to_string()))?;
-    sqlx::query_scalar(
-        "INSERT INTO commands (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer,
-                               requested_by, request_id, chain_id, executor, target, data, gas_limit, gas_expected,
-                               subject, reserves, valid_until, state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'accepted')
-             ON CONFLICT DO NOTHING
-         RETURNING seq",
-    )
-    .bind(new.scope.to_string())
-    .bind(new.command_id.as_str())
-    .bind(Word(id))
-    .bind(Word(new.operation.fingerprint()))
-    .bind(new.operation.kind())
-    .bind(operation)
-    .bind(new.operation.instrument().map(InstrumentId::as_str))
-    .bind(&new.answer)
-    .bind(&new.requested_by)
-    .bind(&new.request_id)
-    .bind(chain_id)
-    .bind(Addr(bound.executor))
-    .bind(Addr(bound.target))
-    .bind(bound.data.as_ref())
-    .bind(bound.gas.limit.cast_signed())
-    .bind(bound.gas.expected.cast_signed())
-    .bind(subject)
-    .bind(Uint256(new.operation.reserves()))
-    .bind(new.valid_until)
-    .fetch_optional(conn)
-    .await
 }
 
 impl From<crate::store::transition::TransitionError> for CancelError {

@@ -91,18 +91,17 @@ impl Position {
 const WHITELISTED: i16 = 1;
 const SANCTIONED: i16 = 2;
 
-/// Reads the facts about `operation`. Call it under the subject's lock where the operation reserves or freezes.
-pub(crate) async fn read(
+/// Reads the facts about each operation, in their order. Call it under the subjects' locks where operations reserve or
+/// freeze.
+pub(crate) async fn read_all(
     conn: &mut PgConnection,
     chain_id: i64,
-    operation: &Operation,
-    subject: &str,
-) -> Result<Facts, sqlx::Error> {
-    let receiver = match operation {
-        Operation::ForcedTransfer { to, .. } => Some(*to),
-        _ => None,
+    operations: &[&Operation],
+) -> Result<Vec<Facts>, sqlx::Error> {
+    let each = |value: fn(&Operation) -> Option<Address>| {
+        operations.iter().map(|operation| value(operation).map(Addr)).collect::<Vec<_>>()
     };
-    let row = sqlx::query(
+    let rows = sqlx::query(
         "SELECT i.token, i.decimals, i.executor, i.total_supply, i.max_supply, i.supply_paused,
                 i.inexact_block IS NOT NULL AS inexact,
                 h.balance, h.frozen, h.address_frozen,
@@ -112,8 +111,9 @@ pub(crate) async fn read(
                 rw.flags           AS receiver_flags,
                 rw.kyc_expires_at  AS receiver_kyc_expires_at,
                 open.reserved, open.freeze_open, open.force_open
-           FROM (SELECT $1::bigint AS chain_id, $2::text AS instrument_id,
-                        $3::bytea AS wallet, $4::bytea AS receiver, $5::text AS subject) asked
+           FROM (SELECT $1::bigint AS chain_id, *
+                   FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[])
+                        WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, place)) asked
            LEFT JOIN LATERAL (
                 SELECT *
                   FROM instruments i
@@ -136,17 +136,26 @@ pub(crate) async fn read(
                   FROM commands c
                  WHERE c.subject = asked.subject
                    AND c.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast')
-                ) open",
+                ) open
+          ORDER BY asked.place",
     )
     .bind(chain_id)
-    .bind(operation.instrument().map(InstrumentId::as_str))
-    .bind(operation.wallet().map(Addr))
-    .bind(receiver.map(Addr))
+    .bind(operations.iter().map(|operation| operation.instrument().map(InstrumentId::as_str)).collect::<Vec<_>>())
+    .bind(each(Operation::wallet))
+    .bind(each(receiver))
     // Nobody's reservation matters to what draws on nothing: a thousand open mints cost the next one nothing.
-    .bind(operation.is_serialised().then_some(subject))
-    .fetch_one(conn)
+    .bind(operations.iter().map(|o| o.is_serialised().then(|| o.subject())).collect::<Vec<_>>())
+    .fetch_all(conn)
     .await?;
-    from_row(&row)
+    rows.iter().map(from_row).collect()
+}
+
+/// The wallet that receives what another one gives.
+fn receiver(operation: &Operation) -> Option<Address> {
+    match operation {
+        Operation::ForcedTransfer { to, .. } => Some(*to),
+        _ => None,
+    }
 }
 
 fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {

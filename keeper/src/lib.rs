@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod accept;
 mod call;
 mod cancel;
 mod commands;
@@ -10,6 +11,7 @@ pub mod facts;
 pub mod fees;
 pub mod gas;
 pub mod hosted;
+mod intake;
 mod keeper;
 mod lane;
 mod metrics;

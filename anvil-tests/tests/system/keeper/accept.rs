@@ -116,3 +116,43 @@ async fn a_partial_freeze_is_refused_until_the_one_before_it_has_run() {
     assert_eq!(alice.frozen, U256::from(20));
     keeper.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_requests_that_share_a_commit_one_that_is_refused_or_cannot_be_written_spoils_no_other() {
+    let stack = Stack::start().await;
+    let asked = (0..60).map(|i| {
+        let mut command = new(&format!("c-{i}"), if i % 3 == 1 { burn(ALICE, 1) } else { mint(ALICE, 1) });
+        if i % 3 == 2 {
+            // Text that no Postgres takes.
+            command.request_id = "request\0".to_owned();
+        }
+        let commands = stack.commands.clone();
+        async move { commands.accept(&command).await }
+    });
+    for (i, outcome) in join_all(asked).await.into_iter().enumerate() {
+        match i % 3 {
+            0 => assert!(!outcome.unwrap().replayed),
+            1 => {
+                assert!(matches!(outcome, Err(AcceptError::Refused(r)) if r.code == ReasonCode::InsufficientSpendable))
+            }
+            _ => assert!(matches!(outcome, Err(AcceptError::Database(_)))),
+        }
+    }
+    assert_eq!(stack.count("SELECT count(*) FROM commands WHERE command_id LIKE 'c-%'").await, 20);
+    assert_eq!(stack.count("SELECT count(*) FROM audit_log WHERE subject LIKE 'command:ops:c-%'").await, 20);
+    assert_eq!(stack.count("SELECT count(*) FROM outbox WHERE payload ->> 'command_id' LIKE 'c-%'").await, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_come_together_share_a_commit() {
+    let stack = Stack::start().await;
+    let asked = (0..200).map(|i| {
+        let command = new(&format!("c-{i}"), mint(ALICE, 1));
+        let commands = stack.commands.clone();
+        async move { commands.accept(&command).await.unwrap() }
+    });
+    join_all(asked).await;
+    let commits = "SELECT count(DISTINCT xmin::text) FROM commands WHERE command_id LIKE 'c-%'";
+    let commits = stack.count(commits).await;
+    assert!(commits <= 20, "{commits} commits");
+}
