@@ -22,11 +22,10 @@ use crate::Profile;
 pub const VARIABLE: &str = "TOKENX_FAILPOINT";
 
 /// Every failpoint, and what a process that ends there leaves behind. Each is hit in one place of the sources.
-pub const POINTS: [(&str, &str); 28] = [
+pub const POINTS: [(&str, &str); 27] = [
     ("accept.before_commit", "a command is written and not committed: whoever asked asks again, and nothing is there"),
     ("accept.after_commit", "a command is accepted and nobody was told: whoever asks again gets the first answer"),
     ("keeper.after_take", "a lane has a new owner that has looked at nothing yet"),
-    ("keeper.after_claim", "commands belong to a lane and have no slot"),
     ("keeper.before_simulate", "a batch is planned and the chain was not asked about it"),
     ("keeper.after_simulate", "the chain would run a batch that nobody has signed for"),
     ("keeper.after_sign", "bytes are signed and not written: they are lost, and no nonce with them"),

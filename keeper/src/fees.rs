@@ -44,7 +44,12 @@ pub fn bump(old: Fees, market: Market, cap: u128) -> Option<Fees> {
 
 /// True where the offer is within a quarter of the base fee, so that two full blocks may price it out.
 pub fn is_low(fees: Fees, base_fee: u128) -> bool {
-    fees.max_fee.saturating_mul(4) < base_fee.saturating_mul(5)
+    fees.max_fee < low(base_fee)
+}
+
+/// The least `maxFeePerGas` that is not low at this base fee.
+pub fn low(base_fee: u128) -> u128 {
+    base_fee.saturating_mul(5).div_ceil(4)
 }
 
 /// ⌈112.5 %⌉, and at least one more, so that a fee of zero rises too.

@@ -47,6 +47,17 @@ pub enum KeeperError {
     /// The database's.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    /// A lane that nobody works has transactions whose end only its key can bring about.
+    #[error(
+        "lane {address} has {slots} transactions that are not final, and nobody has its key: put the key back until \
+         they are, then remove it"
+    )]
+    Stranded {
+        /// The lane's address.
+        address: alloy::primitives::Address,
+        /// Transactions not final.
+        slots: i64,
+    },
     /// Rows that another version wrote.
     #[error("{0}")]
     Rows(String),
@@ -164,6 +175,9 @@ impl Keeper {
         let mut ids = Vec::new();
         for signer in self.signers.iter() {
             ids.push(self.open_lane(chain_id, signer.as_ref()).await?);
+        }
+        if let Some((address, slots)) = lanes::stranded(&self.shared.pool, chain_id, &ids).await? {
+            return Err(KeeperError::Stranded { address, slots });
         }
         queue::unroute(&self.shared.pool, chain_id, &ids).await.map_err(|error| match error {
             TransitionError::Database(error) => KeeperError::Database(error),

@@ -165,18 +165,22 @@ async fn include(
         }
     }
     // What ran before is taken from when it ran.
-    let skipped: Vec<B256> = by_id.values().filter(|one| one.status == "skipped").map(|one| one.id).collect();
+    let skipped: Vec<(B256, Address)> =
+        by_id.values().filter(|one| one.status == "skipped").map(|one| (one.id, one.executor)).collect();
     METRICS.skipped.inc_by(skipped.len() as u64);
-    for earlier in results::executed(tx, chain_id, &skipped).await? {
-        if let Some(skipped) = by_id.get_mut(&(earlier.id, earlier.executor))
+    let mut ran_before = HashSet::new();
+    for (door, earlier) in results::executed(tx, chain_id, &skipped).await? {
+        if let Some(skipped) = by_id.get_mut(&(earlier.id, door))
             && skipped.status == "skipped"
         {
+            ran_before.insert(earlier.id);
             *skipped = earlier;
         }
     }
     let commands = results::commands(tx, chain_id, &by_id.keys().map(|(id, _)| *id).collect::<Vec<_>>()).await?;
     let held = transition::hold(tx, &commands.iter().map(|command| command.seq).collect::<Vec<_>>()).await?;
     let effects = effects(&batch.logs);
+    let filled = batch.blocks.is_empty();
     let mut changes = Vec::with_capacity(held.len());
     for command in &commands {
         let (Some(told), Ok(at)) = (
@@ -186,8 +190,10 @@ async fn include(
             continue;
         };
         let known = effects.get(&told.id).is_some_and(|kinds| kinds.contains(command.kind.as_str()));
-        let elsewhere = told.block_number < batch.from.cast_signed();
-        if let Some(change) = change(&held[at], &command.kind, told, ours.contains(&told.tx_hash), known || elsewhere) {
+        // Judged when its logs were indexed; those that are filled in late say nothing of whose they are. And where
+        // nothing had expired, nothing was to be reclaimed.
+        let seen = known || filled || ran_before.contains(&told.id) || command.kind == "reclaim_expired";
+        if let Some(change) = change(&held[at], &command.kind, told, ours.contains(&told.tx_hash), seen) {
             changes.push(change);
         }
     }

@@ -1,9 +1,10 @@
 //! The life of a command as a pure function: what may happen to it in which state, and what follows.
 //!
 //! ```text
-//! accepted → ready → prepared → broadcast → mined → confirmed → final
-//!     └────────┴─ cancelled · expired · failed (refused by simulation: no nonce spent)
-//! mined → failed · expired            when the chain said so and the block is confirmed
+//! accepted → prepared → broadcast → mined → confirmed → final
+//!     └─ cancelled · expired · failed (refused by simulation: no nonce spent)
+//! prepared · broadcast → ready → prepared  when its slot ended without running it
+//! mined → failed · expired                 when the chain said so and the block is confirmed
 //! mined · confirmed · failed → broadcast   when a reorg took the block away
 //! ```
 //!
@@ -16,7 +17,7 @@ pub enum State {
     Accepted,
     /// A gate asks for a second person.
     AwaitingApproval,
-    /// Passed its gates and belongs to a lane.
+    /// Its slot ended without running it: it waits for the next one.
     Ready,
     /// In a slot with signed bytes, not known to have been sent.
     Prepared,
@@ -52,8 +53,6 @@ pub enum Verdict {
 /// What can happen to a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Gates passed; a lane took it.
-    Released,
     /// Its lane is gone; another may take it.
     Unrouted,
     /// Simulation refused it for good.
@@ -132,10 +131,9 @@ pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
     let quiet = Effects::default();
     let publish = |kind| Effects { publish: Some(kind), ..Effects::default() };
     let ok = match (state, event) {
-        (S::Accepted, E::Released) => (S::Ready, quiet),
         (S::Ready, E::Unrouted) => (S::Accepted, quiet),
         (S::Accepted | S::Ready, E::Refused) => (S::Failed, publish(notice::FAILED)),
-        (S::Ready, E::Prepared) => (S::Prepared, quiet),
+        (S::Accepted | S::Ready, E::Prepared) => (S::Prepared, quiet),
         (S::Prepared | S::Broadcast, E::Sent) => (S::Broadcast, quiet),
 
         // Whoever brought it on chain, the id ran: an earlier life of this database may have sent it.
@@ -263,8 +261,7 @@ mod tests {
         S::Rejected,
     ];
 
-    const EVENTS: [E; 16] = [
-        E::Released,
+    const EVENTS: [E; 15] = [
         E::Unrouted,
         E::Refused,
         E::Prepared,
@@ -291,11 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_command_that_passed_its_gates_is_ready() {
-        assert_eq!(to(S::Accepted, E::Released), S::Ready);
-    }
-
-    #[test]
     fn a_ready_command_of_a_vanished_lane_may_go_to_another() {
         assert_eq!(to(S::Ready, E::Unrouted), S::Accepted);
         assert!(step(S::Prepared, E::Unrouted).is_err());
@@ -309,9 +301,10 @@ mod tests {
     }
 
     #[test]
-    fn only_a_ready_command_gets_a_slot() {
+    fn only_a_command_that_waits_gets_a_slot() {
+        assert_eq!(to(S::Accepted, E::Prepared), S::Prepared);
         assert_eq!(to(S::Ready, E::Prepared), S::Prepared);
-        for state in STATES.into_iter().filter(|s| *s != S::Ready) {
+        for state in STATES.into_iter().filter(|s| !matches!(s, S::Accepted | S::Ready)) {
             assert!(step(state, E::Prepared).is_err(), "{state:?}");
         }
     }

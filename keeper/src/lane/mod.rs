@@ -1,14 +1,16 @@
 //! A lane at work: one key, one task, one loop. Nothing is kept in memory between rounds that the database does not
 //! say again, so a crash anywhere costs a repetition and never a duplicate.
 
+mod order;
 pub(crate) mod plan;
+mod predecessors;
 mod prepare;
 mod reprice;
 mod send;
 mod settle;
 mod simulate;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +20,12 @@ use sqlx::PgPool;
 use tokenx_config::failpoint;
 use tokio_util::sync::CancellationToken;
 
+use self::send::Post;
+use crate::fees;
 use crate::metrics::METRICS;
 use crate::rpc::{CallError, Head, Rpc};
 use crate::store::lanes::{self, Cursor, Look};
-use crate::store::queue;
+use crate::store::release;
 use crate::store::slots::{self, PrepareError};
 use crate::store::transition::TransitionError;
 use crate::wake::Wake;
@@ -83,6 +87,9 @@ pub(crate) struct Lane {
     head: Option<(i64, Head)>,
     /// Executors that refused a whole batch, and the indexed head at which they did: asked again at the next.
     refusals: (B256, HashMap<Address, String>),
+    /// Executors whose past is known.
+    known: HashSet<Address>,
+    post: Post,
     /// What stood in the way last, so that it is written once.
     problem: Option<String>,
 }
@@ -98,7 +105,19 @@ impl Lane {
         share: (i64, i64),
     ) -> Self {
         let address = signer.address();
-        Self { shared, signer, address, id, share, head: None, refusals: Default::default(), problem: None }
+        let post = Post::new(shared.clone(), id, address);
+        Self {
+            shared,
+            signer,
+            address,
+            id,
+            share,
+            head: None,
+            refusals: Default::default(),
+            known: HashSet::new(),
+            post,
+            problem: None,
+        }
     }
 
     /// Works until cancelled (finishing the round) or fenced.
@@ -111,7 +130,8 @@ impl Lane {
             // Registered before the look, so that a command accepted during it is not slept over.
             rung.as_mut().enable();
             match self.round().await {
-                Ok(()) => {
+                Ok(true) => pause = self.shared.rules.poll,
+                Ok(false) => {
                     pause = self.shared.rules.poll;
                     tokio::select! {
                         () = stop.cancelled() => {}
@@ -141,41 +161,43 @@ impl Lane {
         }
     }
 
-    /// One look at the database, and whatever is due.
-    async fn round(&mut self) -> Result<(), LaneError> {
+    /// One look at the database, and whatever is due; whether there is more to do at once. What was prepared in one
+    /// round is sent in the next, while that one prepares what follows.
+    async fn round(&mut self) -> Result<bool, LaneError> {
         let look = lanes::look(&self.shared.pool, self.id.0, self.id.1).await?.ok_or(LaneError::Fenced)?;
         let Some(cursor) = look.cursor else {
             self.note(Some("the chain is not indexed yet".to_owned())).await;
-            return Ok(());
+            return Ok(false);
         };
         if look.halted.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         // What is indexed may be no longer true: nothing is decided on it.
         if let Some(why) = look.index_halted {
             self.note(Some(format!("the index stands still: {why}"))).await;
-            return Ok(());
+            return Ok(false);
         }
-        let mut problem = None;
         if self.skip_foreign(&look, cursor).await? {
-            return Ok(());
+            return Ok(true);
         }
         if look.ended {
             self.release(cursor).await?;
         }
-        let mut open_slots = usize::try_from(look.open_slots).unwrap_or(usize::MAX);
-        if look.waiting {
-            queue::expire(&self.shared.pool, self.chain()).await?;
-            open_slots += self.fill(&look, cursor, open_slots, &mut problem).await?;
-        }
+        let mut problem = None;
+        let mut open = Vec::new();
+        let open_slots = usize::try_from(look.open_slots).unwrap_or(usize::MAX);
         if open_slots > 0 {
-            let open = slots::open(&self.shared.pool, self.id.0, cursor.number).await?;
-            let open = self.settle(open, cursor).await?;
-            let open = self.reprice(open, cursor, &mut problem).await?;
-            self.send(&open, cursor, &mut problem).await?;
+            let low = fees::low(self.head(cursor).await?.market.base_fee);
+            open = slots::open(&self.shared.pool, self.id.0, cursor.number, low).await?;
+            open = self.settle(open, cursor).await?;
+            open = self.reprice(open, cursor, &mut problem).await?;
         }
-        self.note(problem).await;
-        Ok(())
+        let mut post = self.post.clone();
+        let (sent, filled) = tokio::join!(post.send(&open, cursor), self.fill(&look, cursor, open_slots));
+        self.post = post;
+        let (sending, (filled, filling)) = (sent?, filled?);
+        self.note(sending.or(problem).or(filling)).await;
+        Ok(filled > 0)
     }
 
     fn chain(&self) -> i64 {
@@ -195,12 +217,12 @@ impl Lane {
     }
 
     async fn release(&self, cursor: Cursor) -> Result<(), LaneError> {
-        let released = slots::release(&self.shared.pool, self.id, cursor.confirmed, cursor.finalized).await?;
+        let released = release::release(&self.shared.pool, self.id, cursor.confirmed, cursor.finalized).await?;
         if released.commands > 0 {
             failpoint::hit("keeper.after_release")?;
             tracing::warn!(
                 lane = %self.address, slots = released.slots, commands = released.commands,
-                reverted = released.reverted, "slots ended without running their commands; they go again"
+                in_vain = released.in_vain, "slots ended without running their commands; they go again"
             );
         }
         Ok(())

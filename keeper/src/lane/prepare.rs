@@ -6,8 +6,8 @@ use tokenx_config::failpoint;
 use tokenx_contracts::bindings::{Command, Executor};
 
 use super::plan::{Batch, Limits, plan};
-use super::{Lane, LaneError};
-use crate::fees;
+use super::{Lane, LaneError, order};
+use crate::fees::{self, Fees};
 use crate::gas;
 use crate::metrics::METRICS;
 use crate::rpc::Head;
@@ -16,49 +16,80 @@ use crate::store::queue::{self, Candidate};
 use crate::store::slots::{self, Prepared};
 use crate::tx::{self, Payload};
 
+/// Slots and commands that are prepared together: what is prepared is sent while the next are.
+const ROUND_SLOTS: usize = 256;
+const ROUND_COMMANDS: usize = 2_000;
+
 impl Lane {
-    /// Fills the lane's free slots; how many it filled.
+    /// Fills the lane's free slots; how many it filled, and what stands in the way of more.
     pub(super) async fn fill(
         &mut self,
         look: &Look,
         cursor: Cursor,
         open_slots: usize,
-        problem: &mut Option<String>,
-    ) -> Result<usize, LaneError> {
+    ) -> Result<(usize, Option<String>), LaneError> {
+        let mut problem = None;
         let rules = self.shared.rules.clone();
-        let room = rules.max_in_flight.saturating_sub(open_slots);
-        if room == 0 {
-            return Ok(0);
+        let room = rules.max_in_flight.saturating_sub(open_slots).min(ROUND_SLOTS);
+        if !look.waiting || room == 0 || self.post.stuck.is_some() {
+            return Ok((0, None));
         }
-        let limit = i64::try_from(room.saturating_mul(rules.limits.items)).unwrap_or(i64::MAX);
-        let claimed = queue::claim(&self.shared.pool, self.chain(), self.id.0, self.share, limit).await?;
-        if claimed > 0 {
-            failpoint::hit("keeper.after_claim")?;
-        }
-        let items = i64::try_from(rules.limits.items).unwrap_or(i64::MAX);
-        let shunned = self.shunned(cursor, problem);
-        let lane = (self.id.0, self.chain());
-        let candidates = queue::candidates(&self.shared.pool, lane, cursor.number, &shunned, (items, limit)).await?;
+        queue::expire(&self.shared.pool, self.chain()).await?;
+        let candidates = self.candidates(cursor, room, &mut problem).await?;
+        let candidates = self.known(candidates, cursor, &mut problem).await?;
         if candidates.is_empty() {
-            return Ok(0);
+            return Ok((0, problem));
         }
         let Head { market, gas_limit } = self.head(cursor).await?;
         let Some(fees) = fees::first(market, rules.fee_cap) else {
             let cap = rules.fee_cap;
-            *problem = Some(format!("the base fee {} is above keeper.max_fee_cap_gwei ({cap} wei)", market.base_fee));
-            return Ok(0);
+            let why = format!("the base fee {} is above keeper.max_fee_cap_gwei ({cap} wei)", market.base_fee);
+            return Ok((0, Some(why)));
         };
         let limits = Limits { gas: rules.limits.gas.min(gas::room_in(gas_limit)), ..rules.limits };
-        let mut batches = plan(candidates, limits, room);
-        if rules.simulate {
+        let candidates = if rules.simulate {
             failpoint::hit("keeper.before_simulate")?;
-            batches = self.simulate(batches, cursor, problem).await?;
+            let kept = self.simulate(candidates, limits, cursor, &mut problem).await?;
             failpoint::hit("keeper.after_simulate")?;
+            kept
+        } else {
+            candidates
+        };
+        let batches = plan(candidates, limits, room);
+        let prepared = self.sign(look.next_nonce, batches, fees).await?;
+        failpoint::hit("keeper.after_sign")?;
+        slots::prepare(&self.shared.pool, self.id, cursor.number, &prepared).await?;
+        if !prepared.is_empty() {
+            failpoint::hit("keeper.after_prepare")?;
         }
+        let commands: usize = prepared.iter().map(|slot| slot.commands.len()).sum();
+        METRICS.prepared.inc_by(commands as u64);
+        Ok((prepared.len(), problem))
+    }
+
+    /// What may go into so many slots, in order.
+    async fn candidates(
+        &mut self,
+        cursor: Cursor,
+        room: usize,
+        problem: &mut Option<String>,
+    ) -> Result<Vec<Candidate>, LaneError> {
+        let items = self.shared.rules.limits.items;
+        let limit = room.saturating_mul(items).min(ROUND_COMMANDS);
+        let shunned = self.shunned(cursor, problem);
+        let (pool, lane) = (&self.shared.pool, (self.id.0, self.chain()));
+        let busy = queue::busy(pool, lane, cursor.number).await?;
+        // What other lanes have their share of counts too.
+        let asked = i64::try_from(limit).unwrap_or(i64::MAX).saturating_mul(self.share.1);
+        let waiting = queue::waiting(pool, lane, self.share, cursor.number, &shunned, asked).await?;
+        Ok(order::pick(waiting, &busy, items, limit))
+    }
+
+    async fn sign(&self, next_nonce: i64, batches: Vec<Batch>, fees: Fees) -> Result<Vec<Prepared>, LaneError> {
         let mut prepared = Vec::with_capacity(batches.len());
-        for (nonce, batch) in (look.next_nonce..).zip(batches) {
+        for (nonce, batch) in (next_nonce..).zip(batches) {
             let payload = Payload {
-                chain_id: rules.chain_id,
+                chain_id: self.shared.rules.chain_id,
                 nonce: nonce.unsigned_abs(),
                 to: TxKind::Call(batch.executor),
                 data: call_data(&batch),
@@ -73,17 +104,7 @@ impl Lane {
                 signed,
             });
         }
-        failpoint::hit("keeper.after_sign")?;
-        match slots::prepare(&self.shared.pool, self.id, cursor.number, &prepared).await {
-            Ok(()) => {
-                failpoint::hit("keeper.after_prepare")?;
-                let commands: usize = prepared.iter().map(|slot| slot.commands.len()).sum();
-                METRICS.prepared.inc_by(commands as u64);
-                Ok(prepared.len())
-            }
-            // The next look says whether the lane is ours.
-            Err(error) => Err(error.into()),
-        }
+        Ok(prepared)
     }
 }
 

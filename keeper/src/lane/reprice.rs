@@ -37,9 +37,9 @@ impl Lane {
             return Ok(open);
         }
         let market = self.head(cursor).await?.market;
-        for (i, slot) in open.iter_mut().enumerate() {
+        for slot in &mut open {
             let patience = self.shared.rules.bump_after_blocks;
-            let need = need(slot, i == 0, cursor.number, patience, market);
+            let need = need(slot, cursor.number, patience, market);
             if need == Need::Nothing {
                 continue;
             }
@@ -108,13 +108,16 @@ impl Lane {
 }
 
 /// Whether a slot is to be replaced now. Only the first open slot of a lane can be late: the others wait for it.
-fn need(slot: &Open, is_first: bool, head: i64, patience: i64, market: Market) -> Need {
+fn need(slot: &Open, head: i64, patience: i64, market: Market) -> Need {
     let Some(attempt) = &slot.attempt else { return Need::Noop };
     if slot.wants_noop && attempt.kind == Kind::Batch {
         return Need::Noop;
     }
-    let underpriced = attempt.last_outcome.as_deref() == Some(outcome(Disposition::Bump));
-    let late = is_first && attempt.waits_since.is_some_and(|since| head - since >= patience);
+    let answered = |disposition| attempt.last_outcome.as_deref() == Some(outcome(disposition));
+    let underpriced = answered(Disposition::Bump);
+    // What the node did not take for want of funds or room is not late, and a higher price makes it no better.
+    let taken = !answered(Disposition::RetrySame);
+    let late = slot.is_first && taken && attempt.waits_since.is_some_and(|since| head - since >= patience);
     let priced_out = head > attempt.signed_at_block && fees::is_low(attempt.fees, market.base_fee);
     if underpriced || late || priced_out { Need::Bump } else { Need::Nothing }
 }
@@ -138,14 +141,14 @@ mod tests {
             last_outcome: Some("known".to_owned()),
             due: false,
         };
-        let mut slot = Open { nonce: 5, wants_noop: false, passed_at: None, attempt: None };
+        let mut slot = Open { nonce: 5, is_first: true, wants_noop: false, passed_at: None, attempt: None };
         change(&mut slot, &mut attempt);
         slot.attempt = Some(attempt);
         slot
     }
 
     fn asked(slot: &Open, is_first: bool, head: i64) -> Need {
-        need(slot, is_first, head, 3, MARKET)
+        need(&Open { is_first, ..slot.clone() }, head, 3, MARKET)
     }
 
     #[test]
@@ -176,6 +179,12 @@ mod tests {
     }
 
     #[test]
+    fn bytes_that_the_node_did_not_take_are_not_late() {
+        let unpaid = slot(|_, attempt| attempt.last_outcome = Some("retry_same".to_owned()));
+        assert_eq!(asked(&unpaid, true, 99), Need::Nothing);
+    }
+
+    #[test]
     fn a_slot_to_be_given_up_gets_one_noop_which_is_then_bumped_like_any() {
         let given_up = slot(|slot, _| slot.wants_noop = true);
         assert_eq!(asked(&given_up, false, 10), Need::Noop);
@@ -189,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_nonce_that_nobody_signed_for_is_filled() {
-        let empty = Open { nonce: 5, wants_noop: false, passed_at: None, attempt: None };
+        let empty = Open { nonce: 5, is_first: true, wants_noop: false, passed_at: None, attempt: None };
         assert_eq!(asked(&empty, false, 10), Need::Noop);
     }
 }

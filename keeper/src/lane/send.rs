@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use alloy::primitives::Bytes;
+use alloy::primitives::{Address, Bytes};
 use rand::Rng;
 use tokenx_config::failpoint;
 
-use super::{Lane, LaneError};
+use super::{LaneError, Shared};
 use crate::disposition::{self, Disposition};
 use crate::metrics::METRICS;
 use crate::store::lanes::{self, Cursor};
@@ -18,26 +18,41 @@ const REQUEST_BYTES: usize = 400_000;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-impl Lane {
-    /// Sends what is due of the open slots.
-    pub(super) async fn send(
-        &self,
-        open: &[Open],
-        cursor: Cursor,
-        problem: &mut Option<String>,
-    ) -> Result<(), LaneError> {
+/// A lane's way out. Apart from the lane, so that it sends while the lane prepares what follows.
+#[derive(Clone)]
+pub(super) struct Post {
+    shared: Shared,
+    id: (i64, i64),
+    address: Address,
+    /// Why the node took nothing last time: until it does, nothing more is signed that could not be sent either.
+    pub(super) stuck: Option<String>,
+}
+
+impl Post {
+    pub(super) fn new(shared: Shared, id: (i64, i64), address: Address) -> Self {
+        Self { shared, id, address, stuck: None }
+    }
+
+    /// Sends what is due of the open slots; what stands in the way, if anything does.
+    pub(super) async fn send(&mut self, open: &[Open], cursor: Cursor) -> Result<Option<String>, LaneError> {
         let due: Vec<(i64, &Attempt)> = open
             .iter()
             .filter_map(|slot| Some((slot.nonce, slot.attempt.as_ref().filter(|attempt| attempt.due)?)))
             .collect();
+        if open.is_empty() {
+            self.stuck = None;
+        }
+        let mut problem = None;
         for request in requests(&due) {
             failpoint::hit("keeper.before_send")?;
-            let sent = self.request(request, problem).await?;
+            let sent = self.request(request, &mut problem).await?;
             failpoint::hit("keeper.after_send")?;
             slots::mark_sent(&self.shared.pool, self.id, cursor.number, &sent).await?;
             failpoint::hit("keeper.after_mark")?;
+            let refused = sent.iter().any(|one| one.outcome == outcome(Disposition::RetrySame));
+            self.stuck = if refused { problem.clone() } else { None };
         }
-        Ok(())
+        Ok(problem.or_else(|| self.stuck.clone()))
     }
 
     async fn request(

@@ -10,7 +10,7 @@ use futures::future::join_all;
 use tokenx_contracts::bindings::{Executor, ItemResult};
 use tokenx_contracts::{ReasonCode, decode_revert};
 
-use super::plan::Batch;
+use super::plan::{Batch, Limits, plan};
 use super::prepare::call_data;
 use super::{Lane, LaneError};
 use crate::gas;
@@ -18,6 +18,8 @@ use crate::rpc::CallError;
 use crate::store::lanes::Cursor;
 use crate::store::queue::{self, Candidate, Refused};
 
+/// Commands that are asked about at once.
+const MAX_ITEMS: usize = 200;
 /// Gas for a simulation beyond the batch's own: it returns what a transaction throws away.
 const SPARE: u64 = 1_000_000;
 
@@ -31,29 +33,28 @@ impl Lane {
         self.refusals.1.keys().copied().collect()
     }
 
-    /// Leaves in each batch what the chain would run, and notes what it would refuse.
+    /// Leaves what the chain would run, in order, and notes what it would refuse. As many are asked about at once as a
+    /// transaction may hold, however few go into one.
     pub(super) async fn simulate(
         &mut self,
-        batches: Vec<Batch>,
+        candidates: Vec<Candidate>,
+        limits: Limits,
         cursor: Cursor,
         problem: &mut Option<String>,
-    ) -> Result<Vec<Batch>, LaneError> {
+    ) -> Result<Vec<Candidate>, LaneError> {
+        let asked = Limits { items: MAX_ITEMS, ..limits };
+        let batches = plan(candidates, asked, usize::MAX);
         let calls = batches.iter().map(|batch| {
             let gas = gas::of_batch(batch.commands.iter().map(|command| command.gas)) + SPARE;
             self.shared.rpc.call_at(self.address, batch.executor, call_data(batch), gas, cursor.hash)
         });
         let answers = join_all(calls).await;
-        let mut runnable = Vec::with_capacity(batches.len());
+        let mut runnable = Vec::new();
         let mut refused = Vec::new();
         for (batch, answer) in batches.into_iter().zip(answers) {
             let reverted = answer.as_ref().err().is_some_and(|error| revert_data(error).is_some());
             match answer.map_err(|error| describe(&error)).and_then(|data| results(&data, batch.commands.len())) {
-                Ok(results) => {
-                    let kept = sort_out(batch, &results, &mut refused);
-                    if !kept.commands.is_empty() {
-                        runnable.push(kept);
-                    }
-                }
+                Ok(results) => runnable.extend(sort_out(batch, &results, &mut refused)),
                 // The batch as a whole was refused, or nobody answered: no verdict on any command.
                 Err(why) => {
                     let why = format!("executor {}: {why}", batch.executor);
@@ -91,8 +92,8 @@ fn describe(error: &CallError) -> String {
     }
 }
 
-/// Splits a batch by its results. What follows a refused item on its subject waits with it.
-fn sort_out(batch: Batch, results: &[ItemResult], refused: &mut Vec<Refused>) -> Batch {
+/// What of a batch would run, by its results. What follows a refused item on its subject waits with it.
+fn sort_out(batch: Batch, results: &[ItemResult], refused: &mut Vec<Refused>) -> Vec<Candidate> {
     let mut blocked: HashSet<String> = HashSet::new();
     let mut kept = Vec::with_capacity(batch.commands.len());
     for (command, result) in batch.commands.into_iter().zip(results) {
@@ -108,7 +109,7 @@ fn sort_out(batch: Batch, results: &[ItemResult], refused: &mut Vec<Refused>) ->
             }
         }
     }
-    Batch { executor: batch.executor, commands: kept }
+    kept
 }
 
 /// What the Executor says of an item, by its numbers in `IExecutor.Status`.
@@ -151,6 +152,7 @@ fn verdict(command: &Candidate, result: &ItemResult) -> Verdict {
 mod tests {
     use super::*;
     use crate::gas::ItemGas;
+    use crate::store::queue::Ours;
     use alloy::primitives::B256;
 
     fn batch(subjects: &[&str]) -> Batch {
@@ -164,6 +166,7 @@ mod tests {
             subject: (*subject).to_owned(),
             commutes: false,
             valid_until: None,
+            ours: Ours::ByShare,
         };
         Batch { executor: Address::ZERO, commands: (0..).zip(subjects).map(command).collect() }
     }
@@ -177,20 +180,20 @@ mod tests {
         let results = [status::EXECUTED, status::FAILED, status::EXECUTED, status::EXECUTED].map(result);
         let mut refused = Vec::new();
         let kept = sort_out(batch(&["a", "b", "b", "c"]), &results, &mut refused);
-        assert_eq!(kept.commands.iter().map(|c| c.seq).collect::<Vec<_>>(), [0, 3]);
+        assert_eq!(kept.iter().map(|c| c.seq).collect::<Vec<_>>(), [0, 3]);
         assert_eq!(refused.iter().map(|r| r.seq).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
     fn what_ran_before_is_sent_so_that_the_chain_says_so() {
         let kept = sort_out(batch(&["a"]), &[result(status::SKIPPED)], &mut Vec::new());
-        assert_eq!(kept.commands.len(), 1);
+        assert_eq!(kept.len(), 1);
     }
 
     #[test]
     fn a_deferred_item_waits_without_a_refusal() {
         let mut refused = Vec::new();
         let kept = sort_out(batch(&["a", "a"]), &[result(status::DEFERRED), result(status::EXECUTED)], &mut refused);
-        assert!(kept.commands.is_empty() && refused.is_empty());
+        assert!(kept.is_empty() && refused.is_empty());
     }
 }

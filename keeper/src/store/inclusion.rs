@@ -36,8 +36,8 @@ pub(crate) async fn nonces(
 
 /// Ends the open slots whose transactions left these logs; the hashes that are ours.
 pub(crate) async fn include(conn: &mut PgConnection, told: &[Told]) -> Result<HashSet<B256>, sqlx::Error> {
-    let hashes: HashSet<B256> = told.iter().map(|one| one.tx_hash).collect();
-    let first: Vec<&Told> = hashes.iter().filter_map(|hash| told.iter().find(|one| one.tx_hash == *hash)).collect();
+    let mut seen = HashSet::new();
+    let first: Vec<&Told> = told.iter().filter(|one| seen.insert(one.tx_hash)).collect();
     let ours: Vec<(Word, i64)> = sqlx::query_as("SELECT hash, lane_id FROM attempts WHERE hash = ANY ($1)")
         .bind(first.iter().map(|one| Word(one.tx_hash)).collect::<Vec<_>>())
         .fetch_all(&mut *conn)

@@ -55,6 +55,39 @@ pub(crate) async fn exists(pool: &PgPool, chain_id: i64, address: Address) -> Re
         .await
 }
 
+/// A lane that is none of `ours`, that nobody works, and whose transactions are not all final: how many are not.
+pub(crate) async fn stranded(
+    pool: &PgPool,
+    chain_id: i64,
+    ours: &[i64],
+) -> Result<Option<(Address, i64)>, sqlx::Error> {
+    let lanes: Vec<(i64, Addr, i64)> = sqlx::query_as(
+        "SELECT l.lane_id, l.address, count(*)
+           FROM lanes l
+           JOIN slots s ON s.lane_id = l.lane_id AND NOT s.settled
+          WHERE l.chain_id = $1 AND l.lane_id <> ALL ($2)
+          GROUP BY l.lane_id
+          ORDER BY l.lane_id",
+    )
+    .bind(chain_id)
+    .bind(ours)
+    .fetch_all(pool)
+    .await?;
+    for (lane_id, address, slots) in lanes {
+        // Given back with the statement: whoever works the lane holds this lock all the time.
+        let free: bool =
+            sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended('keeper:lane:' || $1::text, $2))")
+                .bind(lane_id)
+                .bind(chain_id)
+                .fetch_one(pool)
+                .await?;
+        if free {
+            return Ok(Some((address.0, slots)));
+        }
+    }
+    Ok(None)
+}
+
 /// Takes the lane over: every write of an earlier owner fails from here on.
 pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64, sqlx::Error> {
     let epoch = sqlx::query_scalar(
@@ -203,7 +236,7 @@ pub async fn resume(pool: &PgPool, chain_id: i64, address: Address) -> Result<bo
     Ok(done.rows_affected() == 1)
 }
 
-/// Counts a wholly reverted batch.
+/// Counts a batch that was in vain.
 pub(crate) async fn count_revert(conn: &mut PgConnection, lane_id: i64) -> Result<i32, sqlx::Error> {
     sqlx::query_scalar(
         "UPDATE lanes

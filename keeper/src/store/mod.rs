@@ -1,8 +1,10 @@
 //! The keeper's SQL, by what it is for.
 
+pub(crate) mod executors;
 pub(crate) mod inclusion;
 pub(crate) mod lanes;
 pub(crate) mod queue;
+pub(crate) mod release;
 pub(crate) mod results;
 pub(crate) mod slots;
 pub(crate) mod transition;

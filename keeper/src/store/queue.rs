@@ -1,7 +1,9 @@
 //! Commands that wait for a slot.
 
+use std::collections::HashMap;
+
 use alloy::primitives::{Address, B256, Bytes};
-use sqlx::{PgConnection, PgPool, Row};
+use sqlx::{PgPool, Row};
 use time::OffsetDateTime;
 use tokenx_contracts::ReasonCode;
 use tokenx_migrations::{Addr, Word};
@@ -23,6 +25,18 @@ pub(crate) struct Candidate {
     /// May it change places with others of its subject that may too? Intake has seen to it that all of them can run.
     pub commutes: bool,
     pub valid_until: Option<OffsetDateTime>,
+    pub ours: Ours,
+}
+
+/// Whose a waiting command is, as far as its own row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ours {
+    /// It has been in a slot of this lane.
+    Already,
+    /// No lane has it, and this lane's share of subjects holds its own.
+    ByShare,
+    /// No lane has it: ours only if this lane has others of its subject.
+    No,
 }
 
 /// A refusal of one item by simulation.
@@ -62,62 +76,6 @@ pub(crate) async fn expire(pool: &PgPool, chain_id: i64) -> Result<(), Transitio
     Ok(())
 }
 
-/// Gives waiting commands to this lane: a subject's whole queue, in order, and none of which another lane has an
-/// open command. `part` of `parts` is this lane's share of the subjects that nobody has. No fence: what is given to a
-/// lane is its next owner's as well.
-pub(crate) async fn claim(
-    pool: &PgPool,
-    chain_id: i64,
-    lane_id: i64,
-    (part, parts): (i64, i64),
-    limit: i64,
-) -> Result<u64, TransitionError> {
-    let mut tx = pool.begin().await?;
-    let free: Vec<i64> = sqlx::query_scalar(
-        "WITH routed AS MATERIALIZED (
-              SELECT subject, bool_or(lane_id = $2) AS here, bool_or(lane_id <> $2) AS elsewhere
-                FROM commands
-               WHERE chain_id = $1 AND lane_id IS NOT NULL AND state IN ('ready', 'prepared', 'broadcast')
-               GROUP BY subject
-         )
-         SELECT c.seq
-           FROM commands c
-           LEFT JOIN routed r ON r.subject = c.subject
-          WHERE c.chain_id = $1 AND c.state IN ('accepted', 'ready') AND c.lane_id IS NULL
-            AND CASE WHEN r.subject IS NULL
-                     THEN (hashtextextended(c.subject, 0) & 9223372036854775807) % $4 = $3
-                     ELSE r.here AND NOT r.elsewhere
-                END
-          ORDER BY c.seq
-          LIMIT $5
-            FOR NO KEY UPDATE OF c SKIP LOCKED",
-    )
-    .bind(chain_id)
-    .bind(lane_id)
-    .bind(part)
-    .bind(parts)
-    .bind(limit)
-    .fetch_all(&mut *tx)
-    .await?;
-    if free.is_empty() {
-        return Ok(0);
-    }
-    let held = transition::hold(&mut tx, &free).await?;
-    let changes: Vec<Change> = held
-        .iter()
-        .filter(|command| command.state == crate::state::State::Accepted)
-        .map(|command| Change::of(command.seq, Event::Released))
-        .collect();
-    transition::apply(&mut tx, &held, &changes, true).await?;
-    let done = sqlx::query("UPDATE commands SET lane_id = $2 WHERE seq = ANY ($1)")
-        .bind(&free)
-        .bind(lane_id)
-        .execute(&mut *tx)
-        .await?;
-    tx.commit().await?;
-    Ok(done.rows_affected())
-}
-
 /// Frees what waits for lanes that are no longer configured, so that others may take it.
 pub(crate) async fn unroute(pool: &PgPool, chain_id: i64, lanes: &[i64]) -> Result<(), TransitionError> {
     let mut tx = pool.begin().await?;
@@ -140,50 +98,112 @@ pub(crate) async fn unroute(pool: &PgPool, chain_id: i64, lanes: &[i64]) -> Resu
     Ok(())
 }
 
-/// This lane's ready commands in order, save those that wait and what follows them on their subject. A command waits
-/// after a refusal by simulation at this head, and while an earlier one of its subject is in a slot: that slot may end
-/// without running it, and the later one would come first. Mints and burns do not wait for each other.
-///
-/// Executors take turns, a batch of `items` each, so that none starves another; those in `shunned` are left out.
-pub(crate) async fn candidates(
+/// A subject some of whose commands belong to a lane, or are refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Busy {
+    /// This lane has an open command of it.
+    pub here: bool,
+    /// Another lane has.
+    pub elsewhere: bool,
+    /// The first of its commands in a slot.
+    pub slotted: Option<i64>,
+    /// The first of those whose order matters.
+    pub ordered: Option<i64>,
+    /// The first that simulation has refused at this head.
+    pub refused: Option<i64>,
+}
+
+/// The subjects of which something is on its way or refused at this head.
+pub(crate) async fn busy(
     pool: &PgPool,
     (lane_id, chain_id): (i64, i64),
     head: i64,
-    shunned: &[Address],
-    (items, limit): (i64, i64),
-) -> Result<Vec<Candidate>, sqlx::Error> {
+) -> Result<HashMap<String, Busy>, sqlx::Error> {
     let rows = sqlx::query(
-        "WITH slotted AS MATERIALIZED (
-              SELECT subject, min(seq) AS seq, min(seq) FILTER (WHERE kind NOT IN ('mint', 'burn')) AS ordered_seq
-                FROM commands
-               WHERE chain_id = $2 AND lane_id = $1 AND state IN ('prepared', 'broadcast')
-               GROUP BY subject
-         ),
-         waits AS MATERIALIZED (
-              SELECT c.subject, min(c.seq) AS seq
-                FROM commands c
-                LEFT JOIN slotted s ON s.subject = c.subject
-               WHERE c.chain_id = $2 AND c.lane_id = $1 AND c.state = 'ready'
-                 AND (c.refused_last >= $3
-                      OR c.seq > CASE WHEN c.kind IN ('mint', 'burn') THEN s.ordered_seq ELSE s.seq END)
-               GROUP BY c.subject
-         )
-         SELECT c.seq, c.onchain_id, c.executor, c.target, c.data, c.gas_limit, c.gas_expected, c.subject,
-                c.kind IN ('mint', 'burn') AS commutes, c.valid_until
-           FROM commands c
-           LEFT JOIN waits w ON w.subject = c.subject
-          WHERE c.chain_id = $2 AND c.lane_id = $1 AND c.state = 'ready'
-            AND (w.seq IS NULL OR c.seq < w.seq)
-            AND c.executor <> ALL ($5)
-          ORDER BY (row_number() OVER (PARTITION BY c.executor ORDER BY c.seq) - 1) / $6, c.seq
-          LIMIT $4",
+        "SELECT subject,
+                coalesce(bool_or(lane_id = $1), false)  AS here,
+                coalesce(bool_or(lane_id <> $1), false) AS elsewhere,
+                min(seq) FILTER (WHERE slotted)         AS slotted,
+                min(seq) FILTER (WHERE slotted AND kind NOT IN ('mint', 'mint_locked', 'burn')) AS ordered,
+                min(seq) FILTER (WHERE refused)         AS refused
+           FROM (SELECT subject, lane_id, seq, kind, state IN ('prepared', 'broadcast') AS slotted, false AS refused
+                   FROM commands
+                  WHERE chain_id = $2 AND lane_id IS NOT NULL AND state IN ('ready', 'prepared', 'broadcast')
+                  UNION ALL
+                 SELECT subject, NULL, seq, kind, false, true
+                   FROM commands
+                  WHERE chain_id = $2 AND refused_last >= $3 AND state IN ('accepted', 'ready')) open
+          GROUP BY subject",
     )
     .bind(lane_id)
     .bind(chain_id)
     .bind(head)
-    .bind(limit)
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let busy = Busy {
+                here: row.try_get("here")?,
+                elsewhere: row.try_get("elsewhere")?,
+                slotted: row.try_get("slotted")?,
+                ordered: row.try_get("ordered")?,
+                refused: row.try_get("refused")?,
+            };
+            Ok((row.try_get("subject")?, busy))
+        })
+        .collect()
+}
+
+/// Commands that wait for a slot, up to `limit` of each Executor, in order: those of this lane, and those of none.
+/// `part` of `parts` is this lane's share of the subjects that nobody has. Left out are those refused at this head and
+/// the Executors in `shunned`.
+pub(crate) async fn waiting(
+    pool: &PgPool,
+    (lane_id, chain_id): (i64, i64),
+    (part, parts): (i64, i64),
+    head: i64,
+    shunned: &[Address],
+    limit: i64,
+) -> Result<Vec<Candidate>, sqlx::Error> {
+    let rows = sqlx::query(
+        "WITH RECURSIVE doors AS (
+              (SELECT executor
+                 FROM commands
+                WHERE chain_id = $2 AND state IN ('accepted', 'ready')
+                ORDER BY executor
+                LIMIT 1)
+               UNION ALL
+              SELECT (SELECT c.executor
+                        FROM commands c
+                       WHERE c.chain_id = $2 AND c.state IN ('accepted', 'ready') AND c.executor > d.executor
+                       ORDER BY c.executor
+                       LIMIT 1)
+                FROM doors d
+               WHERE d.executor IS NOT NULL
+         )
+         SELECT c.*
+           FROM doors d
+          CROSS JOIN LATERAL (
+                SELECT c.seq, c.onchain_id, c.executor, c.target, c.data, c.gas_limit, c.gas_expected, c.subject,
+                       c.kind IN ('mint', 'mint_locked', 'burn') AS commutes, c.valid_until, c.lane_id IS NOT NULL AS taken,
+                       (hashtextextended(c.subject, 0) & 9223372036854775807) % $4 = $3 AS share
+                  FROM commands c
+                 WHERE c.chain_id = $2 AND c.executor = d.executor AND c.state IN ('accepted', 'ready')
+                   AND (c.lane_id = $1 OR c.lane_id IS NULL)
+                   AND (c.refused_last IS NULL OR c.refused_last < $5)
+                 ORDER BY c.seq
+                 LIMIT $7
+                ) c
+          WHERE d.executor <> ALL ($6)
+          ORDER BY c.seq",
+    )
+    .bind(lane_id)
+    .bind(chain_id)
+    .bind(part)
+    .bind(parts)
+    .bind(head)
     .bind(shunned.iter().copied().map(Addr).collect::<Vec<_>>())
-    .bind(items.max(1))
+    .bind(limit)
     .fetch_all(pool)
     .await?;
     rows.iter()
@@ -201,6 +221,11 @@ pub(crate) async fn candidates(
                 subject: row.try_get("subject")?,
                 commutes: row.try_get("commutes")?,
                 valid_until: row.try_get("valid_until")?,
+                ours: match row.try_get("taken")? {
+                    true => Ours::Already,
+                    false if row.try_get("share")? => Ours::ByShare,
+                    false => Ours::No,
+                },
             })
         })
         .collect()
@@ -225,7 +250,7 @@ pub(crate) async fn refuse(
     let for_good: Vec<i64> = sqlx::query_scalar::<_, Option<i64>>(
         "UPDATE commands c
             SET refused_first = coalesce(c.refused_first, $2), refused_last = $2
-          WHERE c.seq = ANY ($1) AND c.state = 'ready'
+          WHERE c.seq = ANY ($1) AND c.state IN ('accepted', 'ready')
             AND EXISTS (SELECT FROM chain_cursors k WHERE k.chain_id = $4 AND k.number = $2 AND k.hash = $5)
          RETURNING CASE WHEN c.refused_first + $3 <= $2
                          AND NOT EXISTS (SELECT FROM commands ahead
@@ -251,18 +276,5 @@ pub(crate) async fn refuse(
         .collect();
     transition::apply(&mut tx, &held, &changes, true).await?;
     tx.commit().await?;
-    Ok(())
-}
-
-/// Forgets refusals that simulation no longer repeats.
-pub(crate) async fn unrefuse(conn: &mut PgConnection, seqs: &[i64]) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "UPDATE commands
-            SET refused_first = NULL, refused_last = NULL
-          WHERE seq = ANY ($1) AND refused_first IS NOT NULL",
-    )
-    .bind(seqs)
-    .execute(conn)
-    .await?;
     Ok(())
 }

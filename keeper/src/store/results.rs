@@ -58,24 +58,40 @@ pub(crate) async fn remove_above(conn: &mut PgConnection, chain_id: i64, to: i64
     Ok(())
 }
 
-/// The runs of these ids, where they are indexed.
-pub(crate) async fn executed(conn: &mut PgConnection, chain_id: i64, ids: &[B256]) -> Result<Vec<Told>, sqlx::Error> {
-    if ids.is_empty() {
+/// The runs behind these skips (id, Executor that skipped), where they are indexed: its own, or those of an Executor
+/// that it succeeds, which it asks about ids it does not know. Each with the Executor that skipped.
+pub(crate) async fn executed(
+    conn: &mut PgConnection,
+    chain_id: i64,
+    skipped: &[(B256, Address)],
+) -> Result<Vec<(Address, Told)>, sqlx::Error> {
+    if skipped.is_empty() {
         return Ok(Vec::new());
     }
     let rows = sqlx::query(
-        "SELECT onchain_id, status, target, return_data, executor, tx_hash, block_number, block_hash, block_time,
-                log_index
-           FROM command_results
-          WHERE onchain_id = ANY ($2) AND chain_id = $1 AND status IN ('executed', 'failed')",
+        "WITH RECURSIVE asked AS (
+              SELECT id, executor AS door, executor
+                FROM unnest($2::bytea[], $3::bytea[]) AS s (id, executor)
+               UNION
+              SELECT a.id, a.door, e.previous::bytea
+                FROM asked a
+                JOIN executors e ON e.chain_id = $1 AND e.executor = a.executor
+               WHERE e.previous IS NOT NULL
+         )
+         SELECT a.door, r.onchain_id, r.status, r.target, r.return_data, r.executor, r.tx_hash, r.block_number,
+                r.block_hash, r.block_time, r.log_index
+           FROM asked a
+           JOIN command_results r ON r.onchain_id = a.id AND r.executor = a.executor
+          WHERE r.chain_id = $1 AND r.status IN ('executed', 'failed')",
     )
     .bind(chain_id)
-    .bind(ids.iter().copied().map(Word).collect::<Vec<_>>())
+    .bind(skipped.iter().map(|(id, _)| Word(*id)).collect::<Vec<_>>())
+    .bind(skipped.iter().map(|(_, executor)| Addr(*executor)).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     rows.iter()
         .map(|row| {
-            Ok(Told {
+            let told = Told {
                 id: row.try_get::<Word, _>("onchain_id")?.0,
                 status: if row.try_get::<&str, _>("status")? == "executed" { "executed" } else { "failed" },
                 target: row.try_get::<Option<Addr>, _>("target")?.map(Address::from),
@@ -86,7 +102,8 @@ pub(crate) async fn executed(conn: &mut PgConnection, chain_id: i64, ids: &[B256
                 block_hash: row.try_get::<Word, _>("block_hash")?.0,
                 block_time: row.try_get("block_time")?,
                 log_index: row.try_get("log_index")?,
-            })
+            };
+            Ok((row.try_get::<Addr, _>("door")?.0, told))
         })
         .collect()
 }

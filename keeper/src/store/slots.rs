@@ -6,8 +6,8 @@ use sqlx::{PgConnection, PgPool, Row};
 use tokenx_config::failpoint;
 use tokenx_migrations::{Addr, Uint256, Word};
 
+use super::lanes;
 use super::transition::{self, Change, TransitionError};
-use super::{lanes, queue};
 use crate::fees::Fees;
 use crate::state::Event;
 use crate::tx::Signed;
@@ -93,13 +93,13 @@ pub(crate) async fn prepare(
     if held.len() != seqs.len() {
         return Err(PrepareError::Moved);
     }
-    let changes: Vec<Change> = seqs.iter().map(|seq| Change::of(*seq, Event::Prepared)).collect();
+    let changes: Vec<Change> =
+        seqs.iter().map(|seq| Change { lane: Some(lane_id), ..Change::of(*seq, Event::Prepared) }).collect();
     match transition::apply(&mut tx, &held, &changes, true).await {
         // Cancelled, expired or adopted from the chain while it was signed for.
         Err(TransitionError::Illegal { .. }) => return Err(PrepareError::Moved),
         other => other?,
     }
-    queue::unrefuse(&mut tx, &seqs).await?;
     sqlx::query(
         "INSERT INTO slot_commands (lane_id, nonce, idx, command_seq)
          SELECT $1, nonce, idx, seq
@@ -111,44 +111,58 @@ pub(crate) async fn prepare(
     .bind(&seqs)
     .execute(&mut *tx)
     .await?;
-    for slot in slots {
-        insert_attempt(&mut tx, lane_id, slot.nonce, Kind::Batch, slot.gas_limit, head, &slot.signed).await?;
-    }
+    let attempts: Vec<NewAttempt<'_>> = slots
+        .iter()
+        .map(|slot| NewAttempt {
+            nonce: slot.nonce,
+            kind: Kind::Batch,
+            gas_limit: slot.gas_limit,
+            signed: &slot.signed,
+        })
+        .collect();
+    insert_attempts(&mut tx, lane_id, head, &attempts).await?;
     failpoint::hit("keeper.before_prepare").map_err(sqlx::Error::Io)?;
     tx.commit().await?;
     Ok(())
 }
 
-async fn insert_attempt(
-    conn: &mut PgConnection,
-    lane_id: i64,
+/// Bytes to be written for a slot.
+struct NewAttempt<'a> {
     nonce: i64,
     kind: Kind,
     gas_limit: u64,
+    signed: &'a Signed,
+}
+
+/// Writes attempts of slots that are open; how many are.
+async fn insert_attempts(
+    conn: &mut PgConnection,
+    lane_id: i64,
     head: i64,
-    signed: &Signed,
-) -> Result<bool, sqlx::Error> {
+    attempts: &[NewAttempt<'_>],
+) -> Result<u64, sqlx::Error> {
     let done = sqlx::query(
         "INSERT INTO attempts (hash, lane_id, nonce, n, kind, raw, gas_limit, max_fee, max_priority_fee, signed_at_block)
-         SELECT $1, s.lane_id, s.nonce,
+         SELECT t.hash, s.lane_id, s.nonce,
                 coalesce((SELECT max(a.n) FROM attempts a
                            WHERE a.lane_id = s.lane_id AND a.nonce = s.nonce), 0) + 1,
-                $4, $5, $6, $7, $8, $9
-           FROM slots s
-          WHERE s.lane_id = $2 AND s.nonce = $3 AND s.state = 'open'",
+                t.kind, t.raw, t.gas_limit, t.max_fee, t.tip, $2
+           FROM unnest($3::bigint[], $4::bytea[], $5::text[], $6::bytea[], $7::bigint[], $8::numeric[], $9::numeric[])
+             AS t (nonce, hash, kind, raw, gas_limit, max_fee, tip)
+           JOIN slots s ON s.lane_id = $1 AND s.nonce = t.nonce AND s.state = 'open'",
     )
-    .bind(Word(signed.hash))
     .bind(lane_id)
-    .bind(nonce)
-    .bind(kind.name())
-    .bind(signed.raw.as_ref())
-    .bind(gas_limit.cast_signed())
-    .bind(Uint256(U256::from(signed.fees.max_fee)))
-    .bind(Uint256(U256::from(signed.fees.tip)))
     .bind(head)
+    .bind(attempts.iter().map(|a| a.nonce).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|a| Word(a.signed.hash)).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|a| a.kind.name()).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|a| a.signed.raw.as_ref()).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|a| a.gas_limit.cast_signed()).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|a| Uint256(U256::from(a.signed.fees.max_fee))).collect::<Vec<_>>())
+    .bind(attempts.iter().map(|a| Uint256(U256::from(a.signed.fees.tip))).collect::<Vec<_>>())
     .execute(conn)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(done.rows_affected())
 }
 
 /// Writes a replacement for a slot that is still open; false if the slot has ended or the lane has another owner.
@@ -165,7 +179,8 @@ pub(crate) async fn replace(
     if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(false);
     }
-    let written = insert_attempt(&mut tx, lane_id, nonce, kind, gas_limit, head, signed).await?;
+    let attempt = NewAttempt { nonce, kind, gas_limit, signed };
+    let written = insert_attempts(&mut tx, lane_id, head, &[attempt]).await? == 1;
     failpoint::hit("keeper.before_replace")?;
     tx.commit().await?;
     Ok(written)
@@ -175,6 +190,8 @@ pub(crate) async fn replace(
 #[derive(Clone, Debug)]
 pub(crate) struct Open {
     pub nonce: i64,
+    /// All others of the lane wait for it.
+    pub is_first: bool,
     pub wants_noop: bool,
     pub passed_at: Option<i64>,
     pub attempt: Option<Attempt>,
@@ -199,32 +216,39 @@ pub(crate) struct Attempt {
 /// Sent bytes that no block holds after so many more are sent again: a pool may have dropped them.
 const RESEND_AFTER_BLOCKS: i64 = 2;
 
-/// The lane's open slots in nonce order.
-pub(crate) async fn open(pool: &PgPool, lane_id: i64, head: i64) -> Result<Vec<Open>, sqlx::Error> {
+/// The lane's open slots that something may have to be done about, in nonce order: the first one, those to be sent,
+/// replaced or settled. `low` is the fee below which an offer may be priced out, in wei per gas.
+pub(crate) async fn open(pool: &PgPool, lane_id: i64, head: i64, low: u128) -> Result<Vec<Open>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT s.nonce, s.wants_noop, s.passed_at,
-                a.hash, a.kind, a.raw, a.max_fee, a.max_priority_fee, a.signed_at_block, a.waits_since, a.sends, a.last_outcome,
-                (a.first_sent_at IS NULL OR a.next_send_at <= now() OR a.last_sent_block + $3 <= $2) AS due
-           FROM slots s
-           LEFT JOIN LATERAL (
-                SELECT *
-                  FROM attempts a
-                 WHERE a.lane_id = s.lane_id AND a.nonce = s.nonce
-                 ORDER BY a.n DESC
-                 LIMIT 1
-                ) a ON true
-          WHERE s.lane_id = $1 AND s.state = 'open'
+        "SELECT *
+           FROM (SELECT s.nonce, s.nonce = min(s.nonce) OVER () AS is_first, s.wants_noop, s.passed_at,
+                        a.hash, a.kind, a.raw, a.max_fee, a.max_priority_fee, a.signed_at_block, a.waits_since, a.sends,
+                        a.last_outcome,
+                        (a.first_sent_at IS NULL OR a.next_send_at <= now() OR a.last_sent_block + $3 <= $2) AS due
+                   FROM slots s
+                   LEFT JOIN LATERAL (
+                        SELECT *
+                          FROM attempts a
+                         WHERE a.lane_id = s.lane_id AND a.nonce = s.nonce
+                         ORDER BY a.n DESC
+                         LIMIT 1
+                        ) a ON true
+                  WHERE s.lane_id = $1 AND s.state = 'open') s
+          WHERE s.is_first OR s.due OR s.wants_noop OR s.passed_at IS NOT NULL OR s.hash IS NULL
+             OR s.last_outcome = 'underpriced' OR s.max_fee::numeric < $4
           ORDER BY s.nonce",
     )
     .bind(lane_id)
     .bind(head)
     .bind(RESEND_AFTER_BLOCKS)
+    .bind(Uint256(U256::from(low)))
     .fetch_all(pool)
     .await?;
     rows.iter()
         .map(|row| {
             Ok(Open {
                 nonce: row.try_get("nonce")?,
+                is_first: row.try_get("is_first")?,
                 wants_noop: row.try_get("wants_noop")?,
                 passed_at: row.try_get("passed_at")?,
                 attempt: read_attempt(row)?,
@@ -392,112 +416,3 @@ pub(crate) async fn skip_foreign(
     tx.commit().await?;
     Ok(true)
 }
-
-/// Slots that ended deep enough for their commands to move on: their nonces, how they ended.
-async fn releasable(
-    conn: &mut PgConnection,
-    lane_id: i64,
-    confirmed: i64,
-    finalized: i64,
-) -> Result<Vec<(i64, String)>, sqlx::Error> {
-    sqlx::query_as(
-        "SELECT s.nonce, s.state
-           FROM slots s
-          WHERE s.lane_id = $1 AND s.state <> 'open' AND NOT s.settled AND NOT s.released
-            AND s.block_number <= CASE WHEN EXISTS (SELECT FROM slot_commands sc
-                                                      JOIN commands c ON c.seq = sc.command_seq
-                                                     WHERE sc.lane_id = s.lane_id AND sc.nonce = s.nonce
-                                                       AND sc.live AND c.cancel_requested)
-                                       THEN $3
-                                       ELSE $2
-                                  END
-          ORDER BY s.nonce
-          LIMIT 256
-            FOR NO KEY UPDATE",
-    )
-    .bind(lane_id)
-    .bind(confirmed)
-    .bind(finalized)
-    .fetch_all(conn)
-    .await
-}
-
-/// What releasing ended slots came to.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Released {
-    pub slots: usize,
-    pub commands: usize,
-    pub reverted: usize,
-}
-
-/// Lets go of commands that their slot did not run, once its end is deep enough: confirmed, or final where a
-/// cancelled command ends by it. A third wholly reverted batch in a row halts the lane.
-pub(crate) async fn release(
-    pool: &PgPool,
-    (lane_id, epoch): (i64, i64),
-    confirmed: i64,
-    finalized: i64,
-) -> Result<Released, TransitionError> {
-    let mut tx = pool.begin().await?;
-    if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
-        return Ok(Released::default());
-    }
-    let ended = releasable(&mut tx, lane_id, confirmed, finalized).await?;
-    if ended.is_empty() {
-        return Ok(Released::default());
-    }
-    let nonces: Vec<i64> = ended.iter().map(|(nonce, _)| *nonce).collect();
-    let seqs: Vec<i64> = sqlx::query_scalar(
-        "SELECT c.seq
-           FROM slot_commands s
-           JOIN commands c ON c.seq = s.command_seq
-          WHERE s.lane_id = $1 AND s.nonce = ANY ($2) AND s.live AND c.state IN ('prepared', 'broadcast')
-          ORDER BY c.seq",
-    )
-    .bind(lane_id)
-    .bind(&nonces)
-    .fetch_all(&mut *tx)
-    .await?;
-    let held = transition::hold(&mut tx, &seqs).await?;
-    let changes: Vec<Change> = held
-        .iter()
-        .map(|command| {
-            // However its slot ended: what was taken back never goes again.
-            if command.cancel_requested {
-                let code = tokenx_contracts::ReasonCode::CommandCancelled;
-                Change::of(command.seq, Event::CancelledInSlot).because(code.as_str(), code.message())
-            } else {
-                Change::of(command.seq, Event::Returned)
-            }
-        })
-        .collect();
-    transition::apply(&mut tx, &held, &changes, true).await?;
-    sqlx::query(
-        "UPDATE slot_commands SET live = false WHERE lane_id = $1 AND nonce = ANY ($2) AND command_seq = ANY ($3)",
-    )
-    .bind(lane_id)
-    .bind(&nonces)
-    .bind(&seqs)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query("UPDATE slots SET released = true WHERE lane_id = $1 AND nonce = ANY ($2)")
-        .bind(lane_id)
-        .bind(&nonces)
-        .execute(&mut *tx)
-        .await?;
-    if !seqs.is_empty() {
-        failpoint::hit("keeper.before_release").map_err(sqlx::Error::Io)?;
-    }
-    let reverted = ended.iter().filter(|(_, state)| state == "reverted").count();
-    for _ in 0..reverted {
-        if lanes::count_revert(&mut tx, lane_id).await? >= MAX_REVERTS {
-            let reason = "three batches in a row reverted as a whole: check the executor's roles and gas, then resume";
-            lanes::halt(&mut tx, lane_id, epoch, reason).await?;
-        }
-    }
-    tx.commit().await?;
-    Ok(Released { slots: ended.len(), commands: seqs.len(), reverted })
-}
-
-/// Wholly reverted batches in a row that stop a lane.
-const MAX_REVERTS: i32 = 3;

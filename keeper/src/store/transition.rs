@@ -31,6 +31,8 @@ pub(crate) struct Change {
     pub reason: Option<Reason>,
     /// Part of the notice's key, so that the same block told twice is one notice.
     pub cause: Option<String>,
+    /// The lane it belongs to from here on.
+    pub lane: Option<i64>,
 }
 
 /// Where the chain gave its verdict.
@@ -52,7 +54,7 @@ pub(crate) struct Reason {
 
 impl Change {
     pub(crate) fn of(seq: i64, event: Event) -> Self {
-        Self { seq, event, outcome: None, reason: None, cause: None }
+        Self { seq, event, outcome: None, reason: None, cause: None, lane: None }
     }
 
     pub(crate) fn because(mut self, code: impl Into<String>, message: impl Into<String>) -> Self {
@@ -115,6 +117,7 @@ struct Columns {
     log_index: Vec<Option<i32>>,
     reason_code: Vec<Option<String>>,
     failure: Vec<Option<String>>,
+    lane: Vec<Option<i64>>,
 }
 
 /// Steps each change and writes what came out. `held` are the rows locked before; a change of a command that is not
@@ -152,6 +155,7 @@ pub(crate) async fn apply(
         columns.log_index.push(outcome.map(|o| o.log_index));
         columns.reason_code.push(change.reason.as_ref().map(|r| r.code.clone()));
         columns.failure.push(change.reason.as_ref().map(|r| r.message.clone()));
+        columns.lane.push(change.lane);
         if let Some(kind) = effects.publish.filter(|_| live) {
             let reason = change.reason.as_ref().map(|r| (r.code.as_str(), r.message.as_str()));
             let kept =
@@ -201,11 +205,15 @@ async fn write(conn: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::E
                 log_index    = CASE WHEN n.forget THEN n.log_index ELSE coalesce(n.log_index, c.log_index)       END,
                 reason_code  = CASE WHEN n.forget THEN n.reason_code ELSE coalesce(n.reason_code, c.reason_code)   END,
                 failure      = CASE WHEN n.forget THEN n.failure ELSE coalesce(n.failure, c.failure)           END,
+                lane_id      = coalesce(n.lane_id, c.lane_id),
+                -- Simulation no longer repeats what it once refused.
+                refused_first = CASE WHEN n.state = 'prepared' THEN NULL ELSE c.refused_first END,
+                refused_last  = CASE WHEN n.state = 'prepared' THEN NULL ELSE c.refused_last  END,
                 updated_at   = now()
            FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[], $5::boolean[], $6::bytea[], $7::bigint[],
-                       $8::bytea[], $9::timestamptz[], $10::integer[], $11::text[], $12::text[])
+                       $8::bytea[], $9::timestamptz[], $10::integer[], $11::text[], $12::text[], $13::bigint[])
              AS n (seq, state, verdict, settled, forget, tx_hash, block_number, block_hash, block_time, log_index,
-                   reason_code, failure)
+                   reason_code, failure, lane_id)
           WHERE c.seq = n.seq",
     )
     .bind(&columns.seq)
@@ -220,6 +228,7 @@ async fn write(conn: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::E
     .bind(&columns.log_index)
     .bind(&columns.reason_code)
     .bind(&columns.failure)
+    .bind(&columns.lane)
     .execute(conn)
     .await?;
     Ok(())

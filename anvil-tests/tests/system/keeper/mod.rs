@@ -4,6 +4,7 @@ mod accept;
 mod deploy;
 mod faults;
 mod flow;
+mod lanes;
 mod slots;
 
 use std::sync::Arc;
@@ -92,19 +93,34 @@ impl Stack {
         change(&mut settings);
         let commands = Commands::new(world.pool.clone(), Doors::of(&settings.chain));
         let stop = CancellationToken::new();
-        let projection = CommandProjection::open(&world.pool, settings.chain.chain_id).await.unwrap();
-        let indexer = Indexer::builder(&settings, world.pool.clone())
-            .watch_accounts(projection.watch())
-            .with_projection(Arc::new(projection))
-            .build();
-        let ended = stop.clone();
-        let task = tokio::spawn(async move { indexer.run(ended).await.unwrap() });
-        let stack = Self { world, deployment, settings, commands, stop, tasks: vec![task] };
+        let mut stack = Self { world, deployment, settings, commands, stop, tasks: Vec::new() };
+        stack.follow().await;
         eventually("the instrument is indexed", || async {
             read::instrument(stack.pool(), stack.chain(), "rCC").await.unwrap().map(drop)
         })
         .await;
         stack
+    }
+
+    async fn follow(&mut self) {
+        let projection = CommandProjection::open(self.pool(), self.chain()).await.unwrap();
+        let indexer = Indexer::builder(&self.settings, self.pool().clone())
+            .watch_accounts(projection.watch())
+            .with_projection(Arc::new(projection))
+            .build();
+        let ended = self.stop.clone();
+        self.tasks.push(tokio::spawn(async move { indexer.run(ended).await.unwrap() }));
+    }
+
+    /// Starts the indexer again, with the settings as they are now.
+    async fn follow_anew(&mut self) {
+        self.stop.cancel();
+        for task in std::mem::take(&mut self.tasks) {
+            task.await.unwrap();
+        }
+        self.stop = CancellationToken::new();
+        self.follow().await;
+        self.indexed().await;
     }
 
     fn pool(&self) -> &PgPool {

@@ -13,7 +13,7 @@ use tokenx_keeper::{Cancelled, Operation, State};
 use super::{ALICE, BOB, Running, Stack, key, mint};
 
 /// A stack without blocks of its own, one lane, Alice and Bob whitelisted.
-async fn manual() -> (Stack, Running) {
+pub(super) async fn manual() -> (Stack, Running) {
     final_at(4).await
 }
 
@@ -34,7 +34,7 @@ async fn final_at(depth: u64) -> (Stack, Running) {
 }
 
 /// Mines until a command is as the test wants it; one that is final has been confirmed.
-async fn mined_until(stack: &Stack, id: &str, state: State) {
+pub(super) async fn mined_until(stack: &Stack, id: &str, state: State) {
     eventually(&format!("{id} is {}", state.name()), || async {
         let now = stack.view(id).await.state;
         if now == state || (state == State::Confirmed && now == State::Final) {
@@ -200,7 +200,7 @@ async fn what_depends_on_order_waits_while_its_subject_has_a_slot_that_may_fail(
     stack.accept("mint-bob", mint(BOB, 1)).await.unwrap();
     stack.until("mint-bob", "is broadcast", |view| view.state == State::Broadcast).await;
     for waiting in ["unfreeze", "mint-alice"] {
-        assert_eq!(stack.view(waiting).await.state, State::Ready, "{waiting}");
+        assert_eq!(stack.view(waiting).await.state, State::Accepted, "{waiting}");
     }
     // The freeze's slot fails as a whole, and the command goes again: still before what was asked after it.
     let stop = json!({ "from": cold, "to": executor, "data": Bytes::from(Executor::stopCall {}.abi_encode()),
