@@ -15,8 +15,10 @@ use tokenx_keeper::State;
 use super::site::{IN_FLIGHT, Site};
 
 /// A failpoint that a process does not come by in this time is one that the campaign does not know how to reach.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_millis(20);
+/// What is waited for beside the process's end comes in this time, or is tried again.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Deepest reorg that a campaign makes; blocks are final a little deeper.
 const DEEPEST: u64 = 5;
 /// The base fee that a chain nobody uses has, in wei.
@@ -69,7 +71,7 @@ impl Doomed<'_> {
     /// Waits until it is dead, `condition` holds, or some time is over.
     async fn dead_or<C: AsyncFn() -> bool>(&mut self, condition: C) -> bool {
         let waiting = Instant::now();
-        while !self.is_dead() && !condition().await && waiting.elapsed() < Duration::from_secs(5) {
+        while !self.is_dead() && !condition().await && waiting.elapsed() < PATIENCE {
             tokio::time::sleep(PAUSE).await;
         }
         self.is_dead()
@@ -77,7 +79,6 @@ impl Doomed<'_> {
 
     async fn dies(&mut self) {
         while !self.is_dead() {
-            self.site.keep_asking(campaign::times(10, IN_FLIGHT));
             match cause(self.failpoint) {
                 Cause::Work => self.work().await,
                 Cause::Spike => self.spike().await,
@@ -87,13 +88,20 @@ impl Doomed<'_> {
         }
     }
 
+    /// As many clients as there are to be ask.
+    fn keep_asking(&self) {
+        self.site.keep_asking(campaign::times(10, IN_FLIGHT));
+    }
+
     async fn work(&mut self) {
+        self.keep_asking();
         let waited = Instant::now();
         self.dead_or(async || waited.elapsed() > Duration::from_millis(500)).await;
     }
 
     async fn spike(&mut self) {
         let site = self.site.clone();
+        self.keep_asking();
         let still = site.still().await;
         site.mint().await;
         self.dead_or(async || sent(&site, "batch").await > 0).await;
@@ -107,10 +115,14 @@ impl Doomed<'_> {
 
     async fn cancel(&mut self) {
         let site = self.site.clone();
-        self.dead_or(async || site.open().await == 0).await;
+        // While no block comes there are slots for a few commands only: this one must not stand in a queue.
+        while !self.is_dead() && site.queued().await > 0 {
+            tokio::time::sleep(PAUSE).await;
+        }
         let still = site.still().await;
         let id = site.mint().await;
         self.dead_or(async || site.view(&id).await.state == State::Broadcast).await;
+        self.keep_asking();
         // A crash may have come first: then it cannot be taken back, or at no cost.
         let (scope, command) = (Scope::Ops, id.parse().unwrap());
         if site.commands.cancel(&scope, &command, "user:test", "request-1").await.is_ok() {
@@ -122,6 +134,7 @@ impl Doomed<'_> {
 
     async fn reorg(&mut self) {
         let site = self.site.clone();
+        self.keep_asking();
         let id = site.mint().await;
         self.dead_or(async || site.view(&id).await.block_number.is_some()).await;
         let still = site.still().await;

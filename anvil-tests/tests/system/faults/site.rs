@@ -263,6 +263,11 @@ impl Site {
         offered.parse().unwrap()
     }
 
+    /// Commands that no block holds yet.
+    pub(super) async fn queued(&self) -> i64 {
+        self.count("SELECT count(*) FROM commands WHERE state IN ('accepted', 'ready', 'prepared', 'broadcast')").await
+    }
+
     /// Slots that the chain has not decided.
     pub(super) async fn open_slots(&self) -> i64 {
         self.count("SELECT count(*) FROM slots WHERE state = 'open'").await
