@@ -15,5 +15,6 @@ mod floor;
 mod indexer;
 mod keeper;
 mod local;
+mod reorg;
 mod run;
 mod supervisor;
