@@ -245,3 +245,23 @@ async fn a_command_taken_back_never_goes_again_even_if_its_batch_was_faster_and_
     assert_eq!((stack.runs("m").await, stack.balance(ALICE).await), (0, U256::ZERO));
     keeper.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_count_that_a_node_gave_wrongly_holds_for_one_block() {
+    let (stack, keeper) = final_at(40).await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    let sent = stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
+    // A node that is just turning forgets the transaction, and counts it all the same.
+    stack.world.chain.rpc("anvil_dropTransaction", json!([sent.tx_hash.unwrap()])).await.unwrap();
+    sqlx::query("UPDATE slots SET passed_at = (SELECT number FROM chain_cursors) WHERE state = 'open'")
+        .execute(stack.pool())
+        .await
+        .unwrap();
+    for _ in 0..4 {
+        stack.mine().await;
+    }
+    mined_until(&stack, "m", State::Confirmed).await;
+    assert_eq!(stack.count("SELECT count(*) FROM slots WHERE state = 'stolen'").await, 0);
+    assert_eq!(stack.view("m").await.tx_hash, sent.tx_hash, "the same bytes");
+    keeper.stop().await;
+}

@@ -15,7 +15,7 @@ use super::Whole;
 const NOT_DERIVED: &[&str] =
     &["blocks", "chain_cursors", "commands", "keeper_status", "lanes", "monitor_snapshots", "nodes", "reorgs"];
 
-/// All rows of a table by its name, for this session.
+/// All rows of a table by its name, for this connection.
 const ROWS_OF: &str = "CREATE OR REPLACE FUNCTION pg_temp.rows_of(name text) RETURNS SETOF text LANGUAGE plpgsql AS
                        $$ BEGIN RETURN QUERY EXECUTE format('SELECT to_jsonb(t)::text FROM %I t', name); END $$";
 
@@ -24,8 +24,8 @@ pub(super) type Rows = Vec<(String, BTreeSet<String>)>;
 
 /// The rows of every table that is derived from logs, as text.
 pub(super) async fn derived(pool: &PgPool) -> Rows {
-    let mut session = pool.acquire().await.unwrap();
-    sqlx::query(ROWS_OF).execute(&mut *session).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query(ROWS_OF).execute(&mut *connection).await.unwrap();
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT t.table_name::text
            FROM information_schema.tables t
@@ -35,13 +35,13 @@ pub(super) async fn derived(pool: &PgPool) -> Rows {
           ORDER BY 1",
     )
     .bind(NOT_DERIVED)
-    .fetch_all(&mut *session)
+    .fetch_all(&mut *connection)
     .await
     .unwrap();
     let mut all = Vec::new();
     for table in tables {
         let rows: Vec<String> =
-            sqlx::query_scalar("SELECT pg_temp.rows_of($1)").bind(&table).fetch_all(&mut *session).await.unwrap();
+            sqlx::query_scalar("SELECT pg_temp.rows_of($1)").bind(&table).fetch_all(&mut *connection).await.unwrap();
         all.push((table, rows.into_iter().collect()));
     }
     all
