@@ -12,8 +12,17 @@ use tokio_util::sync::CancellationToken;
 use super::Whole;
 
 /// Tables of a chain that are not its logs': where following stands and how it went, and what we want done.
-const NOT_DERIVED: &[&str] =
-    &["blocks", "chain_cursors", "commands", "keeper_status", "lanes", "monitor_snapshots", "nodes", "reorgs"];
+const NOT_DERIVED: &[&str] = &[
+    "blocks",
+    "chain_cursors",
+    "commands",
+    "executors",
+    "keeper_status",
+    "lanes",
+    "monitor_snapshots",
+    "nodes",
+    "reorgs",
+];
 
 /// All rows of a table by its name, for this connection.
 const ROWS_OF: &str = "CREATE OR REPLACE FUNCTION pg_temp.rows_of(name text) RETURNS SETOF text LANGUAGE plpgsql AS
