@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use alloy::primitives::Address;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokenx_config::failpoint;
 use tokenx_config::retry::{Policy, Verdict, retry};
-use tokenx_migrations::{Session, Word, outbox};
+use tokenx_migrations::{Addr, Session, Word, outbox};
 
 use super::store::{self, Cursor};
+pub(super) use crate::project::Label;
 use crate::project::{self, Applied};
 use crate::read::int;
 use crate::{Batch, Fork, IndexerError, Projection, metrics};
@@ -24,12 +26,24 @@ pub(super) struct Writer {
 }
 
 /// Where the cursor goes with a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Move {
     /// To the batch's last block.
     Forward,
-    /// Nowhere: a late contract's past is filled in below it, up to this block, and whether that is all of it.
-    Fill { contract: alloy::primitives::Address, to: u64, done: bool },
+    /// Nowhere: a late contract's past is filled in below it.
+    Fill(Fill),
+}
+
+/// A part of a late contract's past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fill {
+    pub(super) contract: Address,
+    /// How far its past is read with this batch.
+    pub(super) to: u64,
+    /// Whether that is all of it.
+    pub(super) done: bool,
+    /// What kept logs turn out to come from.
+    pub(super) labels: Vec<Label>,
 }
 
 impl Writer {
@@ -39,7 +53,7 @@ impl Writer {
         cursor: &Cursor,
         fork: Option<&Fork>,
         batch: &Batch,
-        to: Move,
+        to: &Move,
     ) -> Result<(), IndexerError> {
         let chain = batch.chain_id.to_string();
         let begun = Instant::now();
@@ -75,12 +89,15 @@ impl Writer {
         cursor: &Cursor,
         fork: Option<&Fork>,
         batch: &Batch,
-        to: Move,
+        to: &Move,
     ) -> Result<Applied, IndexerError> {
         let mut session = Session::acquire(&self.pool).await?;
         let mut tx = session.begin().await?;
         limits(batch.live, &mut tx).await?;
         move_cursor(cursor, fork, batch, to, &mut tx).await?;
+        if let Move::Fill(fill) = to {
+            project::relabel(batch.chain_id, &fill.labels, &mut tx).await?;
+        }
         let mut told = 0;
         if let Some(fork) = fork {
             // The rooms above first: their rows may stand on ours.
@@ -126,7 +143,7 @@ async fn move_cursor(
     cursor: &Cursor,
     fork: Option<&Fork>,
     batch: &Batch,
-    to: Move,
+    to: &Move,
     tx: &mut PgConnection,
 ) -> Result<(), IndexerError> {
     let moved = match to {
@@ -149,7 +166,7 @@ async fn move_cursor(
             .execute(&mut *tx)
             .await?
         }
-        Move::Fill { contract, to, done } => {
+        Move::Fill(fill) => {
             sqlx::query(
                 "WITH held AS (
                      UPDATE chain_cursors SET polled_at = now() WHERE chain_id = $1 AND number = $2 AND hash = $3
@@ -163,9 +180,9 @@ async fn move_cursor(
             .bind(int(batch.chain_id))
             .bind(int(cursor.block.number))
             .bind(Word(cursor.block.hash))
-            .bind(tokenx_migrations::Addr(contract))
-            .bind(int(to))
-            .bind(done)
+            .bind(Addr(fill.contract))
+            .bind(int(fill.to))
+            .bind(fill.done)
             .execute(&mut *tx)
             .await?
         }

@@ -10,16 +10,16 @@
 mod commit;
 mod fetch;
 mod fork;
+mod late;
 mod lock;
 mod plan;
 mod start;
 mod store;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::Address;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use tokenx_config::retry::Policy;
@@ -30,7 +30,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::source::{Source, Span, hints};
 use crate::watch::WatchSet;
-use crate::{AccountWatch, Batch, BlockRef, ChainLog, Fork, IndexerError, Projection, attribution, metrics};
+use crate::{AccountWatch, Batch, BlockRef, Fork, IndexerError, Projection, attribution, metrics};
 use commit::{Move, Writer};
 use fetch::{Fetched, Reader};
 use fork::Relation;
@@ -342,7 +342,7 @@ impl Session<'_> {
             live: to.number > self.cursor.live_from,
             epoch: self.cursor.reorgs + u64::from(fork.is_some()),
         };
-        self.writer.commit(&self.cursor, fork.as_ref(), &batch, Move::Forward).await?;
+        self.writer.commit(&self.cursor, fork.as_ref(), &batch, &Move::Forward).await?;
         self.cursor.block = to;
         self.cursor.finalized = batch.finalized;
         self.cursor.reorgs = batch.epoch;
@@ -353,52 +353,6 @@ impl Session<'_> {
         }
         self.show(&batch, tip);
         Ok(())
-    }
-
-    /// One range of the past of a contract that was named after the chain was first followed. It joins the others once
-    /// its past reaches the cursor.
-    async fn fill_late(&mut self, tip: &Tip) -> Result<bool, IndexerError> {
-        let Some(late) = self.late.first().copied() else { return Ok(false) };
-        let chain_id = self.setup.chain.chain_id;
-        let (from, cursor) = (late.filled_to + 1, self.cursor.block.number);
-        let mut alone = WatchSet::default();
-        alone.insert(late.address, late.kind);
-        let end = plan::end(from, cursor, self.span.blocks(), 0);
-        let mut logs = Vec::new();
-        if from <= end {
-            let header = self.source.header(end).await?;
-            logs = self.reader().parts(from, &header, &alone).await?;
-            // Blocks that were not final when stored must be the ones that were just read.
-            let stored: HashMap<u64, B256> = store::headers(&self.setup.pool, chain_id, from, end, i64::MAX)
-                .await?
-                .iter()
-                .map(|block| (block.number, block.hash))
-                .collect();
-            let differs = |log: &&ChainLog| stored.get(&log.block_number).is_some_and(|hash| *hash != log.block_hash);
-            if let Some(log) = logs.iter().find(differs) {
-                return Err(IndexerError::Turned(log.block_number));
-            }
-        }
-        alone.decode(&mut logs);
-        let batch = Batch {
-            chain_id,
-            from,
-            to: self.cursor.block,
-            blocks: Vec::new(),
-            logs,
-            nonces: Vec::new(),
-            head: tip.head.number.max(cursor),
-            confirmed: tip.confirmed.min(cursor),
-            finalized: self.cursor.finalized,
-            live: false,
-            epoch: self.cursor.reorgs,
-        };
-        let done = end >= cursor;
-        let fill = Move::Fill { contract: late.address, to: end, done };
-        self.writer.commit(&self.cursor, None, &batch, fill).await?;
-        tracing::info!(chain_id, contract = %late.address, to = end, done, "read a contract's past");
-        (self.watched, self.late) = store::watched(&self.setup.pool, chain_id).await?;
-        Ok(true)
     }
 
     /// Once a second: is the lock still ours, and do the other rooms know that the node answers?

@@ -1,12 +1,14 @@
 //! The cursor, stored headers and watched contracts in the database.
 
-use alloy::primitives::{Address, B256};
+use std::collections::BTreeSet;
+
+use alloy::primitives::{Address, B256, Bytes};
 use sqlx::{PgConnection, PgPool, Row};
 use tokenx_migrations::{Addr, Word};
 
 use crate::read::{Columns, int, uint};
 use crate::watch::WatchSet;
-use crate::{BlockRef, IndexerError, Kind};
+use crate::{BlockRef, ChainLog, IndexerError, Kind};
 
 /// Where following stands, as this process knows it.
 #[derive(Clone, Copy, Debug)]
@@ -153,10 +155,13 @@ pub(super) struct Late {
 
 /// The contracts to listen to, and those that must first catch up.
 pub(super) async fn watched(pool: &PgPool, chain_id: u64) -> Result<(WatchSet, Vec<Late>), sqlx::Error> {
-    let rows = sqlx::query("SELECT address, kind, filled_to FROM watched WHERE chain_id = $1 ORDER BY address")
-        .bind(int(chain_id))
-        .fetch_all(pool)
-        .await?;
+    // Executors last: what a command did is there before the Executor's word that it ran.
+    let rows = sqlx::query(
+        "SELECT address, kind, filled_to FROM watched WHERE chain_id = $1 ORDER BY kind = 'executor', address",
+    )
+    .bind(int(chain_id))
+    .fetch_all(pool)
+    .await?;
     let (mut set, mut late) = (WatchSet::default(), Vec::new());
     for row in &rows {
         let address = row.address("address")?;
@@ -168,6 +173,42 @@ pub(super) async fn watched(pool: &PgPool, chain_id: u64) -> Result<(WatchSet, V
         }
     }
     Ok((set, late))
+}
+
+/// The kept logs of these transactions, each a block and a hash, with the commands they are attributed to. Not decoded.
+pub(super) async fn logs_of(
+    pool: &PgPool,
+    chain_id: u64,
+    transactions: &BTreeSet<(u64, B256)>,
+) -> Result<Vec<ChainLog>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT l.block_number, l.block_hash, l.block_time, l.tx_hash, l.tx_index, l.log_index, l.address, l.topics,
+                l.data, l.command_key
+           FROM unnest($2::bigint[], $3::bytea[]) AS t (block_number, tx_hash)
+           JOIN logs l ON l.chain_id = $1 AND l.block_number = t.block_number AND l.tx_hash = t.tx_hash",
+    )
+    .bind(int(chain_id))
+    .bind(transactions.iter().map(|(block, _)| int(*block)).collect::<Vec<_>>())
+    .bind(transactions.iter().map(|(_, hash)| Word(*hash)).collect::<Vec<_>>())
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(ChainLog {
+                block_number: row.height("block_number")?,
+                block_hash: row.word("block_hash")?,
+                timestamp: row.height("block_time")?,
+                tx_hash: row.word("tx_hash")?,
+                tx_index: u64::try_from(row.try_get::<i32, _>("tx_index")?).unwrap_or_default(),
+                log_index: u64::try_from(row.try_get::<i32, _>("log_index")?).unwrap_or_default(),
+                address: row.address("address")?,
+                topics: row.try_get::<&[u8], _>("topics")?.chunks_exact(32).map(B256::from_slice).collect(),
+                data: Bytes::copy_from_slice(row.try_get("data")?),
+                event: None,
+                command: row.maybe_word("command_key")?,
+            })
+        })
+        .collect()
 }
 
 /// Listens to a contract that a setting names, from `from_block`. What lies at or below `cursor` must be read first.

@@ -7,6 +7,7 @@ mod documents;
 mod effects;
 mod holds;
 mod instruments;
+mod labels;
 mod ledger;
 mod rollback;
 mod rows;
@@ -22,6 +23,7 @@ use crate::event::RegistryEvent;
 use crate::read::{Columns, int};
 use crate::{Batch, ChainLog, Event};
 pub(crate) use instruments::{Followed, insert_followed};
+pub(crate) use labels::{Label, relabel};
 use ledger::{Account, Book, Inexact, Ledger};
 pub(crate) use rollback::rollback;
 

@@ -12,7 +12,7 @@ use crate::read::int;
 use crate::{Batch, ChainLog, Event};
 
 /// A log's place in its block; no block holds 2^31 logs.
-fn index(log_index: u64) -> i32 {
+pub(super) fn index(log_index: u64) -> i32 {
     i32::try_from(log_index).unwrap_or(i32::MAX)
 }
 

@@ -2,6 +2,7 @@
 
 mod campaign;
 mod foreign;
+mod late;
 mod mint;
 mod reorg;
 mod restart;
