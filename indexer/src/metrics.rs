@@ -48,12 +48,15 @@ pub(crate) static COMMIT_SECONDS: LazyLock<Histogram> =
     LazyLock::new(|| histogram("tokenx_commit_seconds", "Duration of the transaction of one batch.", SECONDS));
 static RPC_REQUESTS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counters("tokenx_indexer_rpc_requests_total", "HTTP requests to a node.", &["method", "outcome"]));
+static RPC_CALLS: LazyLock<IntCounterVec> =
+    LazyLock::new(|| counters("tokenx_indexer_rpc_calls_total", "JSON-RPC calls in those requests.", &["method"]));
 static RPC_SECONDS: LazyLock<HistogramVec> = LazyLock::new(|| {
     histograms("tokenx_indexer_rpc_seconds", "Duration of HTTP requests to a node.", &["method"], SECONDS)
 });
 
-/// One HTTP request to a node: its main method, how it ended, how long it took.
-pub(crate) fn rpc(method: &str, outcome: &str, took: Duration) {
+/// One HTTP request to a node: its main method, its calls, how it ended, how long it took.
+pub(crate) fn rpc(method: &str, calls: usize, outcome: &str, took: Duration) {
+    RPC_CALLS.with_label_values(&[method]).inc_by(calls as u64);
     RPC_REQUESTS.with_label_values(&[method, outcome]).inc();
     RPC_SECONDS.with_label_values(&[method]).observe(took.as_secs_f64());
 }

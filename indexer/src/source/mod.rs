@@ -318,7 +318,7 @@ impl<R: RpcRecv> Calls<'_, R> {
         }
         .await;
         let outcome = result.as_ref().map_or_else(|error: &SourceError| error.class().name(), |_| "ok");
-        metrics::rpc(self.method, outcome, begun.elapsed());
+        metrics::rpc(self.method, self.size, outcome, begun.elapsed());
         result
     }
 }
