@@ -2,6 +2,7 @@
 
 mod campaign;
 mod foreign;
+mod kill;
 mod late;
 mod mint;
 mod reorg;
