@@ -1,7 +1,8 @@
 //! How fast the indexer is, beside the least that anything must do, and how soon after a block its rows are there.
 //!
 //! `cargo bench -p tokenx-anvil-tests --bench indexer -- [blocks] [transfers per block]`; default 2,500 × 40, and
-//! 25,000 40 for a million. Needs the program: `cargo build --release` first. Prints a Markdown table.
+//! 25,000 40 for a million. Needs the program: `cargo build --release` first. Postgres flushes to disk. Prints a
+//! Markdown table.
 //!
 //! The indexer runs as the program runs it, in a process of its own: this one again, so that memory and CPU are its own.
 
@@ -38,7 +39,7 @@ async fn main() -> Result<()> {
     }
     let numbers: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let (blocks, per_block) = (numbers.first().copied().unwrap_or(2_500), numbers.get(1).copied().unwrap_or(40));
-    let world = World::with(Mining::Manual).await?;
+    let world = World::durable(Mining::Manual).await?;
     let mill = Mill::start(&world).await?;
     for block in 0..blocks {
         mill.grind(&world, per_block, block).await?;
