@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use tokenx_contracts::ids::{CommandId, InstrumentId, Scope, onchain_id};
 use tokenx_migrations::{Addr, Uint256, Word, audit, outbox};
 
-use crate::call::{self, Bound};
+use crate::bind::{Bound, bind};
 use crate::commands::{AcceptError, Accepted, Doors, NewCommand};
 use crate::state::{State, notice};
 use crate::{Operation, facts, view};
@@ -111,7 +111,7 @@ async fn insert_all(
     let mut outcomes: Vec<Option<Result<Accepted, AcceptError>>> = Vec::with_capacity(commands.len());
     let mut lines = Vec::with_capacity(commands.len());
     for (new, facts) in commands.iter().zip(&facts) {
-        match call::bind(&new.operation, facts, doors, now) {
+        match bind(&new.operation, facts, doors, now) {
             Ok(bound) => {
                 outcomes.push(None);
                 lines.push(Line {

@@ -5,7 +5,7 @@ use alloy::primitives::{Address, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 use tokenx_contracts::InstrumentId;
-use tokenx_migrations::{Addr, Uint256};
+use tokenx_migrations::{Addr, Uint256, Word};
 
 use crate::Operation;
 
@@ -18,10 +18,14 @@ pub struct Facts {
     pub position: Position,
     /// The registry's record of the wallet it is about.
     pub wallet: Investor,
-    /// Of a forced transfer: is the receiving wallet frozen as a whole?
+    /// Of a forced transfer or a recovery: is the receiving wallet frozen as a whole?
     pub receiver_frozen: bool,
-    /// Of a forced transfer: the registry's record of the receiving wallet.
+    /// Of a forced transfer or a recovery: the registry's record of the receiving wallet.
     pub receiver: Investor,
+    /// The hold that is to end.
+    pub hold: Option<Hold>,
+    /// Has the instrument the document that the operation is about?
+    pub has_document: bool,
 }
 
 /// An instrument, by what intake must know of it.
@@ -39,6 +43,12 @@ pub struct Instrument {
     pub max_supply: Option<U256>,
     /// Mint and burn are stopped.
     pub supply_paused: bool,
+    /// Most wallets with a balance; 0 = no limit.
+    pub max_holders: i64,
+    /// Wallets with a balance, where there is such a limit.
+    pub holders: i64,
+    /// Most base units of one wallet; 0 = no limit.
+    pub max_balance: U256,
     /// Its logs do not add up: what is known of its balances is not enough to act on.
     pub inexact: bool,
 }
@@ -52,12 +62,29 @@ pub struct Position {
     pub frozen: U256,
     /// Is the wallet frozen as a whole?
     pub address_frozen: bool,
+    /// Units under holds that have not expired.
+    pub held: U256,
+    /// Holds that the token keeps.
+    pub holds: i64,
     /// Units that open commands have asked for and the chain has not taken yet.
     pub reserved: U256,
+    /// A command that changes the balance has not run yet.
+    pub draws_open: bool,
     /// A partial freeze, or the end of one, has not run yet.
     pub freeze_open: bool,
     /// A forced transfer or burn has not run yet.
     pub force_open: bool,
+}
+
+/// A hold on units of a wallet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Base units.
+    pub amount: U256,
+    /// Unix seconds from which it no longer binds; 0 = never.
+    pub until: u64,
+    /// Who may release and execute it; `None` of a lockup.
+    pub agent: Option<Address>,
 }
 
 /// The registry's record of a wallet; the default is no record.
@@ -71,11 +98,18 @@ pub struct Investor {
     pub sanctioned: bool,
     /// Unix seconds from which the KYC no longer counts; 0 = never.
     pub kyc_expires_at: u64,
+    /// The instrument does not admit its country.
+    pub country_refused: bool,
 }
 
 impl Position {
-    /// Units free to be burned or moved: neither frozen nor asked for by an open command.
+    /// Units free to be burned or moved: neither frozen, nor held, nor asked for by an open command.
     pub fn spendable(&self) -> U256 {
+        self.spendable_but_for_holds().saturating_sub(self.held)
+    }
+
+    /// What would be free if nothing were held.
+    pub fn spendable_but_for_holds(&self) -> U256 {
         if self.address_frozen {
             return U256::ZERO;
         }
@@ -104,16 +138,24 @@ pub(crate) async fn read_all(
     let rows = sqlx::query(
         "SELECT i.token, i.decimals, i.executor, i.total_supply, i.max_supply, i.supply_paused,
                 i.inexact_block IS NOT NULL AS inexact,
+                i.max_holders, i.max_balance,
+                CASE WHEN i.max_holders > 0 THEN holder_count(asked.chain_id, i.token) ELSE 0 END AS holders,
                 h.balance, h.frozen, h.address_frozen,
                 w.investor_id, w.flags, w.kyc_expires_at,
                 rh.address_frozen  AS receiver_frozen,
                 rw.investor_id     AS receiver_investor_id,
                 rw.flags           AS receiver_flags,
                 rw.kyc_expires_at  AS receiver_kyc_expires_at,
-                open.reserved, open.freeze_open, open.force_open
+                i.country_mode <> 0 AND (get_bit(i.countries, w.country)  = 1) <> (i.country_mode = 2) AS country_refused,
+                i.country_mode <> 0 AND (get_bit(i.countries, rw.country) = 1) <> (i.country_mode = 2) AS receiver_country_refused,
+                held.amount AS held, held.holds,
+                k.amount AS hold_amount, k.until AS hold_until, k.agent AS hold_agent,
+                EXISTS (SELECT FROM documents d
+                         WHERE d.chain_id = asked.chain_id AND d.token = i.token AND d.name = asked.document) AS has_document,
+                open.reserved, open.freeze_open, open.force_open, open.draws_open
            FROM (SELECT $1::bigint AS chain_id, *
-                   FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[])
-                        WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, place)) asked
+                   FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bytea[])
+                        WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, hold_id, document, place)) asked
            LEFT JOIN LATERAL (
                 SELECT *
                   FROM instruments i
@@ -129,10 +171,19 @@ pub(crate) async fn read_all(
                   ON rh.chain_id = asked.chain_id AND rh.token = i.token AND rh.wallet = asked.receiver
            LEFT JOIN investor_wallets rw
                   ON rw.chain_id = asked.chain_id AND rw.wallet = asked.receiver
+           LEFT JOIN holds k
+                  ON k.chain_id = asked.chain_id AND k.token = i.token AND k.wallet = asked.wallet
+                     AND k.hold_id = asked.hold_id
+          CROSS JOIN LATERAL (
+                SELECT coalesce(sum(u.amount::numeric), 0) AS amount, count(*) AS holds
+                  FROM unexpired_holds u
+                 WHERE u.chain_id = asked.chain_id AND u.token = i.token AND u.wallet = asked.wallet
+                ) held
           CROSS JOIN LATERAL (
                 SELECT coalesce(sum(c.reserves::numeric), 0) AS reserved,
                        coalesce(bool_or(c.kind IN ('freeze', 'unfreeze')), false) AS freeze_open,
-                       coalesce(bool_or(c.kind IN ('forced_transfer', 'forced_burn')), false) AS force_open
+                       coalesce(bool_or(c.kind IN ('forced_transfer', 'forced_burn', 'recover')), false) AS force_open,
+                       coalesce(bool_or(c.kind IN ('mint', 'mint_locked', 'burn', 'execute_hold')), false) AS draws_open
                   FROM commands c
                  WHERE c.subject = asked.subject
                    AND c.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast')
@@ -142,20 +193,14 @@ pub(crate) async fn read_all(
     .bind(chain_id)
     .bind(operations.iter().map(|operation| operation.instrument().map(InstrumentId::as_str)).collect::<Vec<_>>())
     .bind(each(Operation::wallet))
-    .bind(each(receiver))
+    .bind(each(Operation::receiver))
     // Nobody's reservation matters to what draws on nothing: a thousand open mints cost the next one nothing.
     .bind(operations.iter().map(|o| o.is_serialised().then(|| o.subject())).collect::<Vec<_>>())
+    .bind(operations.iter().map(|o| o.hold_id().and_then(|id| i64::try_from(id).ok())).collect::<Vec<_>>())
+    .bind(operations.iter().map(|o| o.document().map(Word)).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     rows.iter().map(from_row).collect()
-}
-
-/// The wallet that receives what another one gives.
-fn receiver(operation: &Operation) -> Option<Address> {
-    match operation {
-        Operation::ForcedTransfer { to, .. } => Some(*to),
-        _ => None,
-    }
 }
 
 fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
@@ -169,6 +214,9 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
             executor: row.try_get::<Option<Addr>, _>("executor")?.map(|address| address.0),
             total_supply: amount("total_supply")?.unwrap_or_default(),
             max_supply: amount("max_supply")?,
+            max_holders: row.try_get("max_holders")?,
+            holders: row.try_get("holders")?,
+            max_balance: amount("max_balance")?.unwrap_or_default(),
             inexact: row.try_get("inexact")?,
             supply_paused: row.try_get::<Option<bool>, _>("supply_paused")?.unwrap_or_default(),
         }),
@@ -179,17 +227,32 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
             balance: amount("balance")?.unwrap_or_default(),
             frozen: amount("frozen")?.unwrap_or_default(),
             address_frozen: row.try_get::<Option<bool>, _>("address_frozen")?.unwrap_or_default(),
+            held: amount("held")?.unwrap_or_default(),
+            holds: row.try_get("holds")?,
             reserved: amount("reserved")?.unwrap_or_default(),
+            draws_open: row.try_get("draws_open")?,
             freeze_open: row.try_get("freeze_open")?,
             force_open: row.try_get("force_open")?,
         },
-        wallet: investor(row, ["investor_id", "flags", "kyc_expires_at"])?,
+        wallet: investor(row, ["investor_id", "flags", "kyc_expires_at", "country_refused"])?,
         receiver_frozen: row.try_get::<Option<bool>, _>("receiver_frozen")?.unwrap_or_default(),
-        receiver: investor(row, ["receiver_investor_id", "receiver_flags", "receiver_kyc_expires_at"])?,
+        receiver: investor(
+            row,
+            ["receiver_investor_id", "receiver_flags", "receiver_kyc_expires_at", "receiver_country_refused"],
+        )?,
+        hold: match amount("hold_amount")? {
+            None => None,
+            Some(amount) => Some(Hold {
+                amount,
+                until: row.try_get::<i64, _>("hold_until")?.cast_unsigned(),
+                agent: row.try_get::<Option<Addr>, _>("hold_agent")?.map(|address| address.0),
+            }),
+        },
+        has_document: row.try_get("has_document")?,
     })
 }
 
-fn investor(row: &PgRow, [id, flags, expires]: [&str; 3]) -> Result<Investor, sqlx::Error> {
+fn investor(row: &PgRow, [id, flags, expires, refused]: [&str; 4]) -> Result<Investor, sqlx::Error> {
     let Some(investor_id) = row.try_get::<Option<i64>, _>(id)? else {
         return Ok(Investor::default());
     };
@@ -200,5 +263,6 @@ fn investor(row: &PgRow, [id, flags, expires]: [&str; 3]) -> Result<Investor, sq
         whitelisted: flags & WHITELISTED != 0,
         sanctioned: flags & SANCTIONED != 0,
         kyc_expires_at: row.try_get::<i64, _>(expires)?.cast_unsigned(),
+        country_refused: row.try_get::<Option<bool>, _>(refused)?.unwrap_or_default(),
     })
 }

@@ -35,7 +35,24 @@ pub fn of_item(operation: &Operation, data: &[u8]) -> ItemGas {
         Operation::FreezeAddress { .. } | Operation::UnfreezeAddress { .. } => (120_000, 45_000),
         Operation::ForcedTransfer { .. } => (200_000, 80_000),
         Operation::ForcedBurn { .. } => (200_000, 65_000),
-        Operation::Pause { .. } | Operation::Unpause { .. } => (100_000, 45_000),
+        Operation::MintLocked { .. } => (250_000, 120_000),
+        Operation::PlaceHold { .. } => (200_000, 110_000),
+        Operation::ReleaseHold { .. } | Operation::ReclaimExpired { .. } => (250_000, 60_000),
+        Operation::ExecuteHold { .. } => (250_000, 80_000),
+        // Sixteen lockups change hands.
+        Operation::Recover { .. } => (1_000_000, 300_000),
+        Operation::Pause { .. }
+        | Operation::Unpause { .. }
+        | Operation::PauseSupply { .. }
+        | Operation::UnpauseSupply { .. } => (100_000, 45_000),
+        Operation::SetLimits { .. } => (100_000, 60_000),
+        Operation::SetCountryRule { .. } => (220_000, 150_000),
+        // The log holds the document's address.
+        Operation::SetDocument { uri, .. } => {
+            let log = 8 * uri.len() as u64;
+            (150_000 + log, 90_000 + log)
+        }
+        Operation::RemoveDocument { .. } => (100_000, 45_000),
         Operation::Whitelist { .. } | Operation::Revoke { .. } => (120_000, 60_000),
     };
     ItemGas { limit, expected: run + call_data(data.len()) }

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod accept;
-mod call;
+mod bind;
 mod cancel;
 mod commands;
 pub mod deploy;
@@ -28,10 +28,10 @@ mod tx;
 mod view;
 mod wake;
 
-pub use call::{Bound, bind};
+pub use bind::{Bound, bind};
 pub use commands::{AcceptError, Accepted, CancelError, Cancelled, Commands, Doors, NewCommand};
 pub use keeper::{Keeper, KeeperError};
-pub use operation::Operation;
+pub use operation::{CountryMode, Lockup, Operation};
 pub use page::{CommandFilter, command_page, count_commands};
 pub use projection::{CommandProjection, LaneWatch};
 pub use refusal::{Field, Refusal};

@@ -262,14 +262,24 @@ fn effects(logs: &[ChainLog]) -> HashMap<B256, HashSet<&'static str>> {
     for log in logs {
         let (Some(id), Some(event)) = (log.command, &log.event) else { continue };
         let kinds: &[&'static str] = match event {
-            Log::Token(TokenEvent::Minted(_)) => &["mint"],
+            Log::Token(TokenEvent::Minted(_)) => &["mint", "mint_locked"],
             Log::Token(TokenEvent::Burned(_)) => &["burn"],
             Log::Token(TokenEvent::FrozenChanged(_)) => &["freeze", "unfreeze"],
             Log::Token(TokenEvent::AddressFreezeChanged(e)) if e.frozen => &["freeze_address"],
             Log::Token(TokenEvent::AddressFreezeChanged(_)) => &["unfreeze_address"],
             Log::Token(TokenEvent::ForcedTransferExecuted(_)) => &["forced_transfer"],
             Log::Token(TokenEvent::ForcedBurnExecuted(_)) => &["forced_burn"],
-            Log::Token(TokenEvent::PauseChanged(_)) => &["pause", "unpause"],
+            Log::Token(TokenEvent::WalletRecovered(_)) => &["recover"],
+            Log::Token(TokenEvent::HoldChanged(e)) => match e.cause {
+                1 => &["place_hold"],
+                3 => &["release_hold"],
+                4 => &["execute_hold"],
+                _ => &[],
+            },
+            Log::Token(TokenEvent::PauseChanged(_)) => &["pause", "unpause", "pause_supply", "unpause_supply"],
+            Log::Token(TokenEvent::LimitsChanged(_)) => &["set_limits"],
+            Log::Token(TokenEvent::CountryRuleChanged(_)) => &["set_country_rule"],
+            Log::Token(TokenEvent::DocumentChanged(_)) => &["set_document", "remove_document"],
             Log::Registry(_) => &["whitelist", "revoke"],
             _ => &[],
         };

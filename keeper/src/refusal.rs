@@ -14,6 +14,14 @@ pub enum Field {
     Receiver,
     /// The amount.
     Amount,
+    /// When it ends.
+    Until,
+    /// The hold.
+    Hold,
+    /// The list of countries.
+    Countries,
+    /// The document.
+    Document,
 }
 
 /// A refusal of state: nothing is recorded, the id stays free.

@@ -324,6 +324,10 @@ fn named_field(refusal: Refusal) -> FieldError {
         Field::Instrument => "instrument_id",
         Field::Wallet | Field::Receiver => "party_id",
         Field::Amount => "amount",
+        Field::Until => "until",
+        Field::Hold => "hold_id",
+        Field::Countries => "countries",
+        Field::Document => "name",
     };
     FieldError::refused(field, refusal.code, refusal.message)
 }

@@ -5,6 +5,7 @@ mod deploy;
 mod faults;
 mod flow;
 mod lanes;
+mod operations;
 mod slots;
 
 use std::sync::Arc;

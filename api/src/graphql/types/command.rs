@@ -4,7 +4,7 @@ use async_graphql::connection::Connection;
 use async_graphql::{Enum, ID, InputObject, Object, Value};
 use time::OffsetDateTime;
 use tokenx_contracts::ids::InstrumentId;
-use tokenx_keeper::{CommandFilter as Filter, CommandView, Operation as Asked, State, command_page};
+use tokenx_keeper::{CommandFilter as Filter, CommandView, State, command_page};
 
 use super::one_of;
 use super::token::Token;
@@ -34,7 +34,7 @@ pub(in crate::graphql) enum CommandState {
     Accepted,
     /// Waits for a second person.
     AwaitingApproval,
-    /// Passed its gates.
+    /// Goes again: its transaction ended without running it.
     Ready,
     /// Signed, not known to have been sent.
     Prepared,
@@ -180,12 +180,9 @@ impl Command {
         self.view.operation.wallet().map(Addr)
     }
 
-    /// The wallet that receives, of a forced transfer.
+    /// The wallet that receives, of a forced transfer or a recovery.
     async fn receiver(&self) -> Option<Addr> {
-        match &self.view.operation {
-            Asked::ForcedTransfer { to, .. } => Some(Addr(*to)),
-            _ => None,
-        }
+        self.view.operation.receiver().map(Addr)
     }
 
     /// How much, in whole tokens; null where it has no amount.
