@@ -60,12 +60,10 @@ struct Doomed<'a> {
 impl Doomed<'_> {
     /// Whether it is dead; that it died as it was told to.
     fn is_dead(&mut self) -> bool {
-        let Self { failpoint, process, started, .. } = self;
-        match process.ended().unwrap() {
-            Some(status) => assert!(process.was_killed().unwrap(), "{failpoint}: {status}\n{}", process.log()),
-            None => assert!(started.elapsed() < LIMIT, "nothing came by {failpoint}\n{}", process.log()),
-        }
-        process.ended().unwrap().is_some()
+        let Self { failpoint, process, .. } = self;
+        let Some(status) = process.ended().unwrap() else { return false };
+        assert!(process.was_killed().unwrap(), "{failpoint}: {status}\n{}", process.log());
+        true
     }
 
     /// Waits until it is dead, `condition` holds, or some time is over.
@@ -79,6 +77,10 @@ impl Doomed<'_> {
 
     async fn dies(&mut self) {
         while !self.is_dead() {
+            if self.started.elapsed() > LIMIT {
+                let (failpoint, log) = (self.failpoint, self.process.log());
+                panic!("nothing came by {failpoint}: {}\n{log}", self.site.situation().await);
+            }
             match cause(self.failpoint) {
                 Cause::Work => self.work().await,
                 Cause::Spike => self.spike().await,
@@ -116,9 +118,7 @@ impl Doomed<'_> {
     async fn cancel(&mut self) {
         let site = self.site.clone();
         // While no block comes there are slots for a few commands only: this one must not stand in a queue.
-        while !self.is_dead() && site.queued().await > 0 {
-            tokio::time::sleep(PAUSE).await;
-        }
+        self.dead_or(async || site.queued().await == 0).await;
         let still = site.still().await;
         let id = site.mint().await;
         self.dead_or(async || site.view(&id).await.state == State::Broadcast).await;

@@ -263,6 +263,21 @@ impl Site {
         offered.parse().unwrap()
     }
 
+    /// Where commands and lanes stand, for whoever has to find out why nothing happens.
+    pub(super) async fn situation(&self) -> String {
+        let commands: Vec<(String, i64)> =
+            sqlx::query_as("SELECT state, count(*) FROM commands GROUP BY state").fetch_all(self.pool()).await.unwrap();
+        let lanes: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT l.next_nonce, (SELECT count(*) FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open'),
+                    l.problem, l.halted_reason
+               FROM lanes l",
+        )
+        .fetch_all(self.pool())
+        .await
+        .unwrap();
+        format!("commands {commands:?}; lanes (next nonce, open slots, problem, halted) {lanes:?}")
+    }
+
     /// Commands that no block holds yet.
     pub(super) async fn queued(&self) -> i64 {
         self.count("SELECT count(*) FROM commands WHERE state IN ('accepted', 'ready', 'prepared', 'broadcast')").await
