@@ -20,6 +20,7 @@ contract InvestorRegistry is IInvestorRegistry, AccessControlDefaultAdminRules {
 
     /// @dev An `Investor` as it is stored: id (64 bits) | country (16) | class (8) | KYC expiry (40) | flags (8).
     uint256 private constant COUNTRY_SHIFT = 64;
+    uint256 private constant CLASS_SHIFT = 80;
     uint256 private constant EXPIRY_SHIFT = 88;
     uint256 private constant FLAGS_SHIFT = 128;
 
@@ -97,10 +98,17 @@ contract InvestorRegistry is IInvestorRegistry, AccessControlDefaultAdminRules {
     function _set(address wallet, Investor memory investor, bytes32 reason) private {
         if (wallet == address(0)) revert InvalidWallet();
         if (investor.investorId == 0) revert InvalidInvestorId();
-        uint64 known = _investors[wallet].investorId;
+        Investor storage stored = _investors[wallet];
+        uint64 known = stored.investorId;
         // Balances and lockups are counted per investor: a wallet that moved would take them along unseen.
         if (known != 0 && known != investor.investorId) revert WalletBelongsTo(wallet, known);
-        _investors[wallet] = investor;
+        uint256 word = uint256(investor.investorId) | uint256(investor.country) << COUNTRY_SHIFT
+            | uint256(investor.investorClass) << CLASS_SHIFT | uint256(investor.kycExpiresAt) << EXPIRY_SHIFT
+            | uint256(investor.flags) << FLAGS_SHIFT;
+        // In one write: field by field, each would read and write the word again.
+        assembly ("memory-safe") {
+            sstore(stored.slot, word)
+        }
         emit InvestorChanged(
             wallet,
             investor.investorId,
