@@ -84,8 +84,9 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         emit BatchStarted(_msgSender());
         results = new Result[](commands.length);
         bool deferring;
-        for (uint256 i = 0; i < commands.length; ++i) {
-            deferring = _item(commands[i], commands.length - 1 - i, deferring, results[i]);
+        uint256 rest = commands.length;
+        for (uint256 i = 0; rest != 0; ++i) {
+            deferring = _item(commands[i], --rest, deferring, results[i]);
         }
     }
 
@@ -235,18 +236,24 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         if (rule.amountArg == 0) return _call(target, gasLimit, packed);
 
         // Address (20 bytes), selector (4), then the words before the amount and the amount itself.
-        uint256 end = 24 + 32 * uint256(rule.amountArg);
+        uint256 end;
+        unchecked {
+            end = 24 + 32 * uint256(rule.amountArg);
+        }
         if (packed.length < end) return (false, abi.encodeWithSelector(DataTooShort.selector));
         uint256 amount;
         assembly ("memory-safe") {
             amount := mload(add(packed, end))
         }
         (uint256 limit, uint256 used) = (rule.dailyLimit, _usedToday(permission));
-        if (used > limit || amount > limit - used) {
-            return (false, abi.encodeWithSelector(DailyLimitExceeded.selector, limit, used, amount));
+        unchecked {
+            if (used > limit || amount > limit - used) {
+                return (false, abi.encodeWithSelector(DailyLimitExceeded.selector, limit, used, amount));
+            }
+            (ok, returnData) = _call(target, gasLimit, packed);
+            // Within the limit, which has 104 bits.
+            if (ok) permission.usage = (_today() << 104) | (used + amount);
         }
-        (ok, returnData) = _call(target, gasLimit, packed);
-        if (ok) permission.usage = (_today() << 104) | (used + amount);
     }
 
     /// @dev A call with its own gas that cannot hurt the batch: at most 256 bytes come back, and only from a failure.
@@ -260,7 +267,7 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
             ok := call(gasLimit, target, 0, add(packed, 0x34), sub(mload(packed), 0x14), 0, 0)
             size := returndatasize()
         }
-        if (ok) return (true, "");
+        if (ok) return (true, returnData);
         returnData = new bytes(size > MAX_RETURN_DATA ? MAX_RETURN_DATA : size);
         assembly ("memory-safe") {
             returndatacopy(add(returnData, 0x20), 0, mload(returnData))
