@@ -1,8 +1,8 @@
 //! Rows on their way into a table, in the binary form that Postgres reads without parsing or rounding.
 //!
-//! `COPY` is the fastest way in for thousands of rows and a slow one for few: the driver sends its end in a packet of its
-//! own, which TCP holds back until the server has acknowledged the data, some 40 ms later. Few rows go as one `INSERT`
-//! from arrays, of the same bytes.
+//! `COPY` takes half the time of an `INSERT` from arrays of the same bytes, but the driver sends its end in a packet of its
+//! own, which TCP holds back until the server has acknowledged the data: at once where they are many, some 40 ms later
+//! where they fit one packet. So few rows are inserted and many copied.
 
 use alloy::primitives::{Address, B256, U256};
 use sqlx::encode::IsNull;
@@ -18,8 +18,8 @@ const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// The length of what is not there.
 const NULL: [u8; 4] = (-1i32).to_be_bytes();
 const MICROS_FROM_UNIX_TO_POSTGRES_EPOCH: i128 = 946_684_800_000_000;
-/// More rows than this go by `COPY`: from here on what it saves is more than what its end costs.
-const MOST_INSERTED: u64 = 2_000;
+/// More bytes than this are copied: above the largest packet, 64 KiB on the loopback interface.
+const MOST_INSERTED: usize = 96 << 10;
 
 /// A column's type, by its fixed numbers in `pg_type`: its own, and that of its array.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,9 +209,9 @@ impl Rows {
     /// # Errors
     /// The database's, such as a violated constraint; the caller's transaction is then over.
     pub async fn send(self, conn: &mut PgConnection, into: &'static str) -> Result<u64, sqlx::Error> {
-        match self.rows {
-            0 => Ok(0),
-            1..=MOST_INSERTED => self.insert(conn, into).await,
+        match self.bytes.len() {
+            _ if self.rows == 0 => Ok(0),
+            ..=MOST_INSERTED => self.insert(conn, into).await,
             _ => self.copy(conn, into).await,
         }
     }
