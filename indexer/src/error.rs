@@ -34,13 +34,34 @@ pub enum IndexerError {
         found: B256,
     },
     /// The tables were made by another set of projections, or other versions of them.
-    #[error("tables were made with projections {stored}, this program has {ours}: rebuild them from their logs")]
+    #[error(
+        "tables were made with projections {stored}, this program has {ours}: stop the indexer and run `tokenx reindex`"
+    )]
     OtherProjections {
         /// In the database.
         stored: String,
         /// In this program.
         ours: String,
     },
+    /// No indexer ever followed this chain into this database.
+    #[error("chain {0} was never followed into this database: check chain.chain_id and database.url")]
+    NotFollowed(u64),
+    /// An indexer is at work, and the tables must stand still.
+    #[error("an indexer follows chain {chain_id} ({holder}): stop it, then try again")]
+    Followed {
+        /// The chain.
+        chain_id: u64,
+        /// Its session, for who has to find it.
+        holder: String,
+    },
+    /// Another rebuild of this database.
+    #[error("another reindex of this database is under way: wait for its end")]
+    RebuildRunning,
+    /// The one row of a followed token that no log can bring back.
+    #[error(
+        "followed token {0} has no row in instruments: start the indexer once, which asks its contract, then try again"
+    )]
+    NoInstrument(Address),
     /// A followed token that does not exist.
     #[error("no contract at {0}: check chain.follow")]
     NoContract(Address),

@@ -4,7 +4,7 @@ use alloy::primitives::Address;
 use async_trait::async_trait;
 use sqlx::PgConnection;
 
-use crate::{Batch, Fork};
+use crate::{Batch, Fork, Table};
 
 /// Why a projection could not apply or take back a batch. Ends the transaction: nothing of the batch is kept.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,19 @@ pub trait Projection: Send + Sync {
     /// # Errors
     /// See [`ProjectionError`].
     async fn rollback(&self, fork: &Fork, tx: &mut PgConnection) -> Result<(), ProjectionError>;
+
+    /// Those of its tables that logs alone determine: a rebuild derives them again and compares.
+    fn tables(&self) -> &'static [Table] {
+        &[]
+    }
+
+    /// Applies a batch of logs to [`Self::tables`] and to nothing else; a table's name stands there for its rebuilt one.
+    ///
+    /// # Errors
+    /// See [`ProjectionError`].
+    async fn derive(&self, _batch: &Batch, _tx: &mut PgConnection) -> Result<(), ProjectionError> {
+        Ok(())
+    }
 }
 
 /// Accounts whose transaction count is read at each applied head block, by block hash, beside its logs.

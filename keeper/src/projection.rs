@@ -14,7 +14,9 @@ use time::OffsetDateTime;
 use tokenx_config::failpoint;
 use tokenx_contracts::{ReasonCode, decode_revert};
 use tokenx_indexer::event::{ExecutorEvent, TokenEvent};
-use tokenx_indexer::{AccountWatch, Batch, ChainLog, Event as Log, Fork, Projection, ProjectionError};
+use tokenx_indexer::{
+    AccountWatch, Batch, ChainLog, Event as Log, Fork, Projection, ProjectionError, Table, derived_table,
+};
 
 use crate::metrics::METRICS;
 use crate::state::{Event, State, Verdict};
@@ -118,6 +120,15 @@ impl Projection for CommandProjection {
             failpoint::hit("projection.rolled_back").map_err(sqlx::Error::Io)?;
         }
         Ok(())
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        const { &[derived_table!("command_results")] }
+    }
+
+    async fn derive(&self, batch: &Batch, tx: &mut PgConnection) -> Result<(), ProjectionError> {
+        let told: Vec<Told> = batch.logs.iter().filter_map(told).collect();
+        Ok(results::insert(tx, batch.chain_id.cast_signed(), &told).await?)
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod config;
 mod migrate;
+mod reindex;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,9 @@ enum Command {
     Admin(admin::Arguments),
     /// Bring a database to this version's tables
     Migrate(Flags),
+    /// Derive the chain's tables again from the logs that are kept, without the node; with --verify, only compare
+    #[command(after_long_help = REINDEX_HELP)]
+    Reindex(reindex::Arguments),
     /// Look at the settings
     Config {
         #[command(flatten)]
@@ -56,6 +60,11 @@ enum Command {
     #[command(hide = true)]
     Supervise(supervisor::Arguments),
 }
+
+const REINDEX_HELP: &str = "\
+Rows that no log made, that lack, or that say something else are printed with both values. With --verify that is all, and
+the exit code is 1 if there was one; without it they are put back, in one transaction, while no indexer runs.
+It works in a schema named reindex, which it makes and removes: the database's user must be allowed to.";
 
 const DEV_HELP: &str = "\
 When it is ready it prints addresses and logins and writes them to <data-dir>/dev.env (readable by you only):
@@ -96,6 +105,7 @@ async fn execute(command: Command) -> Result<i32> {
         Command::Api(flags) => serve(&flags, Parts::API).await?,
         Command::Admin(arguments) => admin::run(arguments).await?,
         Command::Migrate(flags) => migrate::run(&flags).await?,
+        Command::Reindex(arguments) => reindex::run(arguments).await?,
         Command::Config { flags, command } => config::run(&command, &flags)?,
         Command::Supervise(arguments) => return supervisor::supervise(arguments).await,
     }

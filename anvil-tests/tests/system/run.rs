@@ -97,3 +97,31 @@ fn printed_settings_hide_secrets() {
     let printed = String::from_utf8(printed.stdout).unwrap();
     assert!(printed.contains("[database]") && !printed.contains("hunter2"), "{printed}");
 }
+
+#[tokio::test]
+async fn reindex_tells_a_changed_row_by_its_exit_code_and_puts_it_back() {
+    let world = World::start().await.unwrap();
+    let deployment = world.deploy().await.unwrap();
+    let mut settings = world.settings(&deployment).unwrap();
+    settings.server.bind.set_port(free_port().unwrap());
+    let all = tokenx(&settings, &["run"]).spawn().unwrap();
+    ready(&settings).await;
+    let (equal, said) = output(tokenx(&settings, &["reindex", "--verify"]));
+    assert!(equal.status.success(), "beside an indexer: {said}");
+    let (refused, said) = output(tokenx(&settings, &["reindex"]));
+    assert_eq!(refused.status.code(), Some(75), "{said}");
+    assert!(said.contains("stop it"), "{said}");
+    ends_when_asked(all).await;
+
+    let changed = sqlx::query("UPDATE instruments SET symbol = 'XX' WHERE instrument_id = 'rCC'").execute(&world.pool);
+    assert_eq!(changed.await.unwrap().rows_affected(), 1);
+    let (found, said) = output(tokenx(&settings, &["reindex", "--verify"]));
+    assert_eq!(found.status.code(), Some(1), "{said}");
+    let told = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(told.starts_with("instruments token 0x") && told.contains("has symbol \"XX\""), "{told}");
+    let (put_back, said) = output(tokenx(&settings, &["reindex"]));
+    assert!(put_back.status.success(), "{said}");
+    assert!(String::from_utf8_lossy(&put_back.stdout).starts_with("instruments token 0x"));
+    let (equal, said) = output(tokenx(&settings, &["reindex", "--verify"]));
+    assert!(equal.status.success(), "{said}");
+}

@@ -14,9 +14,14 @@ const SPACE: i32 = 0x746b_7869;
 /// How often a standby tries.
 const STANDBY_PAUSE: Duration = Duration::from_millis(250);
 
+/// Chain ids above 2^31 share keys with others, which then wait for each other: slow, never wrong.
+fn key(chain_id: u64) -> i32 {
+    i32::try_from(chain_id & 0x7fff_ffff).unwrap_or(0)
+}
+
 /// The right to write a chain's tables, held while its session lives.
 #[derive(Debug)]
-pub(super) struct WriterLock {
+pub(crate) struct WriterLock {
     session: PgConnection,
 }
 
@@ -27,23 +32,12 @@ impl WriterLock {
         chain_id: u64,
         stop: &CancellationToken,
     ) -> Result<Option<Self>, IndexerError> {
-        let options: PgConnectOptions = url.parse()?;
-        // The server notices within seconds that this process's machine is gone, and frees the lock.
-        let keepalives =
-            [("tcp_keepalives_idle", "2"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
-        let mut session = options.application_name("tokenx-indexer-lock").options(keepalives).connect().await?;
-        // Chain ids above 2^31 share keys with others, which then wait for each other: slow, never wrong.
-        let key = i32::try_from(chain_id & 0x7fff_ffff).unwrap_or(0);
+        let mut lock = Self::open(url).await?;
         let mut told = false;
         loop {
-            let held: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-                .bind(SPACE)
-                .bind(key)
-                .fetch_one(&mut session)
-                .await?;
-            if held {
+            if lock.take(chain_id).await? {
                 tracing::debug!(chain_id = int(chain_id), "this process follows the chain");
-                return Ok(Some(Self { session }));
+                return Ok(Some(lock));
             }
             if !told {
                 told = true;
@@ -54,6 +48,41 @@ impl WriterLock {
                 () = tokio::time::sleep(STANDBY_PAUSE) => {}
             }
         }
+    }
+
+    /// Takes the lock at once, for who must not write beside an indexer.
+    pub(crate) async fn claim(url: &str, chain_id: u64) -> Result<Self, IndexerError> {
+        let mut lock = Self::open(url).await?;
+        if lock.take(chain_id).await? {
+            return Ok(lock);
+        }
+        let holder: Option<String> = sqlx::query_scalar(
+            "SELECT format('database session %s from %s', l.pid, coalesce(host(a.client_addr), 'this machine'))
+               FROM pg_locks l
+               JOIN pg_stat_activity a ON a.pid = l.pid
+              WHERE l.locktype = 'advisory' AND l.classid::bigint = $1 AND l.objid::bigint = $2 AND l.granted",
+        )
+        .bind(i64::from(SPACE))
+        .bind(i64::from(key(chain_id)))
+        .fetch_optional(&mut lock.session)
+        .await?;
+        Err(IndexerError::Followed { chain_id, holder: holder.unwrap_or_else(|| "it has just ended".to_owned()) })
+    }
+
+    async fn open(url: &str) -> Result<Self, IndexerError> {
+        let options: PgConnectOptions = url.parse()?;
+        // The server notices within seconds that this process's machine is gone, and frees the lock.
+        let keepalives =
+            [("tcp_keepalives_idle", "2"), ("tcp_keepalives_interval", "1"), ("tcp_keepalives_count", "3")];
+        Ok(Self { session: options.application_name("tokenx-indexer-lock").options(keepalives).connect().await? })
+    }
+
+    async fn take(&mut self, chain_id: u64) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
+            .bind(SPACE)
+            .bind(key(chain_id))
+            .fetch_one(&mut self.session)
+            .await
     }
 
     /// Is the session still there?

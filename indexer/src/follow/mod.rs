@@ -13,6 +13,7 @@ mod fork;
 mod late;
 mod lock;
 mod plan;
+pub(crate) mod projections;
 mod start;
 mod store;
 
@@ -34,6 +35,7 @@ use crate::{AccountWatch, Batch, BlockRef, Fork, IndexerError, Projection, attri
 use commit::{Move, Writer};
 use fetch::{Fetched, Reader};
 use fork::Relation;
+pub(crate) use lock::WriterLock;
 use plan::{Plan, View, plan};
 use store::{Cursor, Late};
 
@@ -96,8 +98,8 @@ impl Follower {
     /// Waits for the writer's lock and prepares to write.
     async fn writer(&self, source: &Source, stop: &CancellationToken) -> Result<Option<Session<'_>>, IndexerError> {
         let url = self.direct_url.expose_secret();
-        let Some(lock) = lock::WriterLock::acquire(url, self.chain.chain_id, stop).await? else { return Ok(None) };
-        let mut set: Vec<(&'static str, i32)> = vec![start::OWN];
+        let Some(lock) = WriterLock::acquire(url, self.chain.chain_id, stop).await? else { return Ok(None) };
+        let mut set: Vec<(&'static str, i32)> = vec![projections::OWN];
         set.extend(self.projections.iter().map(|projection| (projection.name(), projection.version())));
         let cursor = start::prepare(&self.chain, source, &self.pool, &set).await?;
         let (watched, late) = store::watched(&self.pool, self.chain.chain_id).await?;
@@ -139,7 +141,7 @@ struct Session<'a> {
     label: String,
     source: Source,
     writer: Writer,
-    lock: lock::WriterLock,
+    lock: WriterLock,
     cursor: Cursor,
     watched: WatchSet,
     late: Vec<Late>,

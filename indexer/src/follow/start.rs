@@ -7,25 +7,24 @@ use sqlx::PgPool;
 use tokenx_config::{Chain, Finality, Follow};
 
 use super::store::{self, Cursor};
-use super::{finality, plan};
+use super::{finality, plan, projections};
 use crate::event::SecurityToken;
 use crate::project::{self, Followed};
 use crate::source::Source;
 use crate::{IndexerError, Kind, text};
-
-/// Name and version of the chain's own tables among the projections.
-pub(super) const OWN: (&str, i32) = ("chain", 2);
 
 /// Checks chain, genesis and projections, and gives the cursor, which a new chain gets here.
 pub(super) async fn prepare(
     chain: &Chain,
     source: &Source,
     pool: &PgPool,
-    projections: &[(&'static str, i32)],
+    set: &[(&'static str, i32)],
 ) -> Result<Cursor, IndexerError> {
     let genesis = source.identify(chain.chain_id).await?;
     let stored = store::cursor(pool, chain.chain_id, genesis).await?;
-    store::projections(pool, chain.chain_id, projections).await?;
+    let mut tx = pool.begin().await?;
+    projections::agree(&mut tx, chain.chain_id, set).await?;
+    tx.commit().await?;
 
     let mut followed = Vec::new();
     for follow in &chain.follow {

@@ -235,38 +235,3 @@ pub(super) async fn watch(
     .await?;
     Ok(())
 }
-
-/// Refuses tables that another set of projections made; records the set of a new chain.
-pub(super) async fn projections(
-    pool: &PgPool,
-    chain_id: u64,
-    ours: &[(&'static str, i32)],
-) -> Result<(), IndexerError> {
-    let mut tx = pool.begin().await?;
-    let stored: Vec<(String, i32)> =
-        sqlx::query_as("SELECT name, version FROM projections WHERE chain_id = $1 ORDER BY name")
-            .bind(int(chain_id))
-            .fetch_all(&mut *tx)
-            .await?;
-    let mut ours: Vec<(String, i32)> = ours.iter().map(|(name, version)| ((*name).to_owned(), *version)).collect();
-    ours.sort();
-    if stored.is_empty() {
-        for (name, version) in &ours {
-            sqlx::query("INSERT INTO projections (chain_id, name, version) VALUES ($1, $2, $3)")
-                .bind(int(chain_id))
-                .bind(name)
-                .bind(version)
-                .execute(&mut *tx)
-                .await?;
-        }
-        tx.commit().await?;
-        return Ok(());
-    }
-    if stored == ours {
-        return Ok(());
-    }
-    let list = |set: &[(String, i32)]| {
-        set.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ")
-    };
-    Err(IndexerError::OtherProjections { stored: list(&stored), ours: list(&ours) })
-}

@@ -16,24 +16,24 @@ use super::{ALICE, BOB, CHAIN, Running, Stage};
 /// Logs whatever it is called with: three topics, then one word of data.
 const ECHO: Bytes = bytes!("601680600b6000396000f36020606060003760403560203560003560206000a300");
 
-fn follow(token: Address, instrument_id: &str) -> Follow {
+pub(super) fn follow(token: Address, instrument_id: &str) -> Follow {
     Follow { token, instrument_id: instrument_id.to_owned(), start_block: None }
 }
 
-fn cold() -> Result<Address> {
+pub(super) fn cold() -> Result<Address> {
     Ok(COLD_KEY.parse::<PrivateKeySigner>()?.address())
 }
 
 impl Stage {
-    fn usd(&self) -> Result<Address> {
+    pub(super) fn usd(&self) -> Result<Address> {
         self.deployment.suite.payment_token.context("a payment token")
     }
 
-    async fn give(&self, to: Address, amount: U256) -> Result<()> {
+    pub(super) async fn give(&self, to: Address, amount: U256) -> Result<()> {
         self.send(cold()?, Some(self.usd()?), TestUSD::mintCall { to, amount }.abi_encode()).await.map(drop)
     }
 
-    async fn pay(&self, to: Address, value: U256) -> Result<()> {
+    pub(super) async fn pay(&self, to: Address, value: U256) -> Result<()> {
         self.send(cold()?, Some(self.usd()?), TestUSD::transferCall { to, value }.abi_encode()).await.map(drop)
     }
 

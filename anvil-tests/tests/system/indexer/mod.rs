@@ -1,5 +1,6 @@
 //! The indexer against a real chain and a real database: what it has stored is compared with what the chain says.
 
+mod books;
 mod campaign;
 mod foreign;
 mod kill;

@@ -13,12 +13,12 @@ use super::{ALICE, BOB, CHAIN, Stage, id};
 
 impl Stage {
     /// Replaces the last `depth` blocks by empty ones; their transactions are gone.
-    async fn turn(&self, depth: u64) -> Result<()> {
+    pub(super) async fn turn(&self, depth: u64) -> Result<()> {
         self.world.chain.rpc("anvil_reorg", json!([depth, []])).await.map(drop)
     }
 
     /// A block with something of everything in it.
-    async fn busy_block(&self, n: u64) -> Result<()> {
+    pub(super) async fn busy_block(&self, n: u64) -> Result<()> {
         self.mint(&format!("mint {n}"), ALICE, 100 + n).await?;
         let amount = U256::from(n % 7);
         self.order(
