@@ -1,0 +1,120 @@
+//! Balances as of any past block.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, Bytes, U256, keccak256};
+use alloy::sol_types::SolCall;
+use anyhow::Result;
+use serde_json::json;
+use tokenx_contracts::bindings::SecurityToken;
+use tokenx_indexer::read;
+
+use super::{ALICE, BOB, CHAIN, Stage};
+
+const PAIRS: u64 = 300;
+
+impl Stage {
+    async fn balance_on_chain(&self, wallet: Address, block: u64) -> Result<U256> {
+        let data = Bytes::from(SecurityToken::balanceOfCall { account: wallet }.abi_encode());
+        let call = json!([{"to": self.token(), "data": data}, format!("{block:#x}")]);
+        let answer: Bytes = serde_json::from_value(self.world.chain.rpc("eth_call", call).await?)?;
+        // Before its block the token is no contract, and answers nothing.
+        if answer.is_empty() { Ok(U256::ZERO) } else { Ok(U256::from_be_slice(&answer)) }
+    }
+}
+
+#[tokio::test]
+async fn a_balance_as_of_any_block_is_what_the_chain_says_of_that_block() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    let wallets: Vec<Address> = [ALICE, BOB].into_iter().chain((1..9).map(Address::with_last_byte)).collect();
+    stage.whitelist(&wallets).await?;
+    let mut wheel = Wheel::new(&stage.world.chain.url());
+    for n in 0..80 {
+        for m in 0..wheel.below(4) {
+            let (from, to) = (wheel.one_of(&wallets), wheel.one_of(&wallets));
+            let amount = U256::from(1 + wheel.below(50));
+            let name = format!("{n} {m}");
+            match wheel.below(4) {
+                0 => stage.order(&name, SecurityToken::mintCall { to, amount, reason: name_of(&name) }).await?,
+                1 => {
+                    let call = SecurityToken::forcedBurnCall { from, amount, reason: name_of(&name) };
+                    stage.order(&name, call).await?
+                }
+                _ => {
+                    let call = SecurityToken::forcedTransfer_1Call { from, to, amount, reason: name_of(&name) };
+                    stage.order(&name, call).await?
+                }
+            };
+        }
+        stage.mine(1).await?;
+        if n % 20 == 19 {
+            stage.turn(4).await?;
+            stage.mine(1).await?;
+        }
+    }
+    stage.settles(&wallets).await?;
+
+    let (head, token) = (stage.head().await?.0, stage.token());
+    let mut above = 0;
+    for _ in 0..PAIRS {
+        let (block, wallet) = (wheel.below(head + 1), wheel.one_of(&wallets));
+        let ours = read::balance_at(pool, CHAIN, token, wallet, block).await?;
+        assert_eq!(ours, stage.balance_on_chain(wallet, block).await?, "{wallet} at {block}, seed {}", wheel.seed);
+        above += u32::from(!ours.is_zero());
+    }
+    assert!(above > 30, "{above} of {PAIRS} were above zero: the law would hold of nothing");
+
+    // A whole page of a past block, from the same rows.
+    for _ in 0..10 {
+        let block = wheel.below(head + 1);
+        let page: BTreeMap<Vec<u8>, String> =
+            sqlx::query_as("SELECT wallet, balance::text FROM holdings_at($1, $2) WHERE token = $3")
+                .bind(CHAIN.cast_signed())
+                .bind(block.cast_signed())
+                .bind(token.as_slice())
+                .fetch_all(pool)
+                .await?
+                .into_iter()
+                .collect();
+        for wallet in &wallets {
+            let ours = page.get(wallet.as_slice()).map_or("0", String::as_str);
+            assert_eq!(ours, stage.balance_on_chain(*wallet, block).await?.to_string(), "{wallet} at {block}");
+        }
+    }
+    indexer.stop().await
+}
+
+fn name_of(name: &str) -> alloy::primitives::B256 {
+    keccak256(name)
+}
+
+/// Random numbers that a printed seed gives again.
+struct Wheel {
+    seed: u64,
+    state: u64,
+}
+
+impl Wheel {
+    fn new(entropy: &str) -> Self {
+        let word = keccak256(format!("{entropy} {:?}", std::time::SystemTime::now()));
+        let seed = std::env::var("TOKENX_SEED").ok().and_then(|seed| seed.parse().ok());
+        let seed = seed.unwrap_or_else(|| u64::from_be_bytes(word.0[..8].try_into().unwrap()));
+        println!("TOKENX_SEED={seed}");
+        Self { seed, state: seed }
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        // SplitMix64.
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.state;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % end
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[usize::try_from(self.below(all.len() as u64)).unwrap()]
+    }
+}
