@@ -23,6 +23,8 @@ pub struct Settings {
     pub chain: Chain,
     /// The loop that refreshes the `/status` snapshot.
     pub monitor: Monitor,
+    /// The sweep that compares the tables with the chain.
+    pub reconcile: Reconcile,
     /// Sending commands to the chain.
     pub keeper: Keeper,
     /// Keys.
@@ -248,6 +250,24 @@ pub struct Monitor {
 impl Default for Monitor {
     fn default() -> Self {
         Self { enabled: true, poll_interval_seconds: 5 }
+    }
+}
+
+/// The sweep that compares the tables with the chain.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Reconcile {
+    /// Off: nobody notices a row that was changed by hand.
+    pub enabled: bool,
+    /// Pause between passes, in seconds.
+    pub interval_seconds: u64,
+    /// Tokens and wallets that one pass compares, up to 5,000. A wallet costs up to four views of its token.
+    pub holdings_per_pass: u32,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self { enabled: true, interval_seconds: 60, holdings_per_pass: 500 }
     }
 }
 

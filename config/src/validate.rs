@@ -14,6 +14,8 @@ const DEV_CHAINS: [u64; 2] = [31_337, 1_337];
 const MAX_TRANSACTION_GAS: u64 = 1 << 24;
 /// Most commands of one transaction, so that one fits the gas above whatever they are.
 const MAX_BATCH_ITEMS: u32 = 200;
+/// Most holdings that one pass of the sweep holds in memory and asks for at one block.
+const MAX_SLICE: u32 = 5_000;
 /// Public pools keep 16 of one sender; those of one's own chain may keep any number.
 const MAX_IN_FLIGHT: u32 = 4_096;
 /// An HMAC-SHA256 key below its block's half is weaker than the hash.
@@ -104,6 +106,7 @@ impl Settings {
             (chain.request_timeout_ms, "chain.request_timeout_ms"),
             (u64::from(chain.requests_per_second.unwrap_or(1)), "chain.requests_per_second"),
             (self.monitor.poll_interval_seconds, "monitor.poll_interval_seconds"),
+            (self.reconcile.interval_seconds, "reconcile.interval_seconds"),
             (keeper.lane_poll_ms, "keeper.lane_poll_ms"),
             (keeper.bump_after_blocks, "keeper.bump_after_blocks"),
             (keeper.max_fee_cap_gwei, "keeper.max_fee_cap_gwei"),
@@ -128,6 +131,12 @@ impl Settings {
                 format!("{depth} is less deep than chain.confirmations, {}: raise it", chain.confirmations),
             );
         }
+        let slice = (1..=MAX_SLICE).contains(&self.reconcile.holdings_per_pass);
+        problems.unless(
+            slice,
+            "reconcile.holdings_per_pass",
+            format!("{} is out of range: use 1 to {MAX_SLICE}", self.reconcile.holdings_per_pass),
+        );
         let items = (1..=MAX_BATCH_ITEMS).contains(&keeper.batch_max_items);
         problems.unless(
             items,

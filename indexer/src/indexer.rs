@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokenx_config::Settings;
+use tokenx_config::{Reconcile, Settings};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::follow::Follower;
+use crate::reconcile::Sweep;
+use crate::source::Source;
 use crate::{AccountWatch, IndexerError, Projection, monitor};
 
 /// Follows the chain of the settings into a database.
@@ -23,6 +26,7 @@ use crate::{AccountWatch, IndexerError, Projection, monitor};
 pub struct Indexer {
     follower: Follower,
     monitor: Option<Duration>,
+    reconcile: Option<Reconcile>,
 }
 
 impl std::fmt::Debug for Indexer {
@@ -53,7 +57,8 @@ impl Indexer {
         };
         let monitor =
             settings.monitor.enabled.then(|| Duration::from_secs(settings.monitor.poll_interval_seconds.max(1)));
-        IndexerBuilder(Self { follower, monitor })
+        let reconcile = settings.reconcile.enabled.then(|| settings.reconcile.clone());
+        IndexerBuilder(Self { follower, monitor, reconcile })
     }
 
     /// Follows until `stop`. While another process follows the chain this one stands by, and takes over within a second
@@ -63,15 +68,29 @@ impl Indexer {
     /// What only a person can mend: the wrong chain or genesis, tables of other projections, a followed token that does
     /// not exist.
     pub async fn run(self, stop: CancellationToken) -> Result<(), IndexerError> {
-        let Self { follower, monitor } = self;
-        // The monitor ends with the follower, however that ends.
+        let Self { follower, monitor, reconcile } = self;
+        let source = Source::connect(&follower.chain)?;
+        // Monitor and sweep end with the follower, however that ends.
         let done = stop.child_token();
         let watching = monitor.map(|interval| {
             let (pool, chain_id) = (follower.pool.clone(), follower.chain.chain_id);
-            tokio::spawn(monitor::run(pool, chain_id, interval, done.clone()))
+            AbortOnDropHandle::new(tokio::spawn(monitor::run(pool, chain_id, interval, done.clone())))
+        });
+        let sweeping = reconcile.map(|Reconcile { interval_seconds, holdings_per_pass, .. }| {
+            let sweep = Sweep {
+                pool: follower.pool.clone(),
+                chain_id: follower.chain.chain_id,
+                source,
+                interval: Duration::from_secs(interval_seconds),
+                slice: holdings_per_pass,
+            };
+            AbortOnDropHandle::new(tokio::spawn(sweep.run(done.clone())))
         });
         let result = follower.run(stop).await;
         done.cancel();
+        if let Some(sweeping) = sweeping {
+            let _ = sweeping.await;
+        }
         if let Some(watching) = watching {
             let _ = watching.await;
         }

@@ -13,6 +13,7 @@ mod project;
 mod projection;
 pub mod read;
 mod rebuild;
+mod reconcile;
 mod shares;
 mod source;
 mod text;

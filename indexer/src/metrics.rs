@@ -40,6 +40,19 @@ pub(crate) static COMMIT_RETRIES: LazyLock<IntCounterVec> = LazyLock::new(|| {
 });
 pub(crate) static MONITOR_ERRORS: LazyLock<IntCounterVec> =
     LazyLock::new(|| counters("tokenx_monitor_errors_total", "Passes of the monitor that failed.", CHAIN));
+pub(crate) static MISMATCHES: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    gauges("tokenx_reconciliation_mismatches", "Figures on which tables and chain disagree; must be 0.", CHAIN)
+});
+pub(crate) static RECONCILED_AT: LazyLock<IntGaugeVec> = LazyLock::new(|| {
+    let help = "When the last whole comparison of tables and chain ended, Unix time.";
+    gauges("tokenx_reconciliation_finished_timestamp_seconds", help, CHAIN)
+});
+pub(crate) static RECONCILED: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters("tokenx_reconciled_total", "Tokens and wallets whose figures were compared with the chain.", CHAIN)
+});
+pub(crate) static RECONCILE_ERRORS: LazyLock<IntCounterVec> = LazyLock::new(|| {
+    counters("tokenx_reconciliation_errors_total", "Comparisons that could not be made and were put off.", CHAIN)
+});
 pub(crate) static REORG_DEPTH: LazyLock<Histogram> = LazyLock::new(|| {
     let blocks = &[1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 34.0, 64.0, 128.0];
     histogram("tokenx_reorg_depth_blocks", "Blocks that a reorg removed.", blocks)

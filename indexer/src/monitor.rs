@@ -59,6 +59,7 @@ async fn refresh(
         .bind(int(chain_id))
         .fetch_one(&mut *tx)
         .await?;
+    let reconciliation = read::reconciliation(&mut *tx, chain_id).await?;
     tx.commit().await?;
 
     let now = OffsetDateTime::now_utc();
@@ -87,6 +88,7 @@ async fn refresh(
             undecoded_logs: read::uint(undecoded),
             inexact,
             halted: cursor.halted,
+            reconciliation,
         },
     };
     sqlx::query(

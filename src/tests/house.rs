@@ -22,12 +22,13 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 6] = [
+const WRITERS: [(&str, &str); 7] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
     ("0004_platform.sql", "api"),
     ("0005_holds.sql", "indexer"),
+    ("0006_reconciliation.sql", "indexer"),
     ("0007_keeper.sql", "keeper"),
 ];
 

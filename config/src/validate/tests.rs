@@ -34,7 +34,7 @@ fn a_good_tree_is_accepted() {
 #[test]
 fn each_mistake_is_named_by_its_key() {
     type Change = fn(&mut Settings);
-    let cases: [(&str, Change); 19] = [
+    let cases: [(&str, Change); 20] = [
         ("database.url", |s| s.database.url = "mysql://db".into()),
         ("database.direct_url", |s| s.database.direct_url = Some("db".into())),
         ("database.max_connections", |s| s.database.max_connections = 0),
@@ -46,6 +46,7 @@ fn each_mistake_is_named_by_its_key() {
         ("chain.follow", |s| {
             s.chain.follow = vec![Follow { token: [1; 20].into(), instrument_id: "a b".into(), start_block: None }];
         }),
+        ("reconcile.holdings_per_pass", |s| s.reconcile.holdings_per_pass = 5_001),
         ("keeper.batch_max_items", |s| s.keeper.batch_max_items = 201),
         ("keeper.batch_max_gas", |s| s.keeper.batch_max_gas = (1 << 24) + 1),
         ("keeper.max_in_flight", |s| s.keeper.max_in_flight = 4_097),

@@ -12,6 +12,7 @@ mod instruments;
 pub mod pages;
 mod past;
 mod positions;
+mod reconciliation;
 mod status;
 
 use alloy::primitives::{Address, B256, U256};
@@ -26,6 +27,7 @@ pub use holds::{Hold, HoldKind, holds_of_wallets};
 pub use instruments::{CountryRule, Instrument, instrument, instrument_of_token, instruments};
 pub use past::balance_at;
 pub use positions::{InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor};
+pub use reconciliation::{ReconciliationStatus, reconciliation};
 pub use status::{IndexerStatus, MonitorStatus, Snapshot, TokenStatus, status};
 
 /// Begins a read-only transaction in which every statement sees the same state: a page and its total agree, and both

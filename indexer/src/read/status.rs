@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgExecutor, Row};
 use time::OffsetDateTime;
 
-use super::int;
+use super::{ReconciliationStatus, int};
 
 /// The monitor's last pass over a chain, as of its confirmed block.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ pub struct IndexerStatus {
     /// Why following has stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub halted: Option<String>,
+    /// Whether the tables say what the contracts say.
+    #[serde(default)]
+    pub reconciliation: ReconciliationStatus,
 }
 
 /// The last snapshot; `None` before the first pass, or with `monitor.enabled = false` from the start.
@@ -102,5 +105,10 @@ pub async fn status(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<Sna
         .bind(int(chain_id))
         .fetch_optional(db)
         .await?;
-    row.map(|row| Ok(row.try_get::<sqlx::types::Json<Snapshot>, _>("body")?.0)).transpose()
+    row.map(|row| {
+        let mut snapshot = row.try_get::<sqlx::types::Json<Snapshot>, _>("body")?.0;
+        snapshot.indexer.reconciliation.read_at(OffsetDateTime::now_utc());
+        Ok(snapshot)
+    })
+    .transpose()
 }

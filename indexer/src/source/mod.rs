@@ -8,6 +8,7 @@ mod span;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod views;
 mod wire;
 
 use std::collections::{BTreeMap, HashMap};
@@ -255,12 +256,7 @@ impl Source {
         let call = json!([{ "to": to, "data": Bytes::copy_from_slice(data), "gas": U64::from(VIEW_GAS) }, "latest"]);
         match self.one::<Bytes>("eth_call", call).await {
             Ok(bytes) => Ok(Some(bytes)),
-            // A contract chooses its own words, so those of the EVM go before any class.
-            Err(SourceError::Rpc { class, answered: true, message, .. })
-                if class == Class::Other || from_evm(&message) =>
-            {
-                Ok(None)
-            }
+            Err(error) if views::is_contracts(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -300,7 +296,13 @@ impl<R: RpcRecv> Calls<'_, R> {
         self.batch.add_call(method, params).map_err(|error| SourceError::rpc(method, &error))
     }
 
+    /// Answers to all, or the first error.
     async fn send(self) -> Result<Vec<R>, SourceError> {
+        self.each().await?.into_iter().collect()
+    }
+
+    /// An answer or an error to each; an error of its own where the request failed as a whole.
+    async fn each(self) -> Result<Vec<Result<R, SourceError>>, SourceError> {
         if self.size == 0 {
             return Ok(Vec::new());
         }
@@ -312,12 +314,16 @@ impl<R: RpcRecv> Calls<'_, R> {
             self.batch.send().await.map_err(|error| SourceError::rpc(self.method, &error))?;
             let mut answers = Vec::with_capacity(self.waiters.len());
             for waiter in self.waiters {
-                answers.push(take(self.method, waiter).await?);
+                answers.push(take(self.method, waiter).await);
             }
             Ok(answers)
         }
         .await;
-        let outcome = result.as_ref().map_or_else(|error: &SourceError| error.class().name(), |_| "ok");
+        let failed = match &result {
+            Ok(answers) => answers.iter().find_map(|answer| answer.as_ref().err()),
+            Err(error) => Some(error),
+        };
+        let outcome = failed.map_or("ok", |error: &SourceError| error.class().name());
         metrics::rpc(self.method, self.size, outcome, begun.elapsed());
         result
     }

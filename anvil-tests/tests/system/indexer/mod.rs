@@ -9,6 +9,7 @@ mod mint;
 mod past;
 mod reorg;
 mod restart;
+mod sweep;
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
