@@ -112,7 +112,7 @@ fn fields(row: &String) -> BTreeMap<String, String> {
 mod tests {
     use super::*;
 
-    const TABLE: Table = derived_table!("holdings", "token, wallet", "token || wallet");
+    const TABLE: Table = crate::derived_table!("holdings", "token, wallet", "token || wallet");
 
     fn row(balance: &str, frozen: &str) -> String {
         format!(

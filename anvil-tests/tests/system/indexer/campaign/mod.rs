@@ -8,7 +8,7 @@ use anyhow::Result;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokenx_anvil_tests::{TestDatabase, campaign, eventually};
-use tokenx_indexer::read;
+use tokenx_indexer::{Rebuild, read};
 
 use super::{CHAIN, Running, Stage};
 use acts::{Campaign, Ground};
@@ -47,7 +47,11 @@ async fn tables_made_of_logs_alone_equal_contract_state() -> Result<()> {
     for _ in 0..campaign::times(30, 300) {
         stage.equalled_contracts(&grounds, &acts.wallets, chance.random_range(acts.begun..=last)).await?;
     }
+    let swept = read::reconciliation(&stage.world.pool, CHAIN).await?;
+    assert_eq!((swept.mismatches, swept.first), (0, Vec::new()), "the sweep found nothing on the way");
     indexer.stop().await?;
+    let report = Rebuild::new(&stage.settings, Vec::new()).verify(|_| {}).await?;
+    assert_eq!(report.differences, [], "{} rows differ from their logs", report.differing);
 
     let again = TestDatabase::create().await?;
     let replayed = again.pool().await?;
