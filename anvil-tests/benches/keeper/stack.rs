@@ -184,7 +184,9 @@ impl Stack {
         let families = tokenx_config::metrics::registry().gather();
         let calls = families.iter().filter(|family| family.name() == "tokenx_keeper_rpc_calls_total");
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
-        calls.flat_map(|family| family.get_metric()).map(|metric| metric.get_counter().get_value() as u64).sum()
+        calls
+            .map(|family| family.get_metric().iter().map(|metric| metric.get_counter().get_value() as u64).sum::<u64>())
+            .sum()
     }
 
     pub(crate) async fn end(mut self) -> Result<()> {

@@ -73,7 +73,7 @@ pub(super) async fn compare(
 
 /// Which fields differ. Both are what `row_to_json` made.
 fn difference(table: &Table, stored: Option<&String>, derived: Option<&String>) -> Difference {
-    let (ours, theirs) = (stored.map(fields), derived.map(fields));
+    let (ours, theirs) = (stored.map(|row| fields(row)), derived.map(|row| fields(row)));
     let keys: Vec<&str> = table.key.split(", ").collect();
     let either = ours.as_ref().or(theirs.as_ref());
     let key = keys.iter().filter_map(|key| Some(format!("{key} {}", either?.get(*key)?))).collect::<Vec<_>>().join(" ");
@@ -97,7 +97,7 @@ fn difference(table: &Table, stored: Option<&String>, derived: Option<&String>) 
 }
 
 /// A row's fields as text that loses nothing: numbers as they were written, bytes as `0x…`.
-fn fields(row: &String) -> BTreeMap<String, String> {
+fn fields(row: &str) -> BTreeMap<String, String> {
     let raw: BTreeMap<String, Box<RawValue>> = serde_json::from_str(row).unwrap_or_default();
     raw.into_iter()
         .map(|(name, value)| {

@@ -63,6 +63,6 @@ impl Lane {
     async fn previous(&self, executor: Address, cursor: Cursor) -> Result<Address, LaneError> {
         let data = Bytes::from(Executor::previousCall {}.abi_encode());
         let answer = self.shared.rpc.call_at(self.address, executor, data, GAS, cursor.hash).await?;
-        Ok(Executor::previousCall::abi_decode_returns(&answer).map_err(|error| CallError::local_usage(error))?)
+        Ok(Executor::previousCall::abi_decode_returns(&answer).map_err(CallError::local_usage)?)
     }
 }

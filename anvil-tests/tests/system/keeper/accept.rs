@@ -133,7 +133,7 @@ async fn of_requests_that_share_a_commit_one_that_is_refused_or_cannot_be_writte
         match i % 3 {
             0 => assert!(!outcome.unwrap().replayed),
             1 => {
-                assert!(matches!(outcome, Err(AcceptError::Refused(r)) if r.code == ReasonCode::InsufficientSpendable))
+                assert!(matches!(outcome, Err(AcceptError::Refused(r)) if r.code == ReasonCode::InsufficientSpendable));
             }
             _ => assert!(matches!(outcome, Err(AcceptError::Database(_)))),
         }
