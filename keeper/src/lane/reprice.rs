@@ -141,7 +141,8 @@ mod tests {
             last_outcome: Some("known".to_owned()),
             due: false,
         };
-        let mut slot = Open { nonce: 5, is_first: true, wants_noop: false, passed_at: None, attempt: None };
+        let mut slot =
+            Open { nonce: 5, is_first: true, wants_noop: false, passed_at: None, waits: false, attempt: None };
         change(&mut slot, &mut attempt);
         slot.attempt = Some(attempt);
         slot
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_nonce_that_nobody_signed_for_is_filled() {
-        let empty = Open { nonce: 5, is_first: true, wants_noop: false, passed_at: None, attempt: None };
+        let empty = Open { nonce: 5, is_first: true, wants_noop: false, passed_at: None, waits: false, attempt: None };
         assert_eq!(asked(&empty, false, 10), Need::Noop);
     }
 }

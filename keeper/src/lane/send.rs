@@ -17,6 +17,9 @@ const REQUEST_BYTES: usize = 400_000;
 /// First and longest pause before doubtful bytes are sent again.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+/// Why something that could go is not sent.
+const BEHIND: &str = "a reorg took transactions of other lanes out of the chain that came before this lane's: it waits \
+                      until they are back";
 
 /// A lane's way out. Apart from the lane, so that it sends while the lane prepares what follows.
 #[derive(Clone)]
@@ -35,8 +38,10 @@ impl Post {
 
     /// Sends what is due of the open slots; what stands in the way, if anything does.
     pub(super) async fn send(&mut self, open: &[Open], cursor: Cursor) -> Result<Option<String>, LaneError> {
+        let waits = open.iter().any(|slot| slot.waits);
         let due: Vec<(i64, &Attempt)> = open
             .iter()
+            .filter(|slot| !slot.waits)
             .filter_map(|slot| Some((slot.nonce, slot.attempt.as_ref().filter(|attempt| attempt.due)?)))
             .collect();
         if open.is_empty() {
@@ -52,7 +57,8 @@ impl Post {
             let refused = sent.iter().any(|one| one.outcome == outcome(Disposition::RetrySame));
             self.stuck = if refused { problem.clone() } else { None };
         }
-        Ok(problem.or_else(|| self.stuck.clone()))
+        let behind = waits.then(|| BEHIND.to_owned());
+        Ok(problem.or_else(|| self.stuck.clone()).or(behind))
     }
 
     async fn request(

@@ -51,7 +51,11 @@ pub(crate) async fn include(conn: &mut PgConnection, told: &[Told]) -> Result<Ha
         .await?;
     sqlx::query(
         "UPDATE slots s
-            SET state = 'included', tx_hash = t.hash, block_number = t.number, block_hash = t.block
+            SET state             = 'included',
+                tx_hash           = t.hash,
+                block_number      = t.number,
+                block_hash        = t.block,
+                first_included_at = coalesce(s.first_included_at, now())
            FROM unnest($1::bytea[], $2::bigint[], $3::bytea[]) AS t (hash, number, block)
            JOIN attempts a ON a.hash = t.hash
           WHERE s.lane_id = a.lane_id AND s.nonce = a.nonce AND s.state = 'open'",

@@ -233,7 +233,8 @@ pub(crate) async fn waiting(
 
 /// Notes refusals at this head. One that repeats at a head `confirmations` blocks later, with no open command of its
 /// subject ahead of it that could change it, ends its command: no nonce was spent. Says nothing once the indexer has
-/// gone on: what was ahead at this head may have run since, and the refusal would be of a state that is no more.
+/// gone on: what was ahead at this head may have run since, and the refusal would be of a state that is no more. Nor is
+/// anything refused for good while the chain lacks what a reorg took: it was accepted upon a state with it.
 pub(crate) async fn refuse(
     pool: &PgPool,
     chain_id: i64,
@@ -257,6 +258,10 @@ pub(crate) async fn refuse(
                                           WHERE ahead.subject = c.subject AND ahead.seq < c.seq
                                             AND ahead.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared',
                                                                 'broadcast'))
+                         AND NOT EXISTS (SELECT FROM slots s
+                                           JOIN lanes l ON l.lane_id = s.lane_id
+                                          WHERE l.chain_id = $4 AND l.halted_reason IS NULL
+                                            AND s.state = 'open' AND s.first_included_at IS NOT NULL)
                         THEN c.seq END",
     )
     .bind(&seqs)

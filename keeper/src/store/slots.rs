@@ -194,6 +194,8 @@ pub(crate) struct Open {
     pub is_first: bool,
     pub wants_noop: bool,
     pub passed_at: Option<i64>,
+    /// A reorg took out of the chain what it may build upon: it is not sent before that is back.
+    pub waits: bool,
     pub attempt: Option<Attempt>,
 }
 
@@ -218,10 +220,19 @@ const RESEND_AFTER_BLOCKS: i64 = 2;
 
 /// The lane's open slots that something may have to be done about, in nonce order: the first one, those to be sent,
 /// replaced or settled. `low` is the fee below which an offer may be priced out, in wei per gas.
+///
+/// A slot waits for those of other lanes that were in a block before it was opened and are in none now: its commands
+/// were found runnable upon theirs. What waits is younger than what it waits for, so nothing waits in a circle; and
+/// what follows it in its lane is younger still, so it waits too. For a halted lane nothing waits: that may be for ever.
 pub(crate) async fn open(pool: &PgPool, lane_id: i64, head: i64, low: u128) -> Result<Vec<Open>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT *
            FROM (SELECT s.nonce, s.nonce = min(s.nonce) OVER () AS is_first, s.wants_noop, s.passed_at,
+                        EXISTS (SELECT FROM slots e
+                                  JOIN lanes of_e ON of_e.lane_id = e.lane_id
+                                  JOIN lanes of_s ON of_s.lane_id = s.lane_id AND of_s.chain_id = of_e.chain_id
+                                 WHERE e.state = 'open' AND e.first_included_at < s.opened_at
+                                   AND e.lane_id <> s.lane_id AND of_e.halted_reason IS NULL) AS waits,
                         a.hash, a.kind, a.raw, a.max_fee, a.max_priority_fee, a.signed_at_block, a.waits_since, a.sends,
                         a.last_outcome,
                         (a.first_sent_at IS NULL OR a.next_send_at <= now() OR a.last_sent_block + $3 <= $2) AS due
@@ -251,6 +262,7 @@ pub(crate) async fn open(pool: &PgPool, lane_id: i64, head: i64, low: u128) -> R
                 is_first: row.try_get("is_first")?,
                 wants_noop: row.try_get("wants_noop")?,
                 passed_at: row.try_get("passed_at")?,
+                waits: row.try_get("waits")?,
                 attempt: read_attempt(row)?,
             })
         })

@@ -1,10 +1,12 @@
 //! What goes wrong around the keeper, and what it does about it.
 
-use alloy::primitives::{B256, keccak256};
+use alloy::primitives::{Address, B256, U256, keccak256};
 use serde_json::json;
+use tokenx::local::anvil::Mining;
 use tokenx_anvil_tests::{Fault, FaultProxy, eventually};
-use tokenx_keeper::State;
+use tokenx_keeper::{State, status};
 
+use super::slots::mined_until;
 use super::{ALICE, Stack, mint};
 
 const SEND: &str = "eth_sendRawTransaction";
@@ -133,5 +135,65 @@ async fn a_transaction_that_the_node_forgot_is_sent_again() {
     })
     .await;
     assert_eq!((stack.view("m").await.tx_hash, stack.runs("m").await), (sent.tx_hash, 1));
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_reorg_nothing_goes_before_what_it_may_build_upon() {
+    let stack = Stack::with(Mining::Manual, |_| {}).await;
+    let keeper = stack.keeper().await;
+    let wallets: Vec<Address> = (0x60..0x68).map(Address::repeat_byte).collect();
+    let whitelisted = stack.whitelist(&wallets);
+    tokio::select! {
+        () = whitelisted => {}
+        () = async { loop { stack.mine().await } } => {}
+    }
+    for wallet in &wallets {
+        stack.accept(&format!("mint-{wallet}"), mint(*wallet, 1)).await.unwrap();
+    }
+    for wallet in &wallets {
+        mined_until(&stack, &format!("mint-{wallet}"), State::Confirmed).await;
+    }
+
+    // A lane that whitelisted somebody for whom another one minted cannot pay for its own to come back.
+    let (lane, dependent): (Vec<u8>, String) = sqlx::query_as(
+        "SELECT l.address::bytea, m.command_id
+           FROM commands c
+           JOIN slot_commands w ON w.command_seq = c.seq
+           JOIN lanes l         ON l.lane_id = w.lane_id
+           JOIN commands m      ON m.command_id = replace(c.command_id, 'whitelist-', 'mint-') AND m.kind = 'mint'
+           JOIN slot_commands s ON s.command_seq = m.seq AND s.lane_id <> w.lane_id
+          WHERE c.kind = 'whitelist'
+          LIMIT 1",
+    )
+    .fetch_one(stack.pool())
+    .await
+    .expect("eight pairs over three lanes");
+    let lane = Address::from_slice(&lane);
+    let fund = |wei: u128| stack.world.chain.rpc("anvil_setBalance", json!([lane, U256::from(wei)]));
+    let first: i64 = sqlx::query_scalar("SELECT min(block_number) FROM slots").fetch_one(stack.pool()).await.unwrap();
+    let head = stack.world.chain.rpc("eth_blockNumber", json!([])).await.unwrap();
+    let head = i64::from_str_radix(head.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    stack.world.chain.rpc("anvil_reorg", json!([head - first + 1, []])).await.unwrap();
+    fund(0).await.unwrap();
+    eventually("another lane says why it waits", || async {
+        stack.mine().await;
+        let taken = status::read(stack.pool(), stack.chain()).await.unwrap()?;
+        let waits = |problem: &String| problem.contains("until they are back");
+        taken.snapshot.lanes.iter().any(|lane| lane.problem.as_ref().is_some_and(waits)).then_some(())
+    })
+    .await;
+    for _ in 0..8 {
+        stack.mine().await;
+    }
+    assert!(!stack.view(&dependent).await.state.is_ended(), "{dependent} waits for its whitelisting");
+
+    fund(10u128.pow(19)).await.unwrap();
+    for wallet in &wallets {
+        for id in [format!("whitelist-{wallet}"), format!("mint-{wallet}")] {
+            mined_until(&stack, &id, State::Confirmed).await;
+            assert_eq!(stack.runs(&id).await, 1, "{id}");
+        }
+    }
     keeper.stop().await;
 }
