@@ -247,8 +247,11 @@ pub(super) async fn freezes(
 pub(super) async fn balances(chain_id: u64, ledger: &Ledger, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
     use tokenx_migrations::Delta;
 
+    // In the order of their index, whose pages are then touched once.
+    let mut changes: Vec<_> = ledger.holding_changes.iter().collect();
+    changes.sort_unstable_by_key(|change| (change.token, change.wallet, change.block, change.log_index));
     let mut holdings = Rows::new(7);
-    for change in &ledger.holding_changes {
+    for change in changes {
         holdings
             .row()
             .bigint(int(chain_id))
