@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::plan;
 use crate::source::{Source, Span};
-use crate::watch::WatchSet;
+use crate::watch::{Found, Kind, WatchSet};
 use crate::{BlockRef, ChainLog, IndexerError, SourceError};
 
 /// A node that cannot be asked now is asked again within a backfill; then the follower starts over from the cursor.
@@ -102,10 +102,21 @@ impl Reader {
         })
     }
 
-    /// Fetches the logs of contracts that `fetched` was read without: those that its own factory logs make known, and
-    /// those found since. Their logs count from their first block, whatever the log index. Gives the contracts known
-    /// after it.
+    /// Fetches the logs of contracts that `fetched` was read without, since its own factory logs make them known. Their
+    /// logs count from their first block, whatever the log index. Gives the contracts known after it.
+    ///
+    /// A range by number ends with the first block that makes one known: what comes after it is to be read with them,
+    /// ahead and in answers of bounded size like everything else.
     pub(super) async fn complete(&self, fetched: &mut Fetched) -> Result<WatchSet, IndexerError> {
+        let is_new = |found: &Found| matches!(self.watched.kind(found.address), None | Some(Kind::Followed));
+        if !fetched.by_hash
+            && let Some(first) = self.watched.found(&fetched.logs).into_iter().find(is_new)
+            && first.block < fetched.to.number
+        {
+            fetched.to = self.source.header(first.block).await?;
+            fetched.blocks = vec![fetched.to];
+            fetched.logs.retain(|log| log.block_number <= first.block);
+        }
         loop {
             let mut needed = self.watched.clone();
             for found in needed.found(&fetched.logs) {

@@ -257,13 +257,15 @@ impl Session<'_> {
         all
     }
 
-    /// Final blocks: the next range is read while this one is written.
+    /// Final blocks: the next range is read while this one is written. Ends early where contracts came to light that the
+    /// ranges ahead were read without.
     async fn backfill(&mut self, from: u64, to: u64, tip: &Tip, stop: &CancellationToken) -> Result<(), IndexerError> {
         let (send, mut ranges) = mpsc::channel(READ_AHEAD);
+        let asked = self.watched.clone();
         let reading = AbortOnDropHandle::new(tokio::spawn(self.reader().prefetch(from, to, self.span, send)));
         while let Some(fetched) = ranges.recv().await {
             self.write(fetched?, None, tip).await?;
-            if stop.is_cancelled() {
+            if stop.is_cancelled() || self.watched != asked {
                 return Ok(());
             }
             self.keep_house(tip.head.number).await?;
