@@ -23,6 +23,9 @@ use crate::{IndexerError, metrics};
 use figures::{Key, Part, Slice};
 use question::Mismatch;
 
+/// Differences of one pass that are logged one by one; a contract that answers nothing makes one for every figure.
+const TOLD: usize = 10;
+
 /// What the sweep needs.
 pub(crate) struct Sweep {
     pub(crate) pool: PgPool,
@@ -71,8 +74,14 @@ impl Sweep {
         let Some(slice) = figures::read(&self.pool, self.chain_id, part).await? else { return Ok(()) };
         let suspects = self.compare(&slice, true).await?;
         let found = if suspects.is_empty() { suspects } else { self.again(&suspects).await? };
-        for Mismatch { token, wallet, what, ours, chains } in &found {
+        for Mismatch { token, wallet, what, ours, chains } in found.iter().take(TOLD) {
             tracing::error!(%token, ?wallet, what, ?ours, ?chains, "tables and chain disagree");
+        }
+        if found.len() > TOLD {
+            tracing::error!(
+                more = found.len() - TOLD,
+                "tables and chain disagree: see reconciliation_mismatches for all"
+            );
         }
         let done = slice.keys.len() < usize::try_from(self.slice).unwrap_or(usize::MAX);
         if record::write(&self.pool, self.chain_id, &run, &slice, &found, done).await? {
