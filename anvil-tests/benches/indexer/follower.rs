@@ -102,6 +102,8 @@ pub(crate) async fn serve() -> Result<()> {
     settings.chain.follow =
         vec![Follow { token: token.parse()?, instrument_id: "MILL".to_owned(), start_block: Some(1) }];
     settings.monitor.enabled = false;
+    // The mill only logs: it has no balances to compare with.
+    settings.reconcile.enabled = false;
 
     let mut asked = BufReader::new(tokio::io::stdin()).lines();
     println!("ready");
