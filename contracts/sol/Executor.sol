@@ -16,7 +16,6 @@ import {ForbiddenSelectors} from "./lib/ForbiddenSelectors.sol";
 contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardTransient {
     bytes32 public constant KEEPER_ROLE = keccak256("KEEPER_ROLE");
     bytes32 public constant GUARDIAN_ROLE = keccak256("GUARDIAN_ROLE");
-    bytes32 public constant FACTORY_ROLE = keccak256("FACTORY_ROLE");
 
     /// @dev How much of a failed call's return data is kept.
     uint256 private constant MAX_RETURN_DATA = 256;
@@ -45,6 +44,9 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     address public immutable previous;
 
     /// @inheritdoc IExecutor
+    address public immutable factory;
+
+    /// @inheritdoc IExecutor
     bool public stopped;
 
     mapping(bytes32 id => bytes32) private _receipts;
@@ -52,11 +54,10 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     mapping(address target => mapping(bytes4 selector => StoredRule)) private _scheduled;
 
     constructor(ExecutorConfig memory config) AccessControlDefaultAdminRules(config.adminDelay, config.admin) {
-        previous = config.previous;
+        (previous, factory) = (config.previous, config.factory);
         // An address that is no Executor would make every command fail; find out now.
         if (config.previous != address(0)) IExecutor(config.previous).receiptOf(0);
         if (config.guardian != address(0)) _grantRole(GUARDIAN_ROLE, config.guardian);
-        if (config.factory != address(0)) _grantRole(FACTORY_ROLE, config.factory);
         for (uint256 i = 0; i < config.keepers.length; ++i) {
             _grantRole(KEEPER_ROLE, config.keepers[i]);
         }
@@ -108,9 +109,7 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
 
     /// @inheritdoc IExecutor
     function cancelRule(address target, bytes4 selector) external onlyGuardian {
-        if (_scheduled[target][selector].from == 0) revert NoRule(target, selector);
-        delete _scheduled[target][selector];
-        emit RuleCancelled(target, selector, _msgSender());
+        if (!_cancel(target, selector)) revert NoRule(target, selector);
     }
 
     /// @inheritdoc IExecutor
@@ -127,6 +126,7 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         StoredRule memory rule = _permissions[target][selector].rule;
         if (rule.from == 0) revert NoRule(target, selector);
         delete _permissions[target][selector].rule;
+        _cancel(target, selector);
         emit RuleChanged(target, selector, false, rule.amountArg, rule.dailyLimit, _msgSender());
     }
 
@@ -136,11 +136,13 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         if (rule.from == 0 || rule.amountArg == 0) revert NoRule(target, selector);
         if (dailyLimit >= rule.dailyLimit) revert NotLower(rule.dailyLimit);
         rule.dailyLimit = dailyLimit;
+        _cancel(target, selector);
         _setRule(target, selector, rule);
     }
 
     /// @inheritdoc IExecutor
-    function register(Rule[] calldata rules) external onlyRole(FACTORY_ROLE) {
+    function register(Rule[] calldata rules) external {
+        if (_msgSender() != factory) revert NotFactory(_msgSender());
         for (uint256 i = 0; i < rules.length; ++i) {
             _register(rules[i]);
         }
@@ -154,7 +156,7 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     {
         Permission storage permission = _permissions[target][selector];
         StoredRule memory rule = permission.rule;
-        return (rule.from != 0, rule.amountArg, rule.dailyLimit, _usedToday(permission));
+        return (rule.from != 0, rule.amountArg, rule.dailyLimit, _usedOn(_today(), permission));
     }
 
     /// @inheritdoc IExecutor
@@ -193,8 +195,9 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
     {
         bytes32 id = command.id;
         address target = command.target;
-        bytes memory packed = abi.encodePacked(target, command.data);
+        (bytes4 selector, bytes memory packed) = _unpack(target, command.data);
         bytes24 payload = bytes24(keccak256(packed));
+        uint256 gasLimit = command.gasLimit;
         bytes32 receipt = _receipt(id);
         if (receipt != 0) {
             // Before the look at the clock: a late replay is a replay.
@@ -208,16 +211,21 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         } else if (_isLate(command.validUntil)) {
             result.status = Status.Expired;
             emit CommandExpired(id);
-        } else if (deferring || !_gasSuffices(command.gasLimit, packed.length, rest)) {
+        } else if (deferring || !_gasSuffices(gasLimit, packed.length, rest)) {
             // Later commands may build on this one: once one waits, all that would run wait.
             deferring = true;
             result.status = Status.Deferred;
             emit CommandDeferred(id);
         } else {
             _receipts[id] = bytes32((block.number << 192) | uint192(payload));
-            (bool ok, bytes memory returnData) = _run(target, bytes4(command.data), command.gasLimit, packed);
-            (result.status, result.returnData) = (ok ? Status.Executed : Status.Failed, returnData);
-            emit CommandExecuted(id, target, ok, returnData);
+            (bool ok, bytes memory returnData) = _run(target, selector, gasLimit, packed);
+            if (ok) {
+                // The status is zero: Executed.
+                emit CommandExecuted(id, target, true, "");
+            } else {
+                (result.status, result.returnData) = (Status.Failed, returnData);
+                emit CommandExecuted(id, target, false, returnData);
+            }
         }
         return deferring;
     }
@@ -229,30 +237,33 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         returns (bool ok, bytes memory returnData)
     {
         Permission storage permission = _permissions[target][selector];
-        StoredRule memory rule = permission.rule;
-        if (rule.from == 0) return (false, abi.encodeWithSelector(NotAllowed.selector, target, selector));
+        // All fields at once: they are one word.
+        (uint256 from, uint256 amountArg, uint256 limit) =
+            (permission.rule.from, permission.rule.amountArg, permission.rule.dailyLimit);
+        if (from == 0) return (false, abi.encodeWithSelector(NotAllowed.selector, target, selector));
         if (gasLimit == 0) return (false, abi.encodeWithSelector(NoGas.selector));
         if (target.code.length == 0) return (false, abi.encodeWithSelector(InvalidTarget.selector, target));
-        if (rule.amountArg == 0) return _call(target, gasLimit, packed);
+        if (amountArg == 0) return _call(target, gasLimit, packed);
 
         // Address (20 bytes), selector (4), then the words before the amount and the amount itself.
         uint256 end;
         unchecked {
-            end = 24 + 32 * uint256(rule.amountArg);
+            end = 24 + 32 * amountArg;
         }
         if (packed.length < end) return (false, abi.encodeWithSelector(DataTooShort.selector));
         uint256 amount;
         assembly ("memory-safe") {
             amount := mload(add(packed, end))
         }
-        (uint256 limit, uint256 used) = (rule.dailyLimit, _usedToday(permission));
+        uint256 today = _today();
+        uint256 used = _usedOn(today, permission);
         unchecked {
             if (used > limit || amount > limit - used) {
                 return (false, abi.encodeWithSelector(DailyLimitExceeded.selector, limit, used, amount));
             }
             (ok, returnData) = _call(target, gasLimit, packed);
             // Within the limit, which has 104 bits.
-            if (ok) permission.usage = (_today() << 104) | (used + amount);
+            if (ok) permission.usage = (today << 104) | (used + amount);
         }
     }
 
@@ -272,6 +283,10 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         assembly ("memory-safe") {
             returndatacopy(add(returnData, 0x20), 0, mload(returnData))
         }
+    }
+
+    function _unpack(address target, bytes calldata data) private pure returns (bytes4, bytes memory) {
+        return (bytes4(data), abi.encodePacked(target, data));
     }
 
     function _isLate(uint256 validUntil) private view returns (bool) {
@@ -304,6 +319,14 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         _setRule(rule.target, rule.selector, StoredRule(uint48(block.timestamp), rule.amountArg, rule.dailyLimit));
     }
 
+    /// @dev Takes back what is scheduled for a pair; says whether anything was.
+    function _cancel(address target, bytes4 selector) private returns (bool) {
+        if (_scheduled[target][selector].from == 0) return false;
+        delete _scheduled[target][selector];
+        emit RuleCancelled(target, selector, _msgSender());
+        return true;
+    }
+
     function _setRule(address target, bytes4 selector, StoredRule memory rule) private {
         _permissions[target][selector].rule = rule;
         emit RuleChanged(target, selector, true, rule.amountArg, rule.dailyLimit, _msgSender());
@@ -314,11 +337,11 @@ contract Executor is IExecutor, AccessControlDefaultAdminRules, ReentrancyGuardT
         if (ForbiddenSelectors.contains(selector)) revert ForbiddenSelector(selector);
     }
 
-    function _usedToday(Permission storage permission) private view returns (uint104) {
+    function _usedOn(uint256 day, Permission storage permission) private view returns (uint104) {
         uint256 usage = permission.usage;
         // The low 104 bits are the amount.
         // forge-lint: disable-next-line(unsafe-typecast)
-        return usage >> 104 == _today() ? uint104(usage) : 0;
+        return usage >> 104 == day ? uint104(usage) : 0;
     }
 
     function _today() private view returns (uint256) {

@@ -44,10 +44,9 @@ contract InvestorRegistry is IInvestorRegistry, AccessControlDefaultAdminRules {
 
     /// @inheritdoc IInvestorRegistry
     function revoke(address wallet, bytes32 reason) external onlyRole(REGISTRAR_ROLE) {
-        Investor memory investor = _investors[wallet];
-        if (investor.investorId == 0) revert UnknownWallet(wallet);
-        investor.flags &= ~WHITELISTED;
-        _set(wallet, investor, reason);
+        uint256 word = _word(wallet);
+        if (word == 0) revert UnknownWallet(wallet);
+        _write(_investors[wallet], wallet, word & ~(uint256(WHITELISTED) << FLAGS_SHIFT), reason);
     }
 
     /// @inheritdoc IInvestorRegistry
@@ -95,29 +94,36 @@ contract InvestorRegistry is IInvestorRegistry, AccessControlDefaultAdminRules {
         }
     }
 
-    function _set(address wallet, Investor memory investor, bytes32 reason) private {
+    function _set(address wallet, Investor calldata investor, bytes32 reason) private {
+        uint64 id = investor.investorId;
         if (wallet == address(0)) revert InvalidWallet();
-        if (investor.investorId == 0) revert InvalidInvestorId();
+        if (id == 0) revert InvalidInvestorId();
+        // Balances and lockups are counted per investor: a wallet that moved would take them along unseen.
         Investor storage stored = _investors[wallet];
         uint64 known = stored.investorId;
-        // Balances and lockups are counted per investor: a wallet that moved would take them along unseen.
-        if (known != 0 && known != investor.investorId) revert WalletBelongsTo(wallet, known);
-        uint256 word = uint256(investor.investorId) | uint256(investor.country) << COUNTRY_SHIFT
-            | uint256(investor.investorClass) << CLASS_SHIFT | uint256(investor.kycExpiresAt) << EXPIRY_SHIFT
-            | uint256(investor.flags) << FLAGS_SHIFT;
-        // In one write: field by field, each would read and write the word again.
+        if (known != 0 && known != id) revert WalletBelongsTo(wallet, known);
+        uint256 word = uint256(id) | uint256(investor.country) << COUNTRY_SHIFT | uint256(investor.investorClass)
+            << CLASS_SHIFT | uint256(investor.kycExpiresAt) << EXPIRY_SHIFT | uint256(investor.flags) << FLAGS_SHIFT;
+        _write(stored, wallet, word, reason);
+    }
+
+    /// @dev In one write: field by field, each would read and write the word again.
+    function _write(Investor storage stored, address wallet, uint256 word, bytes32 reason) private {
         assembly ("memory-safe") {
             sstore(stored.slot, word)
         }
+        // The casts take a field's own bits.
+        // forge-lint: disable-start(unsafe-typecast)
         emit InvestorChanged(
             wallet,
-            investor.investorId,
-            investor.country,
-            investor.investorClass,
-            investor.kycExpiresAt,
-            investor.flags,
+            uint64(word),
+            uint16(word >> COUNTRY_SHIFT),
+            uint8(word >> CLASS_SHIFT),
+            uint40(word >> EXPIRY_SHIFT),
+            uint8(word >> FLAGS_SHIFT),
             reason,
             _msgSender()
         );
+        // forge-lint: disable-end(unsafe-typecast)
     }
 }

@@ -31,9 +31,9 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     ExecutorDeployer private immutable _executorDeployer;
 
     mapping(bytes32 nodeKey => Node) private _nodes;
-    mapping(bytes32 instrument => address) private _tokens;
+    mapping(bytes32 salt => address) private _tokens;
 
-    /// @param admin Cold key: default admin, owner of the beacon, first deployer.
+    /// @param admin Cold key: default admin, who upgrades the tokens; first deployer.
     /// @param adminDelay Seconds that a change of admin waits.
     /// @param registry_ The registry that new tokens ask.
     /// @param tokenImplementation The SecurityToken that new tokens run.
@@ -42,7 +42,7 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     {
         if (registry_.code.length == 0) revert ISecurityToken.InvalidRegistry(registry_);
         registry = registry_;
-        beacon = address(new UpgradeableBeacon(tokenImplementation, admin));
+        beacon = address(new UpgradeableBeacon(tokenImplementation, address(this)));
         _executorDeployer = new ExecutorDeployer();
         _grantRole(DEPLOYER_ROLE, admin);
     }
@@ -79,14 +79,11 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
         address admin = IAccessControlDefaultAdminRules(executor).defaultAdmin();
         if (_msgSender() != executor && _msgSender() != admin) revert NotNodeOperator(_msgSender());
         _checkInstrumentId(config.instrumentId);
-        bytes32 instrument = keccak256(bytes(config.instrumentId));
-        if (_tokens[instrument] != address(0)) {
-            revert InstrumentExists(config.instrumentId, _tokens[instrument]);
-        }
-
         bytes32 salt = _salt(config.nodeKey, issuer, config.instrumentId);
+        if (_tokens[salt] != address(0)) revert InstrumentExists(config.instrumentId, _tokens[salt]);
+
         token = Create2.deploy(0, salt, _proxyCode());
-        _tokens[instrument] = token;
+        _tokens[salt] = token;
         ISecurityToken(token)
             .initialize(
                 ISecurityToken.TokenInit({
@@ -101,9 +98,28 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
                 operator: executor
             })
             );
-        IExecutor(executor).register(_operatingRules(token, config.dailyMintLimit, config.dailyForceLimit));
+        IExecutor(executor).register(_operatingRules(token, config));
         // Last: where a command of the Executor deploys, only logs after its own last one belong to the command.
         _announce(token, executor, issuer, config, salt);
+    }
+
+    /// @inheritdoc INodeFactory
+    function replaceExecutor(bytes32 nodeKey, address next) external {
+        address executor = _nodes[nodeKey].executor;
+        if (executor == address(0)) revert UnknownNode(nodeKey);
+        if (_msgSender() != IAccessControlDefaultAdminRules(executor).defaultAdmin()) {
+            revert NotNodeOperator(_msgSender());
+        }
+        if (IExecutor(next).previous() != executor || IExecutor(next).factory() != address(this)) {
+            revert NotSuccessor(next, executor);
+        }
+        _nodes[nodeKey].executor = next;
+        emit NodeExecutorReplaced(nodeKey, executor, next, _msgSender());
+    }
+
+    /// @inheritdoc INodeFactory
+    function upgradeTokens(address implementation) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        UpgradeableBeacon(beacon).upgradeTo(implementation);
     }
 
     /// @inheritdoc INodeFactory
@@ -121,8 +137,8 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     }
 
     /// @inheritdoc INodeFactory
-    function tokenOf(string calldata instrumentId) external view returns (address) {
-        return _tokens[keccak256(bytes(instrumentId))];
+    function tokenOf(bytes32 nodeKey, string calldata instrumentId) external view returns (address) {
+        return _tokens[_salt(nodeKey, _nodes[nodeKey].issuer, instrumentId)];
     }
 
     function _announce(address token, address executor, bytes32 issuer, TokenConfig calldata config, bytes32 salt)
@@ -142,20 +158,20 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     }
 
     /// @dev What a node's Executor may do with a token: each operation in the form that carries a reason.
-    function _operatingRules(address token, uint104 mintLimit, uint104 forceLimit)
+    function _operatingRules(address token, TokenConfig calldata config)
         private
         pure
         returns (IExecutor.Rule[] memory rules)
     {
-        bytes4[15] memory unlimited = [
-            ISecurityToken.burn.selector,
+        (uint104 mintLimit, uint104 burnLimit, uint104 forceLimit) =
+            (config.dailyMintLimit, config.dailyBurnLimit, config.dailyForceLimit);
+        bytes4[13] memory unlimited = [
             bytes4(keccak256("setFrozenTokens(address,uint256,bytes32)")),
             ISecurityToken.setAddressFrozen.selector,
             ITokenExtension.pause.selector,
             ITokenExtension.unpause.selector,
             ITokenExtension.pauseSupply.selector,
             ITokenExtension.unpauseSupply.selector,
-            ITokenHolds.placeHold.selector,
             ITokenHolds.releaseHold.selector,
             ITokenHolds.executeHold.selector,
             ITokenHolds.reclaimExpired.selector,
@@ -167,12 +183,15 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
         rules = new IExecutor.Rule[](20);
         rules[0] = IExecutor.Rule(token, ISecurityToken.mint.selector, 2, mintLimit);
         rules[1] = IExecutor.Rule(token, ITokenHolds.mintLocked.selector, 2, mintLimit);
-        rules[2] =
+        rules[2] = IExecutor.Rule(token, ISecurityToken.burn.selector, 2, burnLimit);
+        // What a hold is executed for is counted when it is placed.
+        rules[3] = IExecutor.Rule(token, ITokenHolds.placeHold.selector, 2, burnLimit);
+        rules[4] =
             IExecutor.Rule(token, bytes4(keccak256("forcedTransfer(address,address,uint256,bytes32)")), 3, forceLimit);
-        rules[3] = IExecutor.Rule(token, ISecurityToken.forcedBurn.selector, 2, forceLimit);
-        rules[4] = IExecutor.Rule(token, ITokenExtension.recover.selector, 3, forceLimit);
+        rules[5] = IExecutor.Rule(token, ISecurityToken.forcedBurn.selector, 2, forceLimit);
+        rules[6] = IExecutor.Rule(token, ITokenExtension.recover.selector, 3, forceLimit);
         for (uint256 i = 0; i < unlimited.length; ++i) {
-            rules[5 + i] = IExecutor.Rule(token, unlimited[i], 0, 0);
+            rules[7 + i] = IExecutor.Rule(token, unlimited[i], 0, 0);
         }
     }
 

@@ -17,6 +17,7 @@ import {TokenCore} from "./TokenCore.sol";
 import {IERC1404} from "./interfaces/IERC1404.sol";
 import {IERC7943Fungible} from "./interfaces/IERC7943.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
+import {ITokenExtension} from "./interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
 import {Holds} from "./lib/Holds.sol";
 import {HolderSlot, HolderSlots} from "./lib/HolderSlot.sol";
@@ -70,7 +71,12 @@ contract SecurityToken is
     /// @inheritdoc ISecurityToken
     function burn(address from, uint256 amount, bytes32 reason) external onlyRole(BURNER_ROLE) {
         if (from == address(0)) revert ERC20InvalidSender(from);
-        (uint256 balance, uint256 supply) = _move(from, address(0), amount);
+        TokenStorage storage $ = _token();
+        Holder storage giver = $.holders[from];
+        (HolderSlot sender, uint256 held) = _meet(from, giver);
+        uint8 code = _burnRestriction($, sender, held, amount);
+        if (code != RestrictionCodes.OK) _refuse(from, address(0), amount, code, sender);
+        (uint256 balance, uint256 supply) = _destroy(from, amount, giver, sender);
         emit Burned(from, amount, balance, supply, reason, _msgSender());
     }
 
@@ -87,18 +93,18 @@ contract SecurityToken is
         onlyRole(FREEZER_ROLE)
         returns (bool)
     {
-        TokenStorage storage $ = _token();
-        HolderSlot holder = $.holders[account];
+        Holder storage holder = _token().holders[account];
+        HolderSlot slot = holder.slot;
         if (amount > HolderSlots.MAX_AMOUNT) amount = HolderSlots.MAX_AMOUNT;
-        $.holders[account] = holder.withFrozen(amount);
-        _tellFrozen(account, holder.frozen(), amount, reason);
+        holder.slot = slot.withFrozen(amount);
+        _tellFrozen(account, slot.frozen(), amount, reason);
         return true;
     }
 
     /// @inheritdoc ISecurityToken
     function setAddressFrozen(address account, bool frozen, bytes32 reason) external onlyRole(FREEZER_ROLE) {
-        TokenStorage storage $ = _token();
-        $.holders[account] = $.holders[account].withAddressFrozen(frozen);
+        Holder storage holder = _token().holders[account];
+        holder.slot = holder.slot.withAddressFrozen(frozen);
         emit AddressFreezeChanged(account, frozen, reason, _msgSender());
     }
 
@@ -118,11 +124,12 @@ contract SecurityToken is
         if (from == to) revert SelfTransfer(from);
         if (to == address(0)) revert ERC20InvalidReceiver(to);
         TokenStorage storage $ = _token();
-        HolderSlot receiver = $.holders[to];
-        uint8 code = _receiverRestriction($.head, address(0), to, receiver);
+        (Holder storage giver, Holder storage taker) = ($.holders[from], $.holders[to]);
+        HolderSlot receiver = taker.slot;
+        uint8 code = _receiverRestriction($, $.head, address(0), to, receiver);
         if (code != RestrictionCodes.OK) revert TransferRestricted(from, to, amount, code);
-        (HolderSlot sender, uint256 unfrozen) = _seize(from, amount, reason);
-        _settle(from, to, amount, sender, receiver);
+        (HolderSlot sender, uint256 unfrozen) = _seize(from, giver, amount, reason);
+        _settle(from, to, amount, giver, sender, taker, receiver);
         emit ForcedTransfer(from, to, amount);
         emit ForcedTransferExecuted(from, to, amount, unfrozen, reason, _msgSender());
         return true;
@@ -130,8 +137,9 @@ contract SecurityToken is
 
     /// @inheritdoc ISecurityToken
     function forcedBurn(address from, uint256 amount, bytes32 reason) external onlyRole(ENFORCER_ROLE) {
-        (HolderSlot sender, uint256 unfrozen) = _seize(from, amount, reason);
-        (uint256 balance, uint256 supply) = _settle(from, address(0), amount, sender, HolderSlot.wrap(0));
+        Holder storage giver = _token().holders[from];
+        (HolderSlot sender, uint256 unfrozen) = _seize(from, giver, amount, reason);
+        (uint256 balance, uint256 supply) = _destroy(from, amount, giver, sender);
         emit ForcedBurnExecuted(from, amount, unfrozen, balance, supply, reason, _msgSender());
     }
 
@@ -162,7 +170,10 @@ contract SecurityToken is
     /// @inheritdoc IERC1404
     function detectTransferRestriction(address from, address to, uint256 amount) public view returns (uint8) {
         TokenStorage storage $ = _token();
-        return _restriction(from, to, amount, $.holders[from], heldOf(from), $.holders[to]);
+        (HolderSlot sender, HolderSlot receiver) = ($.holders[from].slot, $.holders[to].slot);
+        if (from == address(0)) return _mintRestriction($, $.supply, to, amount, receiver);
+        if (to == address(0)) return _burnRestriction($, sender, heldOf(from), amount);
+        return _transferRestriction($, from, to, amount, sender, heldOf(from), receiver);
     }
 
     /// @inheritdoc IERC1404
@@ -185,34 +196,34 @@ contract SecurityToken is
     /// @inheritdoc IERC7943Fungible
     function canReceive(address account) external view returns (bool) {
         TokenStorage storage $ = _token();
-        return _receiverRestriction($.head, address(0), account, $.holders[account]) == RestrictionCodes.OK;
+        return _receiverRestriction($, $.head, address(0), account, $.holders[account].slot) == RestrictionCodes.OK;
     }
 
     /// @inheritdoc IERC7943Fungible
     function getFrozenTokens(address account) external view returns (uint256) {
-        return _token().holders[account].frozen();
+        return _token().holders[account].slot.frozen();
     }
 
     /// @inheritdoc ISecurityToken
     function isFrozen(address account) public view returns (bool) {
-        return _token().holders[account].addressFrozen();
+        return _token().holders[account].slot.addressFrozen();
     }
 
     /// @inheritdoc ISecurityToken
     function heldOf(address account) public view returns (uint256) {
-        TokenStorage storage $ = _token();
-        return $.holders[account].hasHolds() ? $.holds[account].held() : 0;
+        Holder storage holder = _token().holders[account];
+        return holder.slot.hasHolds() ? holder.holds.held() : 0;
     }
 
     /// @inheritdoc ISecurityToken
-    function holdsOf(address account) external view returns (Hold[] memory) {
-        return _token().holds[account];
+    function holdsOf(address account) external view returns (ITokenHolds.Hold[] memory) {
+        return _token().holders[account].holds;
     }
 
     /// @inheritdoc ISecurityToken
     function spendableOf(address account) external view returns (uint256) {
-        HolderSlot holder = _token().holders[account];
-        return holder.addressFrozen() ? 0 : holder.freeBeside(heldOf(account));
+        HolderSlot slot = _token().holders[account].slot;
+        return slot.addressFrozen() ? 0 : slot.freeBeside(heldOf(account));
     }
 
     /// @inheritdoc ISecurityToken
@@ -275,7 +286,7 @@ contract SecurityToken is
 
     /// @inheritdoc IERC20
     function balanceOf(address account) public view override(IERC20, ERC20Upgradeable) returns (uint256) {
-        return _token().holders[account].balance();
+        return _token().holders[account].slot.balance();
     }
 
     /// @inheritdoc IERC165
@@ -299,39 +310,46 @@ contract SecurityToken is
 
     /// @dev Makes `amount` free to be taken by force. Gives back the holder to settle with, and how many frozen units
     /// that took.
-    function _seize(address from, uint256 amount, bytes32 reason) private returns (HolderSlot, uint256) {
+    function _seize(address from, Holder storage giver, uint256 amount, bytes32 reason)
+        private
+        returns (HolderSlot, uint256)
+    {
         if (from == address(0)) revert ERC20InvalidSender(from);
-        (HolderSlot holder, uint256 held) = _meet(from);
-        if (holder.balance() < amount) revert ERC20InsufficientBalance(from, holder.balance(), amount);
-        if (amount <= holder.freeBeside(held)) return (holder, 0);
-        return _makeRoom(from, holder, held, amount, reason);
+        (HolderSlot sender, uint256 held) = _meet(from, giver);
+        _checkBalance(from, sender, amount);
+        if (amount <= sender.freeBeside(held)) return (sender, 0);
+        return _makeRoom(from, giver, sender, held, amount, reason);
     }
 
     /// @dev Holds end, newest first, until the others fit what will be left; then the frozen amount is cut to what
     /// they leave of it.
-    function _makeRoom(address from, HolderSlot holder, uint256 held, uint256 amount, bytes32 reason)
-        private
-        returns (HolderSlot, uint256 unfrozen)
-    {
+    function _makeRoom(
+        address from,
+        Holder storage giver,
+        HolderSlot sender,
+        uint256 held,
+        uint256 amount,
+        bytes32 reason
+    ) private returns (HolderSlot, uint256 unfrozen) {
         unchecked {
             // Neither the amount nor what is held exceeds the balance.
-            uint256 rest = holder.balance() - amount;
+            uint256 rest = sender.balance() - amount;
             // A frozen amount may be larger than what there is to freeze.
-            uint256 unheld = holder.balance() - held;
+            uint256 unheld = sender.balance() - held;
             if (held > rest) {
-                held = _token().holds[from].cut(from, held, rest, reason);
-                if (held == 0) holder = holder.withHolds(false);
+                held = giver.holds.cut(from, held, rest, reason);
+                if (held == 0) sender = sender.withHolds(false);
             }
             rest -= held;
-            uint256 frozen = holder.frozen();
+            uint256 frozen = sender.frozen();
             if (frozen > rest) {
                 if (unheld > frozen) unheld = frozen;
                 if (unheld > rest) unfrozen = unheld - rest;
-                holder = holder.withFrozen(rest);
+                sender = sender.withFrozen(rest);
                 _tellFrozen(from, frozen, rest, reason);
             }
         }
-        return (holder, unfrozen);
+        return (sender, unfrozen);
     }
 
     function _announce(TokenInit memory init) private {
@@ -351,3 +369,8 @@ contract SecurityToken is
         return [MINTER_ROLE, BURNER_ROLE, FREEZER_ROLE, ENFORCER_ROLE, PAUSER_ROLE, HOLD_ROLE, RULES_ROLE];
     }
 }
+
+/// @title Token
+/// @notice A token as its callers see it: what the implementation does itself, and what it passes on to its extension.
+/// The committed ABI is this one's.
+abstract contract Token is SecurityToken, ITokenExtension {}

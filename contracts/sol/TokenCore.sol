@@ -15,8 +15,9 @@ import {TokenHead, TokenHeads, TokenSupplies, TokenSupply} from "./lib/TokenWord
 
 /// @title TokenCore
 /// @notice What a token and its extension share: storage, the rules, and the one place where balances change.
-/// @dev `_restriction` alone decides, for the predictor and for the movement; whether the sender's balance suffices is
-/// not its affair but ERC20InsufficientBalance. `_settle` alone writes balances, supply and holder count.
+/// @dev One function each decides on transfers, mints and burns, for the predictor and for the movement; whether the
+/// sender's balance suffices is not its affair but ERC20InsufficientBalance. `_settle`, `_issue` and `_destroy` alone
+/// write balances, supply and holder count.
 abstract contract TokenCore is ContextUpgradeable {
     using Holds for ITokenHolds.Hold[];
 
@@ -37,6 +38,12 @@ abstract contract TokenCore is ContextUpgradeable {
         uint40 modifiedAt;
     }
 
+    /// @dev A wallet's own word, and its holds, which are read only where the word says that there are any.
+    struct Holder {
+        HolderSlot slot;
+        ITokenHolds.Hold[] holds;
+    }
+
     /// @custom:storage-location erc7201:tokenx.storage.SecurityToken
     struct TokenStorage {
         TokenHead head;
@@ -44,8 +51,7 @@ abstract contract TokenCore is ContextUpgradeable {
         uint104 maxBalance;
         uint8 countryMode;
         uint256[4] countries;
-        mapping(address account => HolderSlot) holders;
-        mapping(address account => ITokenHolds.Hold[]) holds;
+        mapping(address account => Holder) holders;
         mapping(bytes32 name => Document) documents;
         string instrumentId;
     }
@@ -55,86 +61,101 @@ abstract contract TokenCore is ContextUpgradeable {
 
     // ---------------------------------------------------------------- movements
 
+    /// @dev A transfer under all rules.
+    function _move(address from, address to, uint256 value) internal {
+        TokenStorage storage $ = _token();
+        (Holder storage giver, Holder storage taker) = ($.holders[from], $.holders[to]);
+        (HolderSlot sender, uint256 held) = _meet(from, giver);
+        HolderSlot receiver = taker.slot;
+        uint8 code = _transferRestriction($, from, to, value, sender, held, receiver);
+        if (code != RestrictionCodes.OK) _refuse(from, to, value, code, sender);
+        _settle(from, to, value, giver, sender, taker, receiver);
+    }
+
     /// @dev A mint under all rules, told.
     function _issue(address to, uint256 amount, bytes32 reason) internal {
         if (to == address(0)) revert IERC20Errors.ERC20InvalidReceiver(to);
-        (uint256 balance, uint256 supply) = _move(address(0), to, amount);
-        emit ISecurityToken.Minted(to, amount, balance, supply, reason, _msgSender());
-    }
-
-    /// @dev A movement that the rules bind. Gives back what `_settle` does.
-    function _move(address from, address to, uint256 value) internal returns (uint256, uint256) {
-        HolderSlot sender;
-        HolderSlot receiver;
-        uint256 held;
-        if (from != address(0)) (sender, held) = _meet(from);
-        if (to != address(0)) receiver = _token().holders[to];
-        uint8 code = _restriction(from, to, value, sender, held, receiver);
-        if (code != RestrictionCodes.OK) _refuse(from, to, value, code, sender);
-        return _settle(from, to, value, sender, receiver);
-    }
-
-    /// @dev The only place where balances change; no rule is asked. A self-transfer changes nothing. `sender` and
-    /// `receiver` are what is stored for both, but for changes that are to be stored with the new balances.
-    /// @return balance Of `to`, or of `from` where `to` is zero, afterwards.
-    /// @return supply Afterwards; told of mints and burns only.
-    function _settle(address from, address to, uint256 value, HolderSlot sender, HolderSlot receiver)
-        internal
-        returns (uint256 balance, uint256 supply)
-    {
         TokenStorage storage $ = _token();
-        // Of the supply's word, modulo 2^256.
-        uint256 change;
-        unchecked {
-            // No overflow: a mint stays below the maximum supply (one of the rules, and a mint is never enforced), all
-            // else below the sender's balance.
-            if (from == address(0)) {
-                change = value;
-            } else {
-                balance = sender.balance();
-                if (balance < value) revert IERC20Errors.ERC20InsufficientBalance(from, balance, value);
-                balance -= value;
-                if (from != to) {
-                    if (balance == 0 && value != 0) change -= TokenSupplies.ONE_HOLDER;
-                    $.holders[from] = sender.withBalance(balance);
-                }
+        Holder storage taker = $.holders[to];
+        (HolderSlot receiver, TokenSupply supply) = (taker.slot, $.supply);
+        uint8 code = _mintRestriction($, supply, to, amount, receiver);
+        if (code != RestrictionCodes.OK) _refuse(address(0), to, amount, code, receiver);
+        supply = supply.changedBy(amount);
+        if (receiver.balance() == 0 && amount != 0) supply = supply.changedBy(TokenSupplies.ONE_HOLDER);
+        receiver = receiver.plus(amount);
+        (taker.slot, $.supply) = (receiver, supply);
+        emit IERC20.Transfer(address(0), to, amount);
+        emit ISecurityToken.Minted(to, amount, receiver.balance(), supply.total(), reason, _msgSender());
+    }
+
+    /// @dev Moves units between two wallets; no rule is asked. A transfer to oneself changes nothing. `sender` and
+    /// `receiver` are what is stored for both, but for changes that are to be stored with the new balances.
+    function _settle(
+        address from,
+        address to,
+        uint256 value,
+        Holder storage giver,
+        HolderSlot sender,
+        Holder storage taker,
+        HolderSlot receiver
+    ) internal {
+        _checkBalance(from, sender, value);
+        if (from != to) {
+            uint256 change;
+            unchecked {
+                if (value != 0 && sender.balance() == value) change -= TokenSupplies.ONE_HOLDER;
+                if (value != 0 && receiver.balance() == 0) change += TokenSupplies.ONE_HOLDER;
             }
-            if (to == address(0)) {
-                change -= value;
-            } else if (from != to) {
-                balance = receiver.balance();
-                if (balance == 0 && value != 0) change += TokenSupplies.ONE_HOLDER;
-                balance += value;
-                $.holders[to] = receiver.withBalance(balance);
+            (giver.slot, taker.slot) = (sender.minus(value), receiver.plus(value));
+            if (change != 0) {
+                TokenStorage storage $ = _token();
+                $.supply = $.supply.changedBy(change);
             }
-        }
-        // A mint or burn of nothing still tells the supply.
-        if (change != 0 || from == address(0) || to == address(0)) {
-            TokenSupply changed = $.supply.changedBy(change);
-            $.supply = changed;
-            supply = changed.total();
         }
         emit IERC20.Transfer(from, to, value);
     }
 
-    /// @dev The sender of a movement: ends its expired holds, sums the others.
-    function _meet(address account) internal returns (HolderSlot holder, uint256 held) {
+    /// @dev Takes units of a wallet out of the supply; no rule is asked. Gives back the balance and the supply that
+    /// result.
+    function _destroy(address from, uint256 value, Holder storage giver, HolderSlot sender)
+        internal
+        returns (uint256 balance, uint256 total)
+    {
+        _checkBalance(from, sender, value);
+        uint256 change;
+        unchecked {
+            change -= value;
+            if (value != 0 && sender.balance() == value) change -= TokenSupplies.ONE_HOLDER;
+        }
         TokenStorage storage $ = _token();
-        holder = $.holders[account];
-        if (holder.hasHolds()) {
-            held = $.holds[account].sweep(account);
+        TokenSupply supply = $.supply.changedBy(change);
+        sender = sender.minus(value);
+        (giver.slot, $.supply) = (sender, supply);
+        emit IERC20.Transfer(from, address(0), value);
+        return (sender.balance(), supply.total());
+    }
+
+    function _checkBalance(address from, HolderSlot sender, uint256 value) internal pure {
+        if (sender.balance() < value) revert IERC20Errors.ERC20InsufficientBalance(from, sender.balance(), value);
+    }
+
+    /// @dev The sender of a movement: ends its expired holds, sums the others.
+    function _meet(address account, Holder storage holder) internal returns (HolderSlot slot, uint256 held) {
+        slot = holder.slot;
+        if (slot.hasHolds()) {
+            held = holder.holds.sweep(account);
             // Held units are more than none: nothing held, no hold.
-            if (held == 0) $.holders[account] = holder = holder.withHolds(false);
+            if (held == 0) holder.slot = slot = slot.withHolds(false);
         }
     }
 
     // ---------------------------------------------------------------- rules
 
-    /// @dev Why `amount` may not go from `from` to `to`; the zero address stands for mint and burn. The predictor and
-    /// the movement ask nobody else.
+    /// @dev Why `amount` may not go from one wallet to another.
     /// @param sender What is stored for `from`, `held` units of it under holds.
     /// @param receiver What is stored for `to`.
-    function _restriction(
+    function _transferRestriction(
+        TokenStorage storage $,
         address from,
         address to,
         uint256 amount,
@@ -142,28 +163,43 @@ abstract contract TokenCore is ContextUpgradeable {
         uint256 held,
         HolderSlot receiver
     ) internal view returns (uint8 code) {
-        TokenStorage storage $ = _token();
         TokenHead head = $.head;
-        if (from == address(0) || to == address(0)) {
-            if (head.has(TokenHeads.SUPPLY_PAUSED)) return RestrictionCodes.SUPPLY_PAUSED;
-        } else if (head.has(TokenHeads.TRANSFERS_PAUSED)) {
-            return RestrictionCodes.TOKEN_PAUSED;
-        }
-        if (from != address(0)) {
-            code = _amountRestriction(sender, held, amount);
-            // A burn is the issuer's act: what the registry thinks of the holder does not stop it.
-            if (code != RestrictionCodes.OK || to == address(0)) return code;
-        }
-        code = _receiverRestriction(head, from, to, receiver);
+        if (head.has(TokenHeads.TRANSFERS_PAUSED)) return RestrictionCodes.TOKEN_PAUSED;
+        code = _amountRestriction(sender, held, amount);
         if (code != RestrictionCodes.OK) return code;
-        if (from == address(0)) {
-            TokenSupply supply = $.supply;
-            if (amount > supply.max() - supply.total()) return RestrictionCodes.MAX_SUPPLY_EXCEEDED;
-        }
+        code = _receiverRestriction($, head, from, to, receiver);
+        if (code != RestrictionCodes.OK) return code;
         // What is not moved cannot break a limit.
-        if (head.has(TokenHeads.HAS_LIMITS) && from != to && amount != 0) {
-            return _limitRestriction(head, amount, sender, receiver);
+        if (head.has(TokenHeads.HAS_LIMITS) && from != to) return _limitRestriction($, head, amount, sender, receiver);
+    }
+
+    /// @dev Why `amount` may not be minted.
+    function _mintRestriction(
+        TokenStorage storage $,
+        TokenSupply supply,
+        address to,
+        uint256 amount,
+        HolderSlot receiver
+    ) internal view returns (uint8 code) {
+        TokenHead head = $.head;
+        if (head.has(TokenHeads.SUPPLY_PAUSED)) return RestrictionCodes.SUPPLY_PAUSED;
+        code = _receiverRestriction($, head, address(0), to, receiver);
+        if (code != RestrictionCodes.OK) return code;
+        if (amount > supply.left()) return RestrictionCodes.MAX_SUPPLY_EXCEEDED;
+        if (head.has(TokenHeads.HAS_LIMITS)) {
+            return _limitRestriction($, head, amount, HolderSlot.wrap(0), receiver);
         }
+    }
+
+    /// @dev Why `amount` may not be burned. It is the issuer's act: what the registry thinks of the holder does not stop
+    /// it.
+    function _burnRestriction(TokenStorage storage $, HolderSlot sender, uint256 held, uint256 amount)
+        internal
+        view
+        returns (uint8)
+    {
+        if ($.head.has(TokenHeads.SUPPLY_PAUSED)) return RestrictionCodes.SUPPLY_PAUSED;
+        return _amountRestriction(sender, held, amount);
     }
 
     /// @dev Why `amount` may not leave a wallet, whoever gets it.
@@ -178,7 +214,7 @@ abstract contract TokenCore is ContextUpgradeable {
     }
 
     /// @dev Why `to` may not receive, whatever the amount, or `from` not send; a `from` of zero is not asked about.
-    function _receiverRestriction(TokenHead head, address from, address to, HolderSlot receiver)
+    function _receiverRestriction(TokenStorage storage $, TokenHead head, address from, address to, HolderSlot receiver)
         internal
         view
         returns (uint8 code)
@@ -186,18 +222,20 @@ abstract contract TokenCore is ContextUpgradeable {
         if (receiver.addressFrozen()) return RestrictionCodes.RECIPIENT_FROZEN;
         uint256 country;
         (code, country) = _ask(head.registry(), from, to);
-        if (code == RestrictionCodes.OK && head.has(TokenHeads.HAS_COUNTRY_RULE) && !_admits(country)) {
+        if (head.has(TokenHeads.HAS_COUNTRY_RULE) && code == RestrictionCodes.OK && !_admits($, country)) {
             return RestrictionCodes.RECIPIENT_COUNTRY;
         }
     }
 
-    /// @dev Why a movement between two wallets, or a mint, would break the limits; `amount` is not 0.
-    function _limitRestriction(TokenHead head, uint256 amount, HolderSlot sender, HolderSlot receiver)
-        private
-        view
-        returns (uint8)
-    {
-        TokenStorage storage $ = _token();
+    /// @dev Why a movement between two wallets, or a mint, would break the limits.
+    function _limitRestriction(
+        TokenStorage storage $,
+        TokenHead head,
+        uint256 amount,
+        HolderSlot sender,
+        HolderSlot receiver
+    ) private view returns (uint8) {
+        if (amount == 0) return RestrictionCodes.OK;
         (uint256 most, uint256 balance) = (head.maxHolders(), receiver.balance());
         // A sender that gives all away makes room. Minting has no sender, and thus a balance of 0.
         if (most != 0 && balance == 0 && amount != sender.balance() && $.supply.holders() >= most) {
@@ -208,8 +246,7 @@ abstract contract TokenCore is ContextUpgradeable {
         return RestrictionCodes.OK;
     }
 
-    function _admits(uint256 country) private view returns (bool) {
-        TokenStorage storage $ = _token();
+    function _admits(TokenStorage storage $, uint256 country) private view returns (bool) {
         bool listed = country < 1024 && ($.countries[country / 256] >> (country % 256)) & 1 != 0;
         return listed == ($.countryMode == ADMIT_LISTED);
     }
@@ -229,13 +266,12 @@ abstract contract TokenCore is ContextUpgradeable {
             mstore(add(data, 0x20), sender)
             mstore(add(data, 0x40), receiver)
             ok := staticcall(gas(), registry, add(data, 0x1c), 0x44, 0x00, 0x40)
-            ok := and(ok, eq(returndatasize(), 0x40))
             code := mload(0x00)
             country := mload(0x20)
+            // Two words, of 8 and 16 bits.
+            ok := and(ok, and(eq(returndatasize(), 0x40), iszero(or(shr(8, code), shr(16, country)))))
         }
-        if (!ok || code > type(uint8).max || country > type(uint16).max) {
-            return (RestrictionCodes.REGISTRY_UNAVAILABLE, 0);
-        }
+        if (!ok) return (RestrictionCodes.REGISTRY_UNAVAILABLE, 0);
         // forge-lint: disable-next-line(unsafe-typecast)
         return (uint8(code), country);
     }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
 import {AccessControlUpgradeable} from "@openzeppelin/contracts-upgradeable/access/AccessControlUpgradeable.sol";
 import {TokenCore} from "./TokenCore.sol";
 import {IInvestorRegistry} from "./interfaces/IInvestorRegistry.sol";
@@ -31,7 +30,7 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         if (amount == 0) revert InvalidHoldAmount(amount);
         uint256 day = (uint256(until) + 1 days - 1) / 1 days * 1 days;
         if (until <= block.timestamp || day > type(uint40).max) revert InvalidUntil(until);
-        _meet(to);
+        _meet(to, _token().holders[to]);
         _issue(to, amount, reason);
         // Both fit: a mint stays below the maximum supply, the day was just compared.
         // forge-lint: disable-next-line(unsafe-typecast)
@@ -59,12 +58,10 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
     {
         if (amount == 0) revert InvalidHoldAmount(amount);
         if (Holds.isExpired(until)) revert InvalidUntil(until);
-        (HolderSlot holder, uint256 held) = _meet(account);
-        uint8 code = _amountRestriction(holder, held, amount);
-        if (code != RestrictionCodes.OK) _refuse(account, address(0), amount, code, holder);
-        if (amount > holder.balance()) {
-            revert IERC20Errors.ERC20InsufficientBalance(account, holder.balance(), amount);
-        }
+        (HolderSlot slot, uint256 held) = _meet(account, _token().holders[account]);
+        uint8 code = _amountRestriction(slot, held, amount);
+        if (code != RestrictionCodes.OK) _refuse(account, address(0), amount, code, slot);
+        _checkBalance(account, slot, amount);
         // It is part of a balance.
         // forge-lint: disable-next-line(unsafe-typecast)
         Hold memory hold = Hold(uint104(amount), 0, until, HoldKinds.REDEMPTION, _msgSender());
@@ -73,32 +70,41 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
 
     /// @inheritdoc ITokenHolds
     function releaseHold(address account, uint256 holdId, bytes32 reason) external {
-        (Hold[] storage list, uint256 index) = _ownHold(account, holdId);
+        Holder storage holder = _token().holders[account];
+        Hold[] storage list = holder.holds;
+        uint256 index = list.find(account, holdId);
+        // Who may take the units by force may let them go, too: an agent may be gone, and its hold never expire.
+        if (list[index].kind != HoldKinds.REDEMPTION || !hasRole(ENFORCER_ROLE, _msgSender())) {
+            _checkAgent(list[index], account);
+        }
         list.end(account, index, HoldCauses.RELEASED, reason);
-        _flag(account);
+        _flag(holder);
     }
 
     /// @inheritdoc ITokenHolds
     function executeHold(address account, uint256 holdId, bytes32 reason) external onlyRole(HOLD_ROLE) {
-        (Hold[] storage list, uint256 index) = _ownHold(account, holdId);
-        if (Holds.isExpired(list[index].until)) revert HoldExpired(account, holdId);
         TokenStorage storage $ = _token();
-        (HolderSlot holder, uint256 amount) = ($.holders[account], list[index].amount);
+        Holder storage holder = $.holders[account];
+        Hold[] storage list = holder.holds;
+        uint256 index = list.find(account, holdId);
+        _checkAgent(list[index], account);
+        if (Holds.isExpired(list[index].until)) revert HoldExpired(account, holdId);
+        (HolderSlot slot, uint256 amount) = (holder.slot, list[index].amount);
         // These units are held for this very burn, and no other hold reaches into them.
-        uint8 code = _restriction(account, address(0), amount, holder, 0, HolderSlot.wrap(0));
-        if (code != RestrictionCodes.OK) _refuse(account, address(0), amount, code, holder);
-        (uint256 balance, uint256 supply) = _settle(account, address(0), amount, holder, HolderSlot.wrap(0));
+        uint8 code = _burnRestriction($, slot, 0, amount);
+        if (code != RestrictionCodes.OK) _refuse(account, address(0), amount, code, slot);
+        (uint256 balance, uint256 supply) = _destroy(account, amount, holder, slot);
         emit ISecurityToken.Burned(account, amount, balance, supply, reason, _msgSender());
         list.end(account, index, HoldCauses.EXECUTED, reason);
-        _flag(account);
+        _flag(holder);
     }
 
     /// @inheritdoc ITokenHolds
     function reclaimExpired(address account) external returns (uint256 ended) {
-        Hold[] storage list = _token().holds[account];
-        ended = list.length;
-        _meet(account);
-        ended -= list.length;
+        Holder storage holder = _token().holders[account];
+        ended = holder.holds.length;
+        _meet(account, holder);
+        ended -= holder.holds.length;
     }
 
     // ---------------------------------------------------------------- recovery
@@ -109,11 +115,12 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         onlyRole(ENFORCER_ROLE)
     {
         _checkRecovery(lost, replacement, amount);
-        _meet(replacement);
+        TokenStorage storage $ = _token();
+        (Holder storage giver, Holder storage taker) = ($.holders[lost], $.holders[replacement]);
+        _meet(replacement, taker);
         _moveHolds(lost, replacement, reason);
         _moveFreezes(lost, replacement, reason);
-        TokenStorage storage $ = _token();
-        _settle(lost, replacement, amount, $.holders[lost], $.holders[replacement]);
+        _settle(lost, replacement, amount, giver, giver.slot, taker, taker.slot);
         emit WalletRecovered(lost, replacement, amount, reason, _msgSender());
     }
 
@@ -196,14 +203,14 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         TokenHead head = $.head.withNextHoldId();
         $.head = head;
         hold.id = head.lastHoldId();
-        $.holds[account].add(account, hold, cause, reason);
-        _flag(account);
+        $.holders[account].holds.add(account, hold, cause, reason);
+        _flag($.holders[account]);
         return hold.id;
     }
 
     /// @dev A lockup: part of the one of its kind and day, or new.
     function _lock(address account, uint104 amount, uint8 kind, uint40 until, uint8 cause, bytes32 reason) private {
-        Hold[] storage list = _token().holds[account];
+        Hold[] storage list = _token().holders[account].holds;
         uint256 index = list.findLockup(kind, until);
         if (index == list.length) {
             _add(account, Hold(amount, 0, until, kind, address(0)), cause, reason);
@@ -212,16 +219,12 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         }
     }
 
-    /// @dev Where a hold of the caller's is.
-    function _ownHold(address account, uint256 holdId) private view returns (Hold[] storage list, uint256 index) {
-        list = _token().holds[account];
-        index = list.find(account, holdId);
-        if (list[index].agent != _msgSender()) revert NotHoldAgent(account, holdId, _msgSender());
+    function _checkAgent(Hold storage hold, address account) private view {
+        if (hold.agent != _msgSender()) revert NotHoldAgent(account, hold.id, _msgSender());
     }
 
-    function _flag(address account) private {
-        TokenStorage storage $ = _token();
-        $.holders[account] = $.holders[account].withHolds($.holds[account].length != 0);
+    function _flag(Holder storage holder) private {
+        holder.slot = holder.slot.withHolds(holder.holds.length != 0);
     }
 
     function _checkRecovery(address lost, address replacement, uint256 amount) private view {
@@ -234,30 +237,32 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
             revert NotSameInvestor(lost, replacement);
         }
         if (investor.flags & InvestorFlags.WHITELISTED != 0) revert WalletNotRevoked(lost);
-        uint8 code = _receiverRestriction(head, address(0), replacement, $.holders[replacement]);
+        uint8 code = _receiverRestriction($, head, address(0), replacement, $.holders[replacement].slot);
         if (code != RestrictionCodes.OK) revert ISecurityToken.TransferRestricted(lost, replacement, amount, code);
-        uint256 balance = $.holders[lost].balance();
+        uint256 balance = $.holders[lost].slot.balance();
         if (amount != balance) revert RecoveryAmount(balance, amount);
     }
 
     /// @dev Lockups go along, all other holds end. Oldest first, so that they keep their order.
     function _moveHolds(address lost, address replacement, bytes32 reason) private {
-        _meet(lost);
-        Hold[] storage list = _token().holds[lost];
-        while (list.length != 0) {
-            Hold memory hold = list[0];
-            list.end(lost, 0, HoldCauses.RECOVERED, reason);
+        Holder storage giver = _token().holders[lost];
+        _meet(lost, giver);
+        Hold[] memory holds = giver.holds;
+        delete giver.holds;
+        for (uint256 i = 0; i < holds.length; ++i) {
+            Hold memory hold = holds[i];
+            Holds.tell(lost, hold, hold.amount, 0, HoldCauses.RECOVERED, reason);
             if (hold.kind != HoldKinds.REDEMPTION) {
                 _lock(replacement, hold.amount, hold.kind, hold.until, HoldCauses.RECOVERED, reason);
             }
         }
-        _flag(lost);
+        _flag(giver);
     }
 
     /// @dev A frozen amount adds to that of the replacement; a freeze of the whole wallet holds for both from now on.
     function _moveFreezes(address lost, address replacement, bytes32 reason) private {
         TokenStorage storage $ = _token();
-        (HolderSlot from, HolderSlot to) = ($.holders[lost], $.holders[replacement]);
+        (HolderSlot from, HolderSlot to) = ($.holders[lost].slot, $.holders[replacement].slot);
         uint256 frozen = from.frozen();
         if (frozen != 0) {
             uint256 sum = to.frozen() + frozen;
@@ -270,6 +275,6 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
             to = to.withAddressFrozen(true);
             emit ISecurityToken.AddressFreezeChanged(replacement, true, reason, _msgSender());
         }
-        ($.holders[lost], $.holders[replacement]) = (from, to);
+        ($.holders[lost].slot, $.holders[replacement].slot) = (from, to);
     }
 }

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 import {Executor} from "../sol/Executor.sol";
 import {InvestorRegistry} from "../sol/InvestorRegistry.sol";
 import {NodeFactory} from "../sol/NodeFactory.sol";
-import {SecurityToken} from "../sol/SecurityToken.sol";
+import {SecurityToken, Token} from "../sol/SecurityToken.sol";
 import {IExecutor} from "../sol/interfaces/IExecutor.sol";
 import {IInvestorRegistry} from "../sol/interfaces/IInvestorRegistry.sol";
 import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
@@ -47,6 +47,7 @@ interface Vm {
     function parseJsonUint(string calldata json, string calldata key) external pure returns (uint256);
     function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
     function keyExistsJson(string calldata json, string calldata key) external view returns (bool);
+    function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
     function toString(uint256 value) external pure returns (string memory);
     function lastCallGas() external view returns (Gas memory gas);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gasUsed);
@@ -80,6 +81,7 @@ abstract contract Base {
     string internal constant INSTRUMENT = "rCC";
     uint256 internal constant MAX_SUPPLY = 1_000_000e18;
     uint104 internal constant DAILY_MINT = 500_000e18;
+    uint104 internal constant DAILY_BURN = 100_000e18;
     uint104 internal constant DAILY_FORCE = 1_000e18;
 
     address internal constant admin = address(uint160(uint256(keccak256("admin"))));
@@ -94,7 +96,7 @@ abstract contract Base {
     Executor internal registryExecutor;
     NodeFactory internal factory;
     Executor internal executor;
-    SecurityToken internal token;
+    Token internal token;
 
     function setUp() public virtual {
         vm.warp(START);
@@ -110,7 +112,7 @@ abstract contract Base {
         vm.prank(admin);
         executor = Executor(factory.deployNode(nodeConfig(NODE_KEY)));
         vm.prank(admin);
-        token = SecurityToken(factory.deployToken(tokenConfig(NODE_KEY, INSTRUMENT)));
+        token = Token(factory.deployToken(tokenConfig(NODE_KEY, INSTRUMENT)));
         whitelist(alice, 1);
         whitelist(bob, 2);
     }
@@ -151,6 +153,7 @@ abstract contract Base {
             decimals: 18,
             maxSupply: MAX_SUPPLY,
             dailyMintLimit: DAILY_MINT,
+            dailyBurnLimit: DAILY_BURN,
             dailyForceLimit: DAILY_FORCE
         });
     }

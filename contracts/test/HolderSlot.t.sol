@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SecurityToken} from "../sol/SecurityToken.sol";
+import {Token} from "../sol/SecurityToken.sol";
 import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {HolderSlot} from "../sol/lib/HolderSlot.sol";
 import {Base} from "./Base.sol";
@@ -56,11 +56,58 @@ contract HolderSlotTest is Base {
         vm.assertEq(STORAGE, expected);
     }
 
+    /// @dev An upgrade finds all it needs where the version before left it: each word of the namespace, in the order kept
+    /// for ever.
+    function test_the_whole_namespace_stands_where_it_stood() public {
+        uint40 midnight = uint40((START / 1 days + 1) * 1 days);
+        give(alice, 100);
+        vm.prank(address(executor));
+        token.mintLocked(alice, 20, 3, midnight, REASON);
+        vm.prank(address(executor));
+        token.placeHold(alice, 30, 5 + midnight, REASON);
+        vm.prank(address(executor));
+        token.setLimits(7, 900, REASON);
+        vm.prank(address(executor));
+        token.setCountryRule(2, [uint256(3), 4, 5, 6], REASON);
+        vm.prank(address(executor));
+        token.pauseSupply(REASON);
+        vm.prank(address(executor));
+        token.setDocument("name", "uri", "hash");
+        uint256 settings = 2 | 4 | 8;
+        assertWord(
+            uint256(STORAGE),
+            uint256(uint160(address(registry))) | settings << 160 | uint256(18) << 168 | uint256(7) << 176 | uint256(2)
+                << 208
+        );
+        assertWord(uint256(STORAGE) + 1, 120 | MAX_SUPPLY << 104 | 1 << 208);
+        assertWord(uint256(STORAGE) + 2, 900 | uint256(2) << 104);
+        for (uint256 i = 3; i < 7; ++i) {
+            assertWord(uint256(STORAGE) + i, i);
+        }
+        uint256 holder = uint256(keccak256(abi.encode(alice, uint256(STORAGE) + 7)));
+        assertWord(holder, 120 | 1 << 209);
+        assertWord(holder + 1, 2);
+        uint256 holds = uint256(keccak256(abi.encode(holder + 1)));
+        assertWord(holds, 20 | 1 << 104 | uint256(midnight) << 152 | uint256(3) << 192);
+        assertWord(holds + 1, 0);
+        assertWord(holds + 2, 30 | 2 << 104 | uint256(midnight + 5) << 152 | uint256(1) << 192);
+        assertWord(holds + 3, uint160(address(executor)));
+        uint256 document = uint256(keccak256(abi.encode(bytes32("name"), uint256(STORAGE) + 8)));
+        assertWord(document, uint256(bytes32("hash")));
+        assertWord(document + 1, START);
+        assertWord(uint256(STORAGE) + 9, uint256(bytes32(bytes(INSTRUMENT))) | 2 * bytes(INSTRUMENT).length);
+        assertWord(uint256(STORAGE) + 10, 0);
+    }
+
+    function assertWord(uint256 slot, uint256 word) private view {
+        vm.assertEq(uint256(vm.load(address(token), bytes32(slot))), word);
+    }
+
     function test_a_holder_is_one_word_at_its_limits() public {
         INodeFactory.TokenConfig memory config = tokenConfig(NODE_KEY, "largest");
         config.maxSupply = MAX_AMOUNT;
         vm.prank(admin);
-        token = SecurityToken(factory.deployToken(config));
+        token = Token(factory.deployToken(config));
         give(alice, MAX_AMOUNT);
         freeze(alice, MAX_AMOUNT);
         freezeAddress(alice, true);

@@ -2,10 +2,12 @@
 pragma solidity 0.8.37;
 
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
+import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol";
 import {Executor} from "../sol/Executor.sol";
 import {ExecutorDeployer} from "../sol/ExecutorDeployer.sol";
 import {NodeFactory} from "../sol/NodeFactory.sol";
-import {SecurityToken} from "../sol/SecurityToken.sol";
+import {SecurityToken, Token} from "../sol/SecurityToken.sol";
 import {IExecutor} from "../sol/interfaces/IExecutor.sol";
 import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
@@ -63,6 +65,72 @@ contract NodeFactoryTest is Base {
         deployer.deploy(0, registryExecutorConfig());
     }
 
+    function test_a_node_goes_on_with_the_executor_that_succeeds_its_own() public {
+        Executor next = new Executor(successor(address(executor)));
+        vm.expectEmit(address(factory));
+        emit INodeFactory.NodeExecutorReplaced(NODE_KEY, address(executor), address(next), admin);
+        vm.prank(admin);
+        factory.replaceExecutor(NODE_KEY, address(next));
+        vm.assertEq(factory.nodeOf(NODE_KEY).executor, address(next));
+        vm.assertEq(factory.nodeOf(NODE_KEY).issuer, ISSUER);
+        // It alone deploys and operates from now on.
+        bytes memory data = abi.encodeCall(factory.deployToken, (tokenConfig(NODE_KEY, "kept")));
+        IExecutor.Command memory item = command("old", address(factory), data);
+        item.gasLimit = 3_000_000;
+        assertStatus(execute(item).status, IExecutor.Status.Failed);
+        item.id = "new";
+        executor = next;
+        assertStatus(execute(item).status, IExecutor.Status.Executed);
+        token = Token(factory.tokenOf(NODE_KEY, "kept"));
+        assertStatus(execute(command("mint", address(token), mintCall(alice, 1))).status, IExecutor.Status.Executed);
+        // Ids of the line are one.
+        assertStatus(execute(command("old", address(factory), data)).status, IExecutor.Status.Skipped);
+    }
+
+    function test_an_executor_is_replaced_by_its_admin_and_its_successor_only() public {
+        Executor next = new Executor(successor(address(executor)));
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.NotNodeOperator.selector, keeper));
+        vm.prank(keeper);
+        factory.replaceExecutor(NODE_KEY, address(next));
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.UnknownNode.selector, bytes32("nowhere")));
+        vm.prank(admin);
+        factory.replaceExecutor("nowhere", address(next));
+        vm.prank(admin);
+        factory.replaceExecutor(NODE_KEY, address(next));
+        // Neither a second successor of the first one, nor one that this factory could not register tokens with.
+        refuseSuccessor(address(new Executor(successor(address(executor)))), address(next));
+        IExecutor.ExecutorConfig memory config = successor(address(next));
+        config.factory = address(0);
+        refuseSuccessor(address(new Executor(config)), address(next));
+    }
+
+    function test_the_tokens_follow_the_factorys_admin_and_nobody_else() public {
+        UpgradeableBeacon beacon = UpgradeableBeacon(factory.beacon());
+        address next = address(new SecurityToken());
+        vm.assertEq(beacon.owner(), address(factory));
+        vm.prank(admin);
+        factory.beginDefaultAdminTransfer(carol);
+        vm.warp(START + ADMIN_DELAY + 1);
+        vm.prank(carol);
+        factory.acceptDefaultAdminTransfer();
+        address[2] memory strangers = [admin, alice];
+        for (uint256 i = 0; i < strangers.length; ++i) {
+            vm.prank(strangers[i]);
+            vm.expectRevert(
+                abi.encodeWithSelector(
+                    IAccessControl.AccessControlUnauthorizedAccount.selector, strangers[i], bytes32(0)
+                )
+            );
+            factory.upgradeTokens(next);
+            vm.prank(strangers[i]);
+            vm.expectRevert(abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, strangers[i]));
+            beacon.upgradeTo(next);
+        }
+        vm.prank(carol);
+        factory.upgradeTokens(next);
+        vm.assertEq(beacon.implementation(), next);
+    }
+
     // ---------------------------------------------------------------- tokens
 
     function testFuzz_a_token_is_where_it_was_predicted(bytes32 nodeKey, bytes32 issuer, uint256 seed) public {
@@ -76,8 +144,8 @@ contract NodeFactoryTest is Base {
         factory.deployNode(node);
         vm.prank(admin);
         vm.assertEq(factory.deployToken(tokenConfig(nodeKey, instrumentId)), predicted);
-        vm.assertEq(factory.tokenOf(instrumentId), predicted);
-        vm.assertEq(SecurityToken(predicted).instrumentId(), instrumentId);
+        vm.assertEq(factory.tokenOf(nodeKey, instrumentId), predicted);
+        vm.assertEq(Token(predicted).instrumentId(), instrumentId);
     }
 
     function test_a_token_is_announced_last() public {
@@ -120,7 +188,7 @@ contract NodeFactoryTest is Base {
         IExecutor.Command memory item = command("deploy", address(factory), data);
         item.gasLimit = 3_000_000;
         assertStatus(execute(item).status, IExecutor.Status.Executed);
-        token = SecurityToken(factory.tokenOf("kept"));
+        token = Token(factory.tokenOf(NODE_KEY, "kept"));
         vm.assertEq(token.defaultAdmin(), admin);
         assertStatus(execute(command("mint", address(token), mintCall(alice, 100))).status, IExecutor.Status.Executed);
         whitelist(carol, 3);
@@ -194,13 +262,33 @@ contract NodeFactoryTest is Base {
         vm.expectRevert(abi.encodeWithSelector(INodeFactory.NotNodeOperator.selector, carol));
         factory.deployToken(tokenConfig(NODE_KEY, "x"));
         vm.prank(carol);
-        SecurityToken theirs = SecurityToken(factory.deployToken(tokenConfig("other", "x")));
+        Token theirs = Token(factory.deployToken(tokenConfig("other", "x")));
         vm.assertEq(theirs.defaultAdmin(), carol);
         vm.assertFalse(theirs.hasRole(theirs.MINTER_ROLE(), address(executor)));
         vm.assertTrue(theirs.hasRole(theirs.MINTER_ROLE(), address(door)));
+        // Neither node's Executor may do anything with the other's token.
+        (bool allowed,,,) = executor.ruleOf(address(theirs), theirs.mint.selector);
+        vm.assertFalse(allowed);
+        (allowed,,,) = door.ruleOf(address(theirs), theirs.mint.selector);
+        vm.assertTrue(allowed);
+        (allowed,,,) = door.ruleOf(address(token), token.mint.selector);
+        vm.assertFalse(allowed);
         vm.prank(admin);
         vm.expectRevert(abi.encodeWithSelector(INodeFactory.UnknownNode.selector, bytes32("nowhere")));
         factory.deployToken(tokenConfig("nowhere", "x"));
+    }
+
+    function test_nodes_may_use_the_same_instrument_id() public {
+        INodeFactory.NodeConfig memory other = nodeConfig("other");
+        other.issuer = "another";
+        vm.prank(admin);
+        factory.deployNode(other);
+        vm.prank(admin);
+        address theirs = factory.deployToken(tokenConfig("other", INSTRUMENT));
+        vm.assertEq(theirs, factory.predictToken("other", "another", INSTRUMENT));
+        vm.assertEq(factory.tokenOf("other", INSTRUMENT), theirs);
+        vm.assertEq(factory.tokenOf(NODE_KEY, INSTRUMENT), address(token));
+        vm.assertEq(factory.tokenOf("nowhere", INSTRUMENT), address(0));
     }
 
     function test_an_instrument_is_deployed_once_and_a_failure_frees_its_id() public {
@@ -209,7 +297,7 @@ contract NodeFactoryTest is Base {
         vm.prank(admin);
         vm.expectRevert(abi.encodeWithSelector(ISecurityToken.InvalidDecimals.selector, 19));
         factory.deployToken(config);
-        vm.assertEq(factory.tokenOf("once"), address(0));
+        vm.assertEq(factory.tokenOf(NODE_KEY, "once"), address(0));
         config.decimals = 0;
         vm.prank(admin);
         address made = factory.deployToken(config);
@@ -246,6 +334,20 @@ contract NodeFactoryTest is Base {
     function test_a_registry_must_be_there() public {
         vm.expectRevert(abi.encodeWithSelector(ISecurityToken.InvalidRegistry.selector, carol));
         new NodeFactory(admin, 0, carol, address(token));
+    }
+
+    /// @dev An Executor made by hand that goes on where `previous` stops.
+    function successor(address previous) private view returns (IExecutor.ExecutorConfig memory config) {
+        config = registryExecutorConfig();
+        (config.factory, config.previous) = (address(factory), previous);
+        config.rules = new IExecutor.Rule[](1);
+        config.rules[0] = IExecutor.Rule(address(factory), INodeFactory.deployToken.selector, 0, 0);
+    }
+
+    function refuseSuccessor(address candidate, address present) private {
+        vm.prank(admin);
+        vm.expectRevert(abi.encodeWithSelector(INodeFactory.NotSuccessor.selector, candidate, present));
+        factory.replaceExecutor(NODE_KEY, candidate);
     }
 
     function instrument(uint256 seed) private pure returns (string memory) {

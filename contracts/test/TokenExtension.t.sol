@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
+import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol";
 import {IERC7943Fungible} from "../sol/interfaces/IERC7943.sol";
 import {ITokenHolds} from "../sol/interfaces/ITokenHolds.sol";
+import {ITokenExtension} from "../sol/interfaces/ITokenExtension.sol";
 import {IInvestorRegistry} from "../sol/interfaces/IInvestorRegistry.sol";
 import {TokenExtension} from "../sol/TokenExtension.sol";
 import {RestrictionCodes} from "../sol/lib/RestrictionCodes.sol";
@@ -26,6 +29,63 @@ contract TokenExtensionTest is Base {
         vm.expectRevert(abi.encodeWithSelector(ITokenHolds.UnknownHold.selector, alice, 1));
         extension.releaseHold(alice, 1, REASON);
         vm.assertEq(extension.reclaimExpired(alice), 0);
+    }
+
+    /// @dev A stand-in that answers everything shows what a token passes on: each function of the extension, and none
+    /// that the token has itself, be it by the same name in both.
+    function test_what_the_extension_does_reaches_it_and_nothing_else_does() public {
+        address implementation = UpgradeableBeacon(factory.beacon()).implementation();
+        address extension = vm.computeCreateAddress(implementation, 1);
+        vm.etch(extension, hex"602a5f5260205ff3"); // 42 to everything
+        bytes4[15] memory own = [
+            ITokenHolds.mintLocked.selector,
+            ITokenHolds.placeHold.selector,
+            ITokenHolds.releaseHold.selector,
+            ITokenHolds.executeHold.selector,
+            ITokenHolds.reclaimExpired.selector,
+            ITokenExtension.mintBatch.selector,
+            ITokenExtension.recover.selector,
+            ITokenExtension.pause.selector,
+            ITokenExtension.unpause.selector,
+            ITokenExtension.pauseSupply.selector,
+            ITokenExtension.unpauseSupply.selector,
+            ITokenExtension.setLimits.selector,
+            ITokenExtension.setCountryRule.selector,
+            ITokenExtension.setDocument.selector,
+            ITokenExtension.removeDocument.selector
+        ];
+        bytes4 all = type(ITokenHolds).interfaceId ^ type(ITokenExtension).interfaceId;
+        for (uint256 i = 0; i < own.length; ++i) {
+            vm.assertTrue(extended(own[i]));
+            all ^= own[i];
+        }
+        vm.assertEq(bytes32(all), 0, "one is missing above");
+        bytes4[13] memory both = [
+            IAccessControl.grantRole.selector,
+            IAccessControl.revokeRole.selector,
+            IAccessControl.renounceRole.selector,
+            IAccessControl.hasRole.selector,
+            IAccessControl.getRoleAdmin.selector,
+            token.DEFAULT_ADMIN_ROLE.selector,
+            token.MINTER_ROLE.selector,
+            token.BURNER_ROLE.selector,
+            token.FREEZER_ROLE.selector,
+            token.ENFORCER_ROLE.selector,
+            token.PAUSER_ROLE.selector,
+            token.HOLD_ROLE.selector,
+            token.RULES_ROLE.selector
+        ];
+        for (uint256 i = 0; i < both.length; ++i) {
+            vm.assertFalse(extended(both[i]));
+        }
+    }
+
+    function test_what_neither_knows_is_refused() public {
+        (bool ok, bytes memory answer) = address(token).call(hex"deadbeef");
+        vm.assertFalse(ok);
+        vm.assertEq(answer, "");
+        (ok,) = address(token).call("");
+        vm.assertFalse(ok);
     }
 
     function test_other_holds_do_not_stop_an_execution_but_frozen_units_do() public {
@@ -107,22 +167,28 @@ contract TokenExtensionTest is Base {
         vm.assertEq(changed.maxHolders(), holders);
         vm.assertEq(changed.registry(), registry_);
         vm.assertEq(changed.has(4), on);
-        vm.assertEq(changed.has(251), head.has(251));
-        vm.assertEq(changed.decimals(), head.decimals());
-        vm.assertEq(changed.lastHoldId(), head.lastHoldId());
+        // All that no setter was called for: 208 to 255 the id, 168 to 175 the decimals, 160 to 167 the other settings.
+        uint256 others = ~(uint256(type(uint32).max) << 176 | uint256(4) << 160 | type(uint160).max);
+        vm.assertEq(TokenHead.unwrap(changed) & others, word >> 1 & others);
+        vm.assertEq(changed.lastHoldId(), word >> 209);
+        vm.assertEq(changed.decimals(), uint8(word >> 169));
         unchecked {
-            changed = head.withNextHoldId();
-            vm.assertEq(uint48(changed.lastHoldId() - head.lastHoldId()), 1);
-            vm.assertEq(uint208(TokenHead.unwrap(changed)), uint208(word >> 1));
+            vm.assertEq(TokenHead.unwrap(head.withNextHoldId()), (word >> 1) + (1 << 208));
             word = word % (1 << 240) & ~uint256(type(uint104).max) | uint256(holders) + 5;
             TokenSupply supply = TokenSupply.wrap(word).changedBy(TokenSupplies.ONE_HOLDER - 5);
             vm.assertEq(supply.total(), holders);
-            vm.assertEq(supply.max(), TokenSupply.wrap(word).max());
-            vm.assertEq(uint32(supply.holders() - TokenSupply.wrap(word).holders()), 1);
+            vm.assertEq(supply.max(), uint104(word >> 104));
+            vm.assertEq(supply.holders(), uint32((word >> 208) + 1));
+            vm.assertEq(TokenSupply.unwrap(supply), word - 5 + (1 << 208));
         }
     }
 
     // ---------------------------------------------------------------- helpers
+
+    function extended(bytes4 selector) private returns (bool) {
+        (bool ok, bytes memory answer) = address(token).call(abi.encodePacked(selector, new bytes(320)));
+        return ok && keccak256(answer) == keccak256(abi.encode(42));
+    }
 
     function hold(address account, uint256 amount, uint40 until) private returns (uint256) {
         vm.prank(address(executor));

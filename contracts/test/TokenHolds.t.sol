@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {Executor} from "../sol/Executor.sol";
 import {IERC7943Fungible} from "../sol/interfaces/IERC7943.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
 import {ITokenHolds} from "../sol/interfaces/ITokenHolds.sol";
@@ -180,10 +181,10 @@ contract TokenHoldsTest is Base {
         vm.assertEq(place(alice, 1, 0), 1);
     }
 
-    function test_its_agent_alone_releases_a_hold_even_without_the_role() public {
+    function test_its_agent_releases_a_hold_even_without_the_role() public {
         place(alice, 60, uint40(START + 1));
-        vm.expectRevert(abi.encodeWithSelector(ITokenHolds.NotHoldAgent.selector, alice, 1, address(executor)));
-        vm.prank(address(executor));
+        vm.expectRevert(abi.encodeWithSelector(ITokenHolds.NotHoldAgent.selector, alice, 1, alice));
+        vm.prank(alice);
         token.releaseHold(alice, 1, REASON);
         vm.expectRevert(abi.encodeWithSelector(ITokenHolds.UnknownHold.selector, bob, 1));
         vm.prank(desk);
@@ -197,6 +198,24 @@ contract TokenHoldsTest is Base {
             alice, 1, HoldKinds.REDEMPTION, 60, 0, uint40(START + 1), desk, HoldCauses.RELEASED, REASON, desk
         );
         vm.prank(desk);
+        token.releaseHold(alice, 1, REASON);
+        vm.assertEq(token.spendableOf(alice), 100);
+    }
+
+    function test_an_operators_successor_releases_what_it_left_but_executes_nothing() public {
+        vm.prank(address(executor));
+        token.placeHold(alice, 60, 0, REASON);
+        address next = address(new Executor(registryExecutorConfig()));
+        vm.prank(admin);
+        token.replaceOperator(address(executor), next);
+        vm.expectRevert(abi.encodeWithSelector(ITokenHolds.NotHoldAgent.selector, alice, 1, next));
+        vm.prank(next);
+        token.executeHold(alice, 1, REASON);
+        vm.expectEmit(address(token));
+        emit ITokenHolds.HoldChanged(
+            alice, 1, HoldKinds.REDEMPTION, 60, 0, 0, address(executor), HoldCauses.RELEASED, REASON, next
+        );
+        vm.prank(next);
         token.releaseHold(alice, 1, REASON);
         vm.assertEq(token.spendableOf(alice), 100);
     }
@@ -291,6 +310,31 @@ contract TokenHoldsTest is Base {
         vm.assertEq(token.heldOf(alice), 20);
         vm.assertEq(token.getFrozenTokens(alice), 20);
         vm.assertEq(token.spendableOf(alice), 0);
+    }
+
+    function test_a_lockup_gives_force_only_what_is_missing() public {
+        lock(bob, 1_000, HoldKinds.REG_D, MIDNIGHT);
+        vm.expectEmit(address(token));
+        emit ITokenHolds.HoldChanged(
+            bob, 1, HoldKinds.REG_D, 1_000, 999, MIDNIGHT, address(0), HoldCauses.FORCED, REASON, address(executor)
+        );
+        vm.prank(address(executor));
+        token.forcedTransfer(bob, alice, 1, REASON);
+        assertHold(token.holdsOf(bob)[0], 999, 1, MIDNIGHT, HoldKinds.REG_D, address(0));
+        vm.assertEq(token.spendableOf(bob), 0);
+        // Newest first: the second lockup ends, the hold of an agent too, and whole; the first lockup makes up for it.
+        lock(bob, 10, HoldKinds.REG_S, MIDNIGHT);
+        give(bob, 20);
+        place(bob, 20, 0);
+        vm.prank(address(executor));
+        token.forcedBurn(bob, 19, REASON);
+        vm.assertEq(token.heldOf(bob), 1_009);
+        vm.assertEq(token.spendableOf(bob), 1);
+        vm.prank(address(executor));
+        token.forcedBurn(bob, 12, REASON);
+        vm.assertEq(token.holdsOf(bob).length, 1);
+        assertHold(token.holdsOf(bob)[0], 998, 1, MIDNIGHT, HoldKinds.REG_D, address(0));
+        vm.assertEq(token.spendableOf(bob), 0);
     }
 
     function test_force_takes_everything_and_ends_every_hold() public {

@@ -109,6 +109,9 @@ impl WatchSet {
             .filter_map(|log| {
                 let (address, kind, node_key) = match event::decode(Kind::Factory, &log.topics, &log.data)? {
                     Event::Factory(FactoryEvent::NodeDeployed(e)) => (e.executor, Kind::Executor, Some(e.nodeKey)),
+                    Event::Factory(FactoryEvent::NodeExecutorReplaced(e)) => {
+                        (e.newExecutor, Kind::Executor, Some(e.nodeKey))
+                    }
                     Event::Factory(FactoryEvent::TokenDeployed(e)) => (e.token, Kind::Token, None),
                     _ => return None,
                 };

@@ -131,6 +131,8 @@ pub struct NewToken {
     pub max_supply: U256,
     /// Base units that may be minted per UTC day.
     pub daily_mint_limit: U256,
+    /// Base units that may be burned, and as many placed under holds, per UTC day.
+    pub daily_burn_limit: U256,
     /// Base units that may be moved, and as many burned, by force per UTC day.
     pub daily_force_limit: U256,
 }
@@ -269,6 +271,7 @@ impl Deployer {
                 decimals: token.decimals,
                 maxSupply: token.max_supply,
                 dailyMintLimit: token.daily_mint_limit.saturating_to(),
+                dailyBurnLimit: token.daily_burn_limit.saturating_to(),
                 dailyForceLimit: token.daily_force_limit.saturating_to(),
             };
             (what, Some(factory), Bytes::from(NodeFactory::deployTokenCall { config }.abi_encode()))

@@ -94,6 +94,7 @@ fn token(plan: &Plan<'_>, node: B256) -> NewToken {
         decimals: DECIMALS,
         max_supply: max_amount(),
         daily_mint_limit: max_amount(),
+        daily_burn_limit: max_amount(),
         daily_force_limit: max_amount(),
     }
 }

@@ -49,7 +49,7 @@ interface IExecutor {
     /// @param adminDelay Seconds that a new admin and a wider rule wait.
     /// @param guardian May stop it at once; zero = none.
     /// @param keepers Keys that may call `execute`.
-    /// @param factory May register the contracts it has just made; zero = none.
+    /// @param factory May register the contracts it has just made, for ever; zero = none.
     /// @param previous The Executor this one succeeds, asked for ids it does not know; zero = none.
     /// @param rules Allowed from the start.
     struct ExecutorConfig {
@@ -92,6 +92,8 @@ interface IExecutor {
     error IsStopped();
     /// @notice Neither admin nor guardian.
     error NotGuardian(address account);
+    /// @notice Not the factory.
+    error NotFactory(address account);
     /// @notice No contract stands there, or it is the Executor itself.
     error InvalidTarget(address target);
     /// @notice Selectors that move money, roles or code are never allowed.
@@ -141,21 +143,24 @@ interface IExecutor {
     /// @notice Makes a scheduled rule count; anyone may.
     function applyRule(address target, bytes4 selector) external;
 
-    /// @notice Takes a rule away, at once.
+    /// @notice Takes a rule away, at once, and one that is scheduled in its place.
     /// @custom:access admin or GUARDIAN_ROLE
     function removeRule(address target, bytes4 selector) external;
 
-    /// @notice Lowers a daily limit, at once.
+    /// @notice Lowers a daily limit, at once; a rule that is scheduled in its place is taken back.
     /// @custom:access DEFAULT_ADMIN_ROLE
     function lowerLimit(address target, bytes4 selector, uint104 dailyLimit) external;
 
     /// @notice Rules for pairs that have none yet, at once.
-    /// @custom:access FACTORY_ROLE
+    /// @custom:access the factory
     function register(Rule[] calldata rules) external;
 
     function stopped() external view returns (bool);
 
     function previous() external view returns (address);
+
+    /// @notice The only one that may `register`; zero = nobody.
+    function factory() external view returns (address);
 
     /// @notice The rule of a pair and what is used of its limit today.
     function ruleOf(address target, bytes4 selector)

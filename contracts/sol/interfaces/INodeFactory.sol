@@ -41,9 +41,11 @@ interface INodeFactory {
         address previousExecutor;
     }
 
-    /// @param instrumentId 1 to 32 of [A-Za-z0-9._-], unique in this factory.
+    /// @param instrumentId 1 to 32 of [A-Za-z0-9._-], unique in its node.
     /// @param maxSupply Base units, 1 to 2^104 − 1.
     /// @param dailyMintLimit Base units the Executor may mint per UTC day.
+    /// @param dailyBurnLimit Base units the Executor may burn, and as many place under holds (which it may then execute),
+    /// per UTC day.
     /// @param dailyForceLimit Base units the Executor may move, and as many burn, by force per UTC day.
     struct TokenConfig {
         bytes32 nodeKey;
@@ -53,6 +55,7 @@ interface INodeFactory {
         uint8 decimals;
         uint256 maxSupply;
         uint104 dailyMintLimit;
+        uint104 dailyBurnLimit;
         uint104 dailyForceLimit;
     }
 
@@ -78,13 +81,20 @@ interface INodeFactory {
         bytes32 salt
     );
 
+    /// @notice The node's Executor is another one from now on.
+    event NodeExecutorReplaced(
+        bytes32 indexed nodeKey, address indexed oldExecutor, address indexed newExecutor, address operator
+    );
+
     error InvalidNodeKey();
     error NodeExists(bytes32 nodeKey);
     error UnknownNode(bytes32 nodeKey);
     /// @notice Neither the node's Executor nor its admin.
     error NotNodeOperator(address account);
     error InvalidInstrumentId(string instrumentId);
-    /// @notice `token` carries this instrument id.
+    /// @notice Does not name `executor` as its predecessor, or not this factory as its own.
+    error NotSuccessor(address candidate, address executor);
+    /// @notice `token` of this node carries this instrument id.
     error InstrumentExists(string instrumentId, address token);
 
     /// @notice Deploys a node: its Executor, allowed to deploy tokens.
@@ -95,6 +105,17 @@ interface INodeFactory {
     /// @custom:access the node's Executor or that Executor's default admin
     function deployToken(TokenConfig calldata config) external returns (address token);
 
+    /// @notice Gives a node another Executor, which succeeds the one it has. Tokens that stand already change hands by
+    /// their own `replaceOperator`.
+    /// @param next Names the present one as `previous` and this factory as `factory`; by its rules it may call
+    /// `deployToken`.
+    /// @custom:access default admin of the node's present Executor
+    function replaceExecutor(bytes32 nodeKey, address next) external;
+
+    /// @notice Points every token at another implementation.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function upgradeTokens(address implementation) external;
+
     /// @notice Where `deployToken` puts a token.
     function predictToken(bytes32 nodeKey, bytes32 issuer, string calldata instrumentId)
         external
@@ -103,12 +124,12 @@ interface INodeFactory {
 
     function nodeOf(bytes32 nodeKey) external view returns (Node memory);
 
-    /// @notice The token of an instrument; zero if there is none.
-    function tokenOf(string calldata instrumentId) external view returns (address);
+    /// @notice The token of a node's instrument; zero if there is none.
+    function tokenOf(bytes32 nodeKey, string calldata instrumentId) external view returns (address);
 
     /// @notice The registry new tokens ask.
     function registry() external view returns (address);
 
-    /// @notice The beacon that holds the tokens' implementation.
+    /// @notice The beacon that holds the tokens' implementation; this factory's own.
     function beacon() external view returns (address);
 }

@@ -4,12 +4,12 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC1404} from "./IERC1404.sol";
 import {IERC7943Fungible} from "./IERC7943.sol";
-import {ITokenExtension} from "./ITokenExtension.sol";
+import {ITokenHolds} from "./ITokenHolds.sol";
 
 /// @title ISecurityToken
-/// @notice One instrument. Amounts are base units. Each change emits who, what, how much and why, with the value
-/// that results. Rich events label; balances follow from `Transfer` alone.
-interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404, ITokenExtension {
+/// @notice One instrument; what it does rarely is in `ITokenExtension`. Amounts are base units. Each change emits who,
+/// what, how much and why, with the value that results. Rich events label; balances follow from `Transfer` alone.
+interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
     /// @param instrumentId The instrument's id on this platform.
     /// @param decimals 0 to 18.
     /// @param maxSupply Base units, 1 to 2^104 − 1.
@@ -59,6 +59,8 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404, ITokenExtension 
         address indexed account, uint256 oldAmount, uint256 newAmount, bytes32 reason, address operator
     );
     event AddressFreezeChanged(address indexed account, bool frozen, bytes32 reason, address operator);
+    /// @param unfrozen How many of the units taken were frozen and under no hold. The frozen amount may fall by more: what
+    /// it covered beyond the balance, or of held units, is cut too. `FrozenChanged` carries what results.
     event ForcedTransferExecuted(
         address indexed from, address indexed to, uint256 amount, uint256 unfrozen, bytes32 reason, address operator
     );
@@ -108,8 +110,8 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404, ITokenExtension 
     /// @custom:access FREEZER_ROLE
     function setAddressFrozen(address account, bool frozen, bytes32 reason) external;
 
-    /// @notice Takes free units, then frozen ones, then those under holds, which end newest first until it fits. Works
-    /// while paused, to a wallet that may receive.
+    /// @notice Takes free units, then frozen ones, then those under holds, newest first: a hold of an agent ends whole, a
+    /// lockup gives only what is missing. Works while paused, to a wallet that may receive.
     /// @custom:access ENFORCER_ROLE
     function forcedTransfer(address from, address to, uint256 amount, bytes32 reason) external returns (bool);
 
@@ -141,7 +143,7 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404, ITokenExtension 
     function heldOf(address account) external view returns (uint256);
 
     /// @notice The holds of `account` as they are stored, expired ones that nobody has ended included.
-    function holdsOf(address account) external view returns (Hold[] memory);
+    function holdsOf(address account) external view returns (ITokenHolds.Hold[] memory);
 
     /// @notice What `account` may move as far as freezes and holds are concerned.
     function spendableOf(address account) external view returns (uint256);

@@ -18,7 +18,7 @@ interface ITokenHolds {
         address agent;
     }
 
-    /// @param newAmount What results; 0 = the hold has ended.
+    /// @param newAmount What results; 0 = the hold has ended. Force alone makes a hold smaller, and only a lockup.
     /// @param cause One of `HoldCauses`: 1 placed, 2 merged (a lockup grew), 3 released, 4 executed, 5 expired,
     /// 6 forced, 7 recovered.
     event HoldChanged(
@@ -46,7 +46,7 @@ interface ITokenHolds {
     /// @notice `account` has no such hold.
     error UnknownHold(address account, uint256 holdId);
 
-    /// @notice `caller` is not the agent of this hold.
+    /// @notice `caller` may not do this to this hold: it is not its agent.
     error NotHoldAgent(address account, uint256 holdId, address caller);
 
     /// @notice The hold has expired; its units are the holder's again.
@@ -65,8 +65,8 @@ interface ITokenHolds {
     /// @custom:access HOLD_ROLE
     function placeHold(address account, uint256 amount, uint40 until, bytes32 reason) external returns (uint256 holdId);
 
-    /// @notice Ends a hold, expired or not; the units are free again.
-    /// @custom:access the hold's agent, whether or not it still has HOLD_ROLE
+    /// @notice Ends a hold, expired or not; the units are free again. Lockups are nobody's to release.
+    /// @custom:access the hold's agent, whether or not it still has HOLD_ROLE, and ENFORCER_ROLE: an agent may be gone
     function releaseHold(address account, uint256 holdId, bytes32 reason) external;
 
     /// @notice Burns the units of a hold. Refused while supply is paused or the wallet frozen, and where less than its

@@ -9,6 +9,7 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {INodeFactory} from "../interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../interfaces/ISecurityToken.sol";
 
 /// @title ForbiddenSelectors
@@ -26,6 +27,7 @@ library ForbiddenSelectors {
             || selector == Ownable.transferOwnership.selector || selector == Ownable.renounceOwnership.selector
             || selector == UpgradeableBeacon.upgradeTo.selector || selector == UUPSUpgradeable.upgradeToAndCall.selector
             || selector == ISecurityToken.initialize.selector || selector == ISecurityToken.setRegistry.selector
-            || selector == ISecurityToken.replaceOperator.selector;
+            || selector == ISecurityToken.replaceOperator.selector || selector == INodeFactory.replaceExecutor.selector
+            || selector == INodeFactory.upgradeTokens.selector;
     }
 }

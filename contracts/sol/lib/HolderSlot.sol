@@ -59,6 +59,20 @@ library HolderSlots {
         return HolderSlot.wrap((HolderSlot.unwrap(self) & ~MAX_AMOUNT) | amount);
     }
 
+    /// @notice With `amount` more units; the balance that results is one too.
+    function plus(HolderSlot self, uint256 amount) internal pure returns (HolderSlot) {
+        unchecked {
+            return HolderSlot.wrap(HolderSlot.unwrap(self) + amount);
+        }
+    }
+
+    /// @notice With `amount` units less, which are there.
+    function minus(HolderSlot self, uint256 amount) internal pure returns (HolderSlot) {
+        unchecked {
+            return HolderSlot.wrap(HolderSlot.unwrap(self) - amount);
+        }
+    }
+
     function withFrozen(HolderSlot self, uint256 amount) internal pure returns (HolderSlot) {
         return HolderSlot.wrap((HolderSlot.unwrap(self) & ~(MAX_AMOUNT << FROZEN_SHIFT)) | (amount << FROZEN_SHIFT));
     }

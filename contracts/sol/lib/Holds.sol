@@ -46,27 +46,49 @@ library Holds {
         return until != 0 && block.timestamp >= until;
     }
 
-    /// @notice Ends what is expired; gives back the sum of the rest.
+    /// @notice Ends what is expired; gives back the sum of the rest. One pass: what stays moves down over what ends.
     function sweep(ITokenHolds.Hold[] storage list, address account) internal returns (uint256 sum) {
-        for (uint256 i = 0; i < list.length;) {
-            if (isExpired(list[i].until)) {
-                list.end(account, i, HoldCauses.EXPIRED, 0);
+        uint256 length = list.length;
+        uint256 kept;
+        for (uint256 i = 0; i < length; ++i) {
+            ITokenHolds.Hold storage hold = list[i];
+            if (isExpired(hold.until)) {
+                tell(account, hold, hold.amount, 0, HoldCauses.EXPIRED, 0);
             } else {
-                sum += list[i].amount;
-                ++i;
+                sum += hold.amount;
+                if (kept != i) _copy(hold, list[kept]);
+                ++kept;
             }
+        }
+        for (; length > kept; --length) {
+            list.pop();
         }
     }
 
-    /// @notice Ends the newest, one by one, until at most `most` of `sum` remain; gives back what remains.
+    /// @notice Takes from the newest on until at most `most` of `sum` remain: a lockup gives only what is missing, since
+    /// its other units stay locked; a hold of an agent, who counts on all of it, ends. Gives back what remains.
     function cut(ITokenHolds.Hold[] storage list, address account, uint256 sum, uint256 most, bytes32 reason)
         internal
         returns (uint256)
     {
         while (sum > most) {
             uint256 newest = list.length - 1;
-            sum -= list[newest].amount;
-            list.end(account, newest, HoldCauses.FORCED, reason);
+            ITokenHolds.Hold memory hold = list[newest];
+            uint256 left;
+            unchecked {
+                // What remains is not below 0: the holds are what was summed.
+                sum -= hold.amount;
+                if (sum < most && hold.kind != HoldKinds.REDEMPTION) left = most - sum;
+            }
+            if (left == 0) {
+                list.pop();
+            } else {
+                // Less than there was, which fitted.
+                // forge-lint: disable-next-line(unsafe-typecast)
+                list[newest].amount = uint104(left);
+                sum = most;
+            }
+            tell(account, hold, hold.amount, left, HoldCauses.FORCED, reason);
         }
         return sum;
     }
@@ -84,7 +106,7 @@ library Holds {
         (added.amount, added.id, added.until, added.kind) = (hold.amount, hold.id, hold.until, hold.kind);
         // A lockup has no agent and leaves its second word alone.
         if (hold.agent != address(0)) added.agent = hold.agent;
-        _tell(account, hold, 0, hold.amount, cause, reason);
+        tell(account, hold, 0, hold.amount, cause, reason);
     }
 
     /// @notice Adds `amount` to the hold at `index`.
@@ -99,7 +121,7 @@ library Holds {
         ITokenHolds.Hold memory hold = list[index];
         uint104 grown = hold.amount + amount;
         list[index].amount = grown;
-        _tell(account, hold, hold.amount, grown, cause, reason);
+        tell(account, hold, hold.amount, grown, cause, reason);
     }
 
     /// @notice Takes the hold at `index` out of the list, which keeps its order.
@@ -109,10 +131,10 @@ library Holds {
         ITokenHolds.Hold memory hold = list[index];
         uint256 last = list.length - 1;
         for (uint256 i = index; i < last; ++i) {
-            list[i] = list[i + 1];
+            _copy(list[i + 1], list[i]);
         }
         list.pop();
-        _tell(account, hold, hold.amount, 0, cause, reason);
+        tell(account, hold, hold.amount, 0, cause, reason);
     }
 
     /// @notice Where the hold with this id is; reverts if it is not there.
@@ -134,16 +156,25 @@ library Holds {
         }
     }
 
-    function _tell(
+    /// @notice Says that a hold had `oldAmount` and has `newAmount`.
+    function tell(
         address account,
         ITokenHolds.Hold memory hold,
         uint256 oldAmount,
         uint256 newAmount,
         uint8 cause,
         bytes32 reason
-    ) private {
+    ) internal {
         emit ITokenHolds.HoldChanged(
             account, hold.id, hold.kind, oldAmount, newAmount, hold.until, hold.agent, cause, reason, msg.sender
         );
+    }
+
+    /// @dev A hold is two words; field by field it would be read and written five times.
+    function _copy(ITokenHolds.Hold storage from, ITokenHolds.Hold storage to) private {
+        assembly ("memory-safe") {
+            sstore(to.slot, sload(from.slot))
+            sstore(add(to.slot, 1), sload(add(from.slot, 1)))
+        }
     }
 }

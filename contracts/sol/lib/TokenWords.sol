@@ -39,7 +39,7 @@ library TokenHeads {
 
     /// @notice Whether any of these settings is on.
     function has(TokenHead self, uint8 settings) internal pure returns (bool) {
-        return (TokenHead.unwrap(self) >> SETTINGS_SHIFT) & settings != 0;
+        return TokenHead.unwrap(self) & uint256(settings) << SETTINGS_SHIFT != 0;
     }
 
     function decimals(TokenHead self) internal pure returns (uint8) {
@@ -104,6 +104,13 @@ library TokenSupplies {
     }
 
     // forge-lint: disable-end(unsafe-typecast)
+
+    /// @notice What may still be minted.
+    function left(TokenSupply self) internal pure returns (uint256) {
+        unchecked {
+            return self.max() - self.total();
+        }
+    }
 
     /// @notice Units in the lowest bits and holders in the highest, either of them below zero too; the caller sees
     /// to it that neither field leaves its range.

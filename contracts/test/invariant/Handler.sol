@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SecurityToken} from "../../sol/SecurityToken.sol";
+import {Token} from "../../sol/SecurityToken.sol";
 import {Vm} from "../Base.sol";
 import {Replica} from "./Replica.sol";
 import {World} from "./World.sol";
@@ -13,7 +13,7 @@ abstract contract Handler {
     bytes32 internal constant REASON = "why";
 
     World internal immutable world;
-    SecurityToken internal immutable token;
+    Token internal immutable token;
     Replica internal immutable replica;
 
     constructor(World world_) {

@@ -43,9 +43,9 @@ contract HoldActs is Handler {
     function releaseHold(uint256 which, uint256 seed) external followed {
         (address wallet, ITokenHolds.Hold memory hold) = _hold(which, seed);
         address caller = _caller(hold, seed >> 3);
-        bool admitted = hold.agent == caller;
+        bool admitted = hold.agent == caller || (hold.agent != address(0) && caller == address(world.executor()));
         bool ok = attempt(caller, address(token), abi.encodeCall(ITokenHolds.releaseHold, (wallet, hold.id, REASON)));
-        if (ok != admitted) replica.note(2, "not its agent alone releases a hold");
+        if (ok != admitted) replica.note(2, "a hold is released otherwise than the rules say");
         vm.assume(ok || admitted);
     }
 
@@ -66,8 +66,10 @@ contract HoldActs is Handler {
     function reclaimExpired(uint256 account, uint256 caller) external followed {
         (address wallet, uint256 expired) = _stale(account);
         vm.prank(world.wallet(caller));
-        if (token.reclaimExpired(wallet) != expired) replica.note(2, "reclaimed are not the expired holds");
-        vm.assume(expired > 0);
+        bool exact = token.reclaimExpired(wallet) == expired;
+        if (!exact) replica.note(2, "reclaimed are not the expired holds");
+        // Discarded with all it noted: only where there was nothing to reclaim, and nothing was.
+        vm.assume(expired > 0 || !exact);
     }
 
     /// @dev Three times in four of a wallet that has just been revoked.

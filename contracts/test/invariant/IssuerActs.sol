@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ITokenExtension} from "../../sol/interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
+import {HoldKinds} from "../../sol/lib/Holds.sol";
 import {RestrictionCodes} from "../../sol/lib/RestrictionCodes.sol";
 import {Handler} from "./Handler.sol";
 import {World} from "./World.sol";
@@ -90,18 +91,39 @@ contract IssuerActs is Handler {
         _agree(may, may, data);
         uint256 left = token.heldOf(from);
         if (touched) {
-            // Holds are whole: from the newest on, only as many end as must; what they leave stays frozen.
+            // From the newest on, only as many end as must; what they leave stays frozen.
             uint256 rest = balance - amount;
-            uint256 keep = live.length;
-            while (held > rest) held -= live[--keep].amount;
-            if (left != held || token.holdsOf(from).length != keep) {
-                replica.note(2, "force ends the wrong holds");
+            held = _cut(live, held, rest);
+            if (left != held || keccak256(abi.encode(token.holdsOf(from))) != keccak256(abi.encode(live))) {
+                replica.note(2, "force ends or cuts the wrong holds");
             } else if (token.getFrozenTokens(from) != (frozen < rest - left ? frozen : rest - left)) {
                 replica.note(2, "force leaves the wrong units frozen");
             }
         } else if (left != held || token.getFrozenTokens(from) != frozen) {
             replica.note(2, "force takes bound units before free ones");
         }
+    }
+
+    /// @dev What force leaves of holds: those of agents are whole or gone, a lockup gives what is missing.
+    function _cut(ITokenHolds.Hold[] memory live, uint256 held, uint256 most) private pure returns (uint256) {
+        uint256 keep = live.length;
+        while (held > most) {
+            ITokenHolds.Hold memory newest = live[--keep];
+            uint256 missing = held - most;
+            if (newest.kind == HoldKinds.REDEMPTION || newest.amount <= missing) {
+                held -= newest.amount;
+            } else {
+                // It has more than that.
+                // forge-lint: disable-next-line(unsafe-typecast)
+                newest.amount -= uint104(missing);
+                held = most;
+                ++keep;
+            }
+        }
+        assembly ("memory-safe") {
+            mstore(live, keep)
+        }
+        return held;
     }
 
     /// @dev The holds that have not expired.

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC7943Fungible} from "../../sol/interfaces/IERC7943.sol";
 import {IInvestorRegistry} from "../../sol/interfaces/IInvestorRegistry.sol";
 import {ISecurityToken} from "../../sol/interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "../../sol/interfaces/ITokenExtension.sol";
@@ -25,6 +26,12 @@ contract Replica is Books {
     /// @notice The first breach of each law, in words; empty = it held so far.
     mapping(uint8 law => string) public breach;
 
+    /// @dev What ERC-7943's own events said last, for those of ours behind them, which say it again.
+    uint256 private _frozenSaid;
+    bytes32 private _forceSaid;
+    /// @dev By how much the frozen amount fell since the last forced movement.
+    uint256 private _thawed;
+
     mapping(address wallet => bool) private _known;
     Movement[] private _unexplained;
 
@@ -34,6 +41,7 @@ contract Replica is Books {
 
     /// @notice Takes in the logs of one transaction.
     function follow(Vm.Log[] calldata logs) external {
+        _thawed = 0;
         for (uint256 i = 0; i < logs.length; ++i) {
             bytes32 topic = logs[i].topics[0];
             if (topic == IInvestorRegistry.InvestorChanged.selector) _investorChanged(logs[i]);
@@ -87,14 +95,21 @@ contract Replica is Books {
             else burned += amount;
             _agree(_address(log.topics[1]), balance, supplyAfter);
         } else if (topic == ISecurityToken.ForcedBurnExecuted.selector) {
-            (uint256 amount,, uint256 balance, uint256 supplyAfter,,) =
+            (uint256 amount, uint256 unfrozen, uint256 balance, uint256 supplyAfter,,) =
                 abi.decode(log.data, (uint256, uint256, uint256, uint256, bytes32, address));
             burned += amount;
+            _thaw(unfrozen);
             _agree(_address(log.topics[1]), balance, supplyAfter);
             _explain(5, _address(log.topics[1]), address(0), amount);
         } else if (topic == ISecurityToken.ForcedTransferExecuted.selector) {
-            (uint256 amount,,,) = abi.decode(log.data, (uint256, uint256, bytes32, address));
+            (uint256 amount, uint256 unfrozen,,) = abi.decode(log.data, (uint256, uint256, bytes32, address));
+            _thaw(unfrozen);
+            if (_forceSaid != keccak256(abi.encode(log.topics[1], log.topics[2], amount))) {
+                note(12, "ForcedTransfer and ForcedTransferExecuted disagree");
+            }
             _explain(5, _address(log.topics[1]), _address(log.topics[2]), amount);
+        } else if (topic == IERC7943Fungible.ForcedTransfer.selector) {
+            _forceSaid = keccak256(abi.encode(log.topics[1], log.topics[2], abi.decode(log.data, (uint256))));
         } else if (topic == ITokenExtension.WalletRecovered.selector) {
             (uint256 amount,,) = abi.decode(log.data, (uint256, bytes32, address));
             _explain(5, _address(log.topics[1]), _address(log.topics[2]), amount);
@@ -104,6 +119,11 @@ contract Replica is Books {
             return false;
         }
         return true;
+    }
+
+    function _thaw(uint256 unfrozen) private {
+        if (unfrozen > _thawed) note(12, "force says it unfroze more than FrozenChanged does");
+        _thawed = 0;
     }
 
     function _agree(address wallet, uint256 balance, uint256 supplyAfter) private {
@@ -130,7 +150,11 @@ contract Replica is Books {
             (uint256 oldAmount, uint256 newAmount,,) = abi.decode(log.data, (uint256, uint256, bytes32, address));
             Account storage account = _of(_address(log.topics[1]));
             if (account.frozen != oldAmount) note(12, "FrozenChanged starts from another amount");
+            if (_frozenSaid != newAmount) note(12, "Frozen and FrozenChanged disagree");
+            _thawed = oldAmount > newAmount ? oldAmount - newAmount : 0;
             account.frozen = newAmount;
+        } else if (topic == IERC7943Fungible.Frozen.selector) {
+            _frozenSaid = abi.decode(log.data, (uint256));
         } else if (topic == ISecurityToken.AddressFreezeChanged.selector) {
             (bool on,,) = abi.decode(log.data, (bool, bytes32, address));
             _of(_address(log.topics[1])).addressFrozen = on;

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {Executor} from "../../sol/Executor.sol";
 import {InvestorRegistry} from "../../sol/InvestorRegistry.sol";
-import {SecurityToken} from "../../sol/SecurityToken.sol";
+import {Token} from "../../sol/SecurityToken.sol";
 import {Replica} from "./Replica.sol";
 
 /// @notice What all handlers act on: one token, its registries, the line of its Executors, a few wallets.
@@ -11,7 +11,7 @@ contract World {
     /// @dev Two wallets an investor; the last two start as strangers to the registry.
     uint256 public constant WALLETS = 8;
 
-    SecurityToken public immutable token;
+    Token public immutable token;
     Replica public immutable replica;
     address public immutable admin;
     address public immutable keeper;
@@ -23,7 +23,7 @@ contract World {
     Executor[] private _executors;
 
     constructor(
-        SecurityToken token_,
+        Token token_,
         InvestorRegistry[2] memory registries_,
         Executor executor_,
         address admin_,

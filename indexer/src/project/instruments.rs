@@ -36,6 +36,9 @@ pub(super) async fn deployed(
             Some(Event::Factory(FactoryEvent::NodeDeployed(e))) => {
                 watch(chain_id, e.executor, Kind::Executor, log, Some(e.nodeKey), late, tx).await?;
             }
+            Some(Event::Factory(FactoryEvent::NodeExecutorReplaced(e))) => {
+                watch(chain_id, e.newExecutor, Kind::Executor, log, Some(e.nodeKey), late, tx).await?;
+            }
             Some(Event::Factory(FactoryEvent::TokenDeployed(e))) => {
                 watch(chain_id, e.token, Kind::Token, log, None, late, tx).await?;
                 // The token names its registry a few logs earlier, as it is initialised.

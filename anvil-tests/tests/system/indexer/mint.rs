@@ -161,6 +161,7 @@ async fn a_token_is_known_from_the_block_that_deploys_it() -> Result<()> {
         decimals: 6,
         maxSupply: U256::from(1_000_000),
         dailyMintLimit: alloy::primitives::Uint::from(1_000_000u64),
+        dailyBurnLimit: alloy::primitives::Uint::from(1_000_000u64),
         dailyForceLimit: alloy::primitives::Uint::from(1_000_000u64),
     };
     let issuer = tokenx_keeper::deploy::key_of("issuer-1");

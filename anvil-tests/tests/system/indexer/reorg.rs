@@ -188,6 +188,7 @@ impl Stage {
             decimals: 18,
             maxSupply: U256::from(1_000_000_000),
             dailyMintLimit: alloy::primitives::Uint::from(1_000u64),
+            dailyBurnLimit: alloy::primitives::Uint::from(1_000u64),
             dailyForceLimit: alloy::primitives::Uint::from(1_000u64),
         };
         let cold = tokenx::local::suite::COLD_KEY.parse::<alloy::signers::local::PrivateKeySigner>()?.address();

@@ -24,6 +24,7 @@ async fn a_suite_two_nodes_and_their_tokens_deploy_in_a_few_blocks() -> anyhow::
         decimals: 18,
         max_supply: max_amount(),
         daily_mint_limit: max_amount(),
+        daily_burn_limit: max_amount(),
         daily_force_limit: max_amount(),
     };
     let tokens = deployer.tokens(suite.factory, &[token(0, "rCC"), token(1, "rDD")]).await?;

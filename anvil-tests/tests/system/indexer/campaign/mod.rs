@@ -19,7 +19,8 @@ async fn three_tokens(stage: &Stage) -> Result<Vec<Ground>> {
     stage.mine(1).await?;
     let nodes = &stage.deployment.nodes;
     let factory = stage.deployment.suite.factory;
-    let call = tokenx_contracts::bindings::NodeFactory::tokenOfCall { instrumentId: "rEE".to_owned() };
+    let node = nodes[0].node.key;
+    let call = tokenx_contracts::bindings::NodeFactory::tokenOfCall { nodeKey: node, instrumentId: "rEE".to_owned() };
     let third = stage.view(factory, call).await?;
     Ok(vec![
         Ground { token: nodes[0].token, operator: nodes[0].node.executor },
