@@ -56,8 +56,8 @@ pub enum SourceError {
         method: &'static str,
         /// What the error means.
         class: Class,
-        /// The node itself said so; false where nothing came, or something broken.
-        answered: bool,
+        /// A contract failed: the node ran the call, and that is its answer.
+        execution: bool,
         /// What the endpoint said.
         message: String,
     },
@@ -92,13 +92,17 @@ impl SourceError {
         }
     }
 
+    /// Did a contract fail, rather than the endpoint?
+    pub(super) const fn is_execution(&self) -> bool {
+        matches!(self, Self::Rpc { execution: true, .. })
+    }
+
     pub(super) fn rpc(method: &'static str, error: &TransportError) -> Self {
-        let message = match error {
-            RpcError::ErrorResp(payload) => payload.message.to_string(),
-            other => other.to_string(),
+        let (message, execution) = match error {
+            RpcError::ErrorResp(payload) => (payload.message.to_string(), is_execution(payload.code, &payload.message)),
+            other => (other.to_string(), false),
         };
-        let answered = matches!(error, RpcError::ErrorResp(_));
-        Self::Rpc { method, class: classify_error(error), answered, message: cut(&message) }
+        Self::Rpc { method, class: classify_error(error), execution, message: cut(&message) }
     }
 
     pub(super) fn untrue(method: &'static str, message: impl Into<String>) -> Self {
@@ -106,7 +110,7 @@ impl SourceError {
     }
 
     pub(crate) fn not_found(method: &'static str, what: impl std::fmt::Display) -> Self {
-        Self::Rpc { method, class: Class::NotFound, answered: true, message: format!("{what} not found") }
+        Self::Rpc { method, class: Class::NotFound, execution: false, message: format!("{what} not found") }
     }
 }
 
@@ -189,7 +193,40 @@ const PHRASES: &[(&str, Class)] = &[
     ("missing trie node", Class::NotFound),
     ("could not find block", Class::NotFound),
     ("resource not found", Class::NotFound),
+    // Not there any more: what a node without an archive says of older states.
+    ("historical state", Class::NotFound),
+    ("no state available", Class::NotFound),
+    ("pruned history", Class::NotFound),
+    ("is pruned", Class::NotFound),
+    ("state pruning", Class::NotFound),
+    ("due to pruning", Class::NotFound),
 ];
+
+/// What nodes call the failures of a contract, in lower case.
+const FAILURES: &[&str] = &[
+    "revert",
+    "evm error",
+    "vm exception",
+    "vm execution error",
+    "out of gas",
+    "opcode",
+    "invalid jump",
+    "stack underflow",
+    "stack overflow",
+    "stack limit reached",
+    "return data out of bounds",
+    "write protection",
+    "gas uint64 overflow",
+    "max call depth exceeded",
+];
+
+/// Did a contract fail, rather than the endpoint? Only what an EVM says counts: of an error that nobody knows, nothing
+/// may be concluded. A contract chooses its own words, so these go before any class.
+fn is_execution(code: i64, message: &str) -> bool {
+    let text = message.to_lowercase();
+    // 3: geth's code of a revert.
+    code == 3 || FAILURES.iter().any(|failure| text.contains(failure))
+}
 
 /// The class of an error by its JSON-RPC code and its text. The text goes first: codes are used for everything.
 #[must_use]

@@ -167,7 +167,7 @@ impl Source {
             .ok_or_else(|| SourceError::Rpc {
                 method: METHOD,
                 class: Class::Behind,
-                answered: true,
+                execution: false,
                 message: format!("endpoint has no block {to} yet"),
             })?;
         let (mut answer, timed) = read(queries, answers)?;
@@ -251,12 +251,13 @@ impl Source {
         Ok(!code.is_empty())
     }
 
-    /// What a view function returns at the head; `None` where it fails, in whatever way a contract can.
+    /// What a view function returns at the head; `None` where it fails, in whatever way a contract can. An error where
+    /// the endpoint fails, or where nobody can tell which of them did.
     pub(crate) async fn view(&self, to: Address, data: &[u8]) -> Result<Option<Bytes>, SourceError> {
         let call = json!([{ "to": to, "data": Bytes::copy_from_slice(data), "gas": U64::from(VIEW_GAS) }, "latest"]);
         match self.one::<Bytes>("eth_call", call).await {
             Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if views::is_contracts(&error) => Ok(None),
+            Err(error) if error.is_execution() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -327,12 +328,6 @@ impl<R: RpcRecv> Calls<'_, R> {
         metrics::rpc(self.method, self.size, outcome, begun.elapsed());
         result
     }
-}
-
-/// Does the node say that execution failed, rather than that it could not execute?
-fn from_evm(message: &str) -> bool {
-    let text = message.to_lowercase();
-    ["revert", "evm error", "out of gas", "opcode", "invalid jump", "stack "].iter().any(|said| text.contains(said))
 }
 
 async fn take<R: RpcRecv>(method: &'static str, waiter: Waiter<R>) -> Result<R, SourceError> {

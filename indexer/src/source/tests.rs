@@ -210,8 +210,19 @@ async fn a_contract_may_fail_in_any_way_and_a_node_may_not() {
         let answer = endpoint.source().view(TOKEN, &[1, 2, 3, 4]).await;
         assert!(matches!(answer, Ok(None)), "{message}: {answer:?}");
     }
-    for message in ["header not found", "too many requests", "request timed out"] {
-        assert!(contract(message).await.source().view(TOKEN, &[]).await.is_err(), "{message}");
+    let not_theirs = [
+        "header not found",
+        "too many requests",
+        "request timed out",
+        "no backend is currently healthy to serve traffic",
+        "state at block #3 is pruned",
+        "the moon is in the wrong house",
+    ];
+    for message in not_theirs {
+        let endpoint = contract(message).await;
+        assert!(endpoint.source().view(TOKEN, &[]).await.is_err(), "{message}");
+        let views = endpoint.source().views(B256::ZERO, &[(TOKEN, Vec::new())]).await;
+        assert!(views.is_err(), "{message}: a slice with it is put off: {views:?}");
     }
 }
 

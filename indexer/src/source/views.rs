@@ -7,8 +7,8 @@ use alloy::providers::bindings::IMulticall3;
 use alloy::sol_types::SolCall;
 use serde_json::json;
 
-use super::{MOST_CALLS, Source, VIEW_GAS, from_evm};
-use crate::{Class, SourceError};
+use super::{MOST_CALLS, Source, VIEW_GAS};
+use crate::SourceError;
 
 /// Views in one call of Multicall3: about 3 million gas of our own tokens' cheapest.
 const MOST_TOGETHER: usize = 250;
@@ -20,7 +20,7 @@ pub(crate) type View = (Address, Vec<u8>);
 
 impl Source {
     /// What each view returns at the block of this hash; `None` where it fails, in whatever way a contract can. An
-    /// error where the endpoint has no such block, or no longer its state.
+    /// error where the endpoint has no such block or no longer its state, or where nobody can tell who failed.
     pub(crate) async fn views(&self, at: B256, views: &[View]) -> Result<Vec<Option<Bytes>>, SourceError> {
         let mut found = Vec::with_capacity(views.len());
         for chunk in views.chunks(MOST_CALLS) {
@@ -32,7 +32,7 @@ impl Source {
             for answer in calls.each().await? {
                 found.push(match answer {
                     Ok(bytes) => Some(bytes),
-                    Err(error) if is_contracts(&error) => None,
+                    Err(error) if error.is_execution() => None,
                     Err(error) => return Err(error),
                 });
             }
@@ -58,7 +58,7 @@ impl Source {
             let call = json!({ "to": MULTICALL3_ADDRESS, "data": data, "gas": U64::from(TOGETHER_GAS) });
             let answer: Bytes = match self.one("eth_call", json!([call, { "blockHash": at }])).await {
                 Ok(answer) => answer,
-                Err(error) if is_contracts(&error) => Bytes::new(),
+                Err(error) if error.is_execution() => Bytes::new(),
                 Err(error) => return Err(error),
             };
             let results = IMulticall3::aggregate3Call::abi_decode_returns(&answer).unwrap_or_default();
@@ -67,11 +67,4 @@ impl Source {
         }
         Ok(found)
     }
-}
-
-/// Is it the contract that failed, rather than the endpoint? A contract chooses its own words, so those of the EVM go
-/// before any class.
-pub(super) fn is_contracts(error: &SourceError) -> bool {
-    matches!(error, SourceError::Rpc { class, answered: true, message, .. }
-                    if *class == Class::Other || from_evm(message))
 }
