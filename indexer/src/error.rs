@@ -54,6 +54,11 @@ pub enum IndexerError {
         /// Its session, for who has to find it.
         holder: String,
     },
+    /// An indexer wrote while the tables were derived beside it.
+    #[error(
+        "an indexer wrote to the tables of chain {0} while they were derived again: nothing was replaced, see that none runs and try again"
+    )]
+    FollowedMeanwhile(u64),
     /// Another rebuild of this database.
     #[error("another reindex of this database is under way: wait for its end")]
     RebuildRunning,

@@ -21,7 +21,7 @@ fn key(chain_id: u64) -> i32 {
 
 /// The right to write a chain's tables, held while its session lives.
 #[derive(Debug)]
-pub(crate) struct WriterLock {
+pub(super) struct WriterLock {
     session: PgConnection,
 }
 
@@ -35,7 +35,7 @@ impl WriterLock {
         let mut lock = Self::open(url).await?;
         let mut told = false;
         loop {
-            if lock.take(chain_id).await? {
+            if take(&mut lock.session, chain_id).await? {
                 tracing::debug!(chain_id = int(chain_id), "this process follows the chain");
                 return Ok(Some(lock));
             }
@@ -50,25 +50,6 @@ impl WriterLock {
         }
     }
 
-    /// Takes the lock at once, for who must not write beside an indexer.
-    pub(crate) async fn claim(url: &str, chain_id: u64) -> Result<Self, IndexerError> {
-        let mut lock = Self::open(url).await?;
-        if lock.take(chain_id).await? {
-            return Ok(lock);
-        }
-        let holder: Option<String> = sqlx::query_scalar(
-            "SELECT format('database session %s from %s', l.pid, coalesce(host(a.client_addr), 'this machine'))
-               FROM pg_locks l
-               JOIN pg_stat_activity a ON a.pid = l.pid
-              WHERE l.locktype = 'advisory' AND l.classid::bigint = $1 AND l.objid::bigint = $2 AND l.granted",
-        )
-        .bind(i64::from(SPACE))
-        .bind(i64::from(key(chain_id)))
-        .fetch_optional(&mut lock.session)
-        .await?;
-        Err(IndexerError::Followed { chain_id, holder: holder.unwrap_or_else(|| "it has just ended".to_owned()) })
-    }
-
     async fn open(url: &str) -> Result<Self, IndexerError> {
         let options: PgConnectOptions = url.parse()?;
         // The server notices within seconds that this process's machine is gone, and frees the lock.
@@ -77,16 +58,30 @@ impl WriterLock {
         Ok(Self { session: options.application_name("tokenx-indexer-lock").options(keepalives).connect().await? })
     }
 
-    async fn take(&mut self, chain_id: u64) -> Result<bool, sqlx::Error> {
-        sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)")
-            .bind(SPACE)
-            .bind(key(chain_id))
-            .fetch_one(&mut self.session)
-            .await
-    }
-
     /// Is the session still there?
     pub(super) async fn check(&mut self) -> Result<(), IndexerError> {
         self.session.ping().await.map_err(IndexerError::LockLost)
     }
+}
+
+async fn take(session: &mut PgConnection, chain_id: u64) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("SELECT pg_try_advisory_lock($1, $2)").bind(SPACE).bind(key(chain_id)).fetch_one(session).await
+}
+
+/// Takes the lock for `session` at once, for who must not write beside an indexer.
+pub(crate) async fn claim(session: &mut PgConnection, chain_id: u64) -> Result<(), IndexerError> {
+    if take(session, chain_id).await? {
+        return Ok(());
+    }
+    let holder: Option<String> = sqlx::query_scalar(
+        "SELECT format('database session %s from %s', l.pid, coalesce(host(a.client_addr), 'this machine'))
+           FROM pg_locks l
+           JOIN pg_stat_activity a ON a.pid = l.pid
+          WHERE l.locktype = 'advisory' AND l.classid::bigint = $1 AND l.objid::bigint = $2 AND l.granted",
+    )
+    .bind(i64::from(SPACE))
+    .bind(i64::from(key(chain_id)))
+    .fetch_optional(session)
+    .await?;
+    Err(IndexerError::Followed { chain_id, holder: holder.unwrap_or_else(|| "it has just ended".to_owned()) })
 }

@@ -11,7 +11,7 @@ mod commit;
 mod fetch;
 mod fork;
 mod late;
-mod lock;
+pub(crate) mod lock;
 mod plan;
 pub(crate) mod projections;
 mod start;
@@ -35,7 +35,7 @@ use crate::{AccountWatch, Batch, BlockRef, Fork, IndexerError, Projection, attri
 use commit::{Move, Writer};
 use fetch::{Fetched, Reader};
 use fork::Relation;
-pub(crate) use lock::WriterLock;
+use lock::WriterLock;
 use plan::{Plan, View, plan};
 use store::{Cursor, Late};
 

@@ -14,12 +14,14 @@ use alloy::primitives::B256;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
+use time::OffsetDateTime;
 use tokenx_config::Settings;
+use tokenx_migrations::Word;
 
 pub use compare::Difference;
 pub use table::Table;
 
-use crate::follow::{WriterLock, projections};
+use crate::follow::{lock, projections};
 use crate::read::{self, int};
 use crate::{IndexerError, Projection};
 use replay::Replay;
@@ -88,30 +90,29 @@ impl Rebuild {
     /// # Errors
     /// Tables of other projections, another rebuild under way, or the database's.
     pub async fn verify(&self, step: impl FnMut(Step) + Send) -> Result<Report, IndexerError> {
-        let mut scratch = self.scratch().await?;
+        let mut scratch = self.session().await?;
         let result = self.compared(&mut scratch, true, step).await;
-        remove(&mut scratch).await?;
-        result
+        let (report, _) = cleared(&mut scratch, result).await?;
+        Ok(report)
     }
 
     /// Compares, then puts every row that differs in its place, all in one transaction. Gives what had differed.
     ///
     /// # Errors
-    /// [`IndexerError::Followed`] while an indexer runs; else as [`Self::verify`], except that tables of other
-    /// projections are what this is for.
+    /// [`IndexerError::Followed`] while an indexer runs, [`IndexerError::FollowedMeanwhile`] if one wrote all the same;
+    /// else as [`Self::verify`], except that tables of other projections are what this is for.
     pub async fn replace(&self, mut step: impl FnMut(Step) + Send) -> Result<Report, IndexerError> {
-        let lock = WriterLock::claim(self.url.expose_secret(), self.chain_id).await?;
-        let mut scratch = self.scratch().await?;
+        let mut scratch = self.session().await?;
+        // Held by the session that writes: with the lock goes the right to write.
+        lock::claim(&mut scratch, self.chain_id).await?;
         let result = async {
-            let report = self.compared(&mut scratch, false, &mut step).await?;
+            let (report, touched) = self.compared(&mut scratch, false, &mut step).await?;
             step(Step::Replacing);
-            self.swap(&mut scratch).await?;
+            self.swap(&report, touched, &mut scratch).await?;
             Ok(report)
         }
         .await;
-        remove(&mut scratch).await?;
-        drop(lock);
-        result
+        cleared(&mut scratch, result).await
     }
 
     /// Removes what a rebuild left that was killed. Any rebuild does so first.
@@ -136,9 +137,8 @@ impl Rebuild {
         if alone { Ok(session) } else { Err(IndexerError::RebuildRunning) }
     }
 
-    /// The session, and empty tables for it.
-    async fn scratch(&self) -> Result<PgConnection, IndexerError> {
-        let mut scratch = self.session().await?;
+    /// Makes empty tables.
+    async fn make(&self, scratch: &mut PgConnection) -> Result<(), IndexerError> {
         let mut tx = scratch.begin().await?;
         sqlx::query("DROP SCHEMA IF EXISTS reindex CASCADE").execute(&mut *tx).await?;
         sqlx::query("CREATE SCHEMA reindex").execute(&mut *tx).await?;
@@ -146,15 +146,17 @@ impl Rebuild {
             sqlx::query(table.create).execute(&mut *tx).await?;
         }
         tx.commit().await?;
-        Ok(scratch)
+        Ok(())
     }
 
+    /// Derives and compares. Gives also when a follower last touched the cursor, as the snapshot has it.
     async fn compared(
         &self,
         scratch: &mut PgConnection,
         same_set: bool,
         mut step: impl FnMut(Step) + Send,
-    ) -> Result<Report, IndexerError> {
+    ) -> Result<(Report, OffsetDateTime), IndexerError> {
+        self.make(scratch).await?;
         let mut session = connection(&self.url)?.connect().await?;
         let mut live = session.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         let cursor = read::cursor(&mut *live, self.chain_id).await?.ok_or(IndexerError::NotFollowed(self.chain_id))?;
@@ -175,12 +177,34 @@ impl Rebuild {
             };
             report.rows += compare::compare(table, self.chain_id, &mut live, scratch, found).await?;
         }
-        Ok(report)
+        Ok((report, cursor.polled_at))
     }
 
     /// One transaction: readers see the tables before it or after it.
-    async fn swap(&self, scratch: &mut PgConnection) -> Result<(), IndexerError> {
+    async fn swap(
+        &self,
+        report: &Report,
+        touched: OffsetDateTime,
+        scratch: &mut PgConnection,
+    ) -> Result<(), IndexerError> {
         let mut tx = scratch.begin().await?;
+        // A follower that lost its lock may not know it yet. Whatever it writes, it touches the cursor's row: the rows
+        // are those of the snapshot only while nobody has, and nobody can while this transaction holds it.
+        let untouched: Option<i32> = sqlx::query_scalar(
+            "SELECT 1
+               FROM public.chain_cursors
+              WHERE chain_id = $1 AND number = $2 AND hash = $3 AND polled_at = $4
+                FOR UPDATE",
+        )
+        .bind(int(self.chain_id))
+        .bind(int(report.block.0))
+        .bind(Word(report.block.1))
+        .bind(touched)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if untouched.is_none() {
+            return Err(IndexerError::FollowedMeanwhile(self.chain_id));
+        }
         sqlx::query("SET LOCAL synchronous_commit = on").execute(&mut *tx).await?;
         for table in self.tables() {
             sqlx::query(table.remove).bind(int(self.chain_id)).execute(&mut *tx).await?;
@@ -201,6 +225,14 @@ impl Rebuild {
 fn connection(url: &SecretString) -> Result<PgConnectOptions, IndexerError> {
     let options: PgConnectOptions = url.expose_secret().parse()?;
     Ok(options.application_name("tokenx-reindex"))
+}
+
+/// Removes what a rebuild made, and gives what came of it: an error of its own goes before one of removing.
+async fn cleared<T>(scratch: &mut PgConnection, result: Result<T, IndexerError>) -> Result<T, IndexerError> {
+    let removed = remove(scratch).await;
+    let done = result?;
+    removed?;
+    Ok(done)
 }
 
 async fn remove(scratch: &mut PgConnection) -> Result<(), sqlx::Error> {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256, U256};
+use alloy::primitives::{Address, B256, U256, Uint};
 use alloy::sol_types::SolCall;
 use anyhow::Result;
-use tokenx_contracts::bindings::{InvestorRegistry, SecurityToken};
-use tokenx_indexer::{Indexer, IndexerError, Projection, Rebuild, Report};
+use serde_json::json;
+use tokenx_contracts::bindings::{Investor, InvestorRegistry, SecurityToken};
+use tokenx_indexer::{Indexer, IndexerError, Projection, Rebuild, Report, Step};
 use tokenx_keeper::CommandProjection;
 use tokio_util::sync::CancellationToken;
 
@@ -14,6 +15,8 @@ use super::foreign::{cold, follow};
 use super::{ALICE, BOB, CHAIN, Running, Stage, id};
 
 const CAROL: Address = Address::repeat_byte(0xca);
+/// Carol's other wallet.
+const DAVE: Address = Address::repeat_byte(0xda);
 
 impl Stage {
     async fn results(&self) -> Result<Arc<dyn Projection>> {
@@ -36,8 +39,8 @@ impl Stage {
         Ok(self.rebuild().await?.verify(|_| {}).await?)
     }
 
-    /// Something in every table: blocks, a token of somebody else's, a burn, a revoked wallet, a failed command, and a
-    /// reorg that took a wallet's only units.
+    /// Something in every table: blocks, a token of somebody else's, a burn, a revoked wallet and what it had, a hold, a
+    /// lockup that has run out, documents, a failed command, and a reorg that took a wallet's only units.
     pub(super) async fn live(&mut self) -> Result<Running> {
         let usd = self.usd()?;
         self.settings.chain.follow = vec![follow(usd, "USD")];
@@ -55,19 +58,61 @@ impl Stage {
         self.order("freeze Bob", freeze).await?;
         self.give(cold()?, U256::MAX).await?;
         self.pay(ALICE, U256::from(9)).await?;
+        self.mint("for Carol", CAROL, 12).await?;
         self.mine(1).await?;
-        let registry = self.deployment.suite.registry;
-        let revoke = InvestorRegistry::revokeCall { wallet: CAROL, reason: B256::ZERO }.abi_encode();
-        self.execute(self.deployment.suite.registry_executor, vec![(id("revoke"), registry, revoke)]).await?;
-        self.mine(1).await?;
+        self.recover_carol().await?;
+        self.hold_and_document().await?;
         self.settles(&[ALICE, BOB]).await?;
         self.pay(CAROL, U256::from(4)).await?;
         self.mine(1).await?;
         self.settles(&[CAROL]).await?;
         self.turn(1).await?;
         self.mine(2).await?;
-        self.settles(&[ALICE, BOB, CAROL]).await?;
+        self.settles(&[ALICE, BOB, CAROL, DAVE]).await?;
         Ok(indexer)
+    }
+
+    /// Carol's wallet is revoked, and her other one gets what it had.
+    async fn recover_carol(&self) -> Result<()> {
+        let (registrar, registry) = (self.deployment.suite.registry_executor, self.deployment.suite.registry);
+        let revoke = InvestorRegistry::revokeCall { wallet: CAROL, reason: B256::ZERO }.abi_encode();
+        let investor = Investor { investorId: 3, country: 276, investorClass: 2, kycExpiresAt: Uint::ZERO, flags: 1 };
+        let other = InvestorRegistry::setInvestorCall { wallet: DAVE, investor, reason: B256::ZERO }.abi_encode();
+        self.execute(registrar, vec![(id("revoke"), registry, revoke), (id("other"), registry, other)]).await?;
+        self.mine(1).await?;
+        let amount = U256::from(12);
+        let recover = SecurityToken::recoverCall { lost: CAROL, replacement: DAVE, amount, reason: B256::ZERO };
+        self.order("recover", recover).await?;
+        self.mine(1).await
+    }
+
+    /// A hold of Alice's, and a lockup of Dave's that runs out without a log; two documents, of which one goes.
+    async fn hold_and_document(&self) -> Result<()> {
+        let now = self.time().await?;
+        let lockup = SecurityToken::mintLockedCall {
+            to: DAVE,
+            amount: U256::from(21),
+            kind: 2,
+            until: Uint::from(now + 3_600),
+            reason: B256::ZERO,
+        };
+        self.order("lockup", lockup).await?;
+        let hold = SecurityToken::placeHoldCall {
+            account: ALICE,
+            amount: U256::from(8),
+            until: Uint::ZERO,
+            reason: B256::ZERO,
+        };
+        self.order("hold", hold).await?;
+        for name in [B256::repeat_byte(1), B256::repeat_byte(2)] {
+            let document = SecurityToken::setDocumentCall { name, uri: "ipfs://prospectus".to_owned(), hash: name };
+            self.order(&format!("document {name}"), document).await?;
+        }
+        self.mine(1).await?;
+        self.order("no document", SecurityToken::removeDocumentCall { name: B256::repeat_byte(2) }).await?;
+        // Lockups end with a day.
+        self.world.chain.rpc("evm_increaseTime", json!([2 * 86_400])).await?;
+        self.mine(1).await
     }
 }
 
@@ -134,6 +179,12 @@ const CHANGES: &[(&str, &str, &str)] = &[
     ("UPDATE token_changes SET transfers_paused = NOT transfers_paused", "token_changes", "transfers_paused"),
     ("UPDATE watched SET kind = 'executor' WHERE kind = 'token'", "watched", "has kind \"executor\""),
     ("UPDATE logs SET decoded = false WHERE command_key IS NOT NULL", "logs", "has decoded false"),
+    ("UPDATE holds SET amount = amount + 1 WHERE until = 0", "holds", "has amount 9"),
+    ("DELETE FROM holds WHERE until > 0", "holds", "missing"),
+    ("UPDATE hold_changes SET cause = 7 WHERE until > 0", "hold_changes", "has cause 7"),
+    ("UPDATE recoveries SET amount = amount + 1", "recoveries", "has amount 13"),
+    ("UPDATE documents SET uri = uri || '?'", "documents", "has uri"),
+    ("DELETE FROM document_changes WHERE removed", "document_changes", "missing"),
     ("UPDATE command_results SET status = 'executed' WHERE status = 'failed'", "command_results", "has"),
 ];
 
@@ -165,6 +216,79 @@ async fn every_row_changed_by_hand_is_told_and_put_back() -> Result<()> {
     stage.mine(1).await?;
     stage.settles(&[ALICE, BOB, CAROL]).await?;
     indexer.stop().await
+}
+
+/// What a person changed by hand, and a rebuild has not put back yet.
+const BY_HAND: &str = "UPDATE recoveries SET amount = amount + 1";
+
+impl Stage {
+    /// Takes the writer's lock from whoever holds it, and follows with an indexer of its own up to the head.
+    async fn take_over(&self) -> Result<()> {
+        let pool = &self.world.pool;
+        let ended: i64 = sqlx::query_scalar(
+            "SELECT count(pg_terminate_backend(pid))
+               FROM pg_locks
+              WHERE locktype = 'advisory' AND classid <> 0 AND granted
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
+        .fetch_one(pool)
+        .await?;
+        assert!(ended > 0, "somebody held the lock");
+        let indexer = self.index().await?;
+        self.settles(&[ALICE, BOB, CAROL, DAVE]).await?;
+        indexer.stop().await
+    }
+}
+
+/// Waits in the middle of what does not.
+fn at_once<T>(what: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(what))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_beside_which_somebody_wrote_replaces_nothing() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    stage.live().await?.stop().await?;
+    let pool = &stage.world.pool;
+    stage.mint("meanwhile", ALICE, 5).await?;
+    stage.mine(1).await?;
+    sqlx::query(BY_HAND).execute(pool).await?;
+
+    // The lock is lost, and an indexer takes over: what it wrote is not the rebuild's to remove.
+    let mut taken_over = Ok(());
+    let replaced = stage
+        .rebuild()
+        .await?
+        .replace(|step| {
+            if step == Step::Replacing {
+                taken_over = at_once(stage.take_over());
+            }
+        })
+        .await;
+    taken_over?;
+    assert!(replaced.is_err(), "{replaced:?}");
+    stage.settles(&[ALICE, BOB, CAROL, DAVE]).await?;
+    let differences = stage.verify().await?.differences;
+    assert!(differences.len() == 1 && differences[0].table == "recoveries", "{differences:?}");
+
+    // An indexer that does not know yet that its lock is gone touches the cursor, whatever it writes.
+    let mut touched = Ok(Default::default());
+    let replaced = stage
+        .rebuild()
+        .await?
+        .replace(|step| {
+            if step == Step::Replacing {
+                touched = at_once(sqlx::query("UPDATE chain_cursors SET polled_at = now()").execute(pool));
+            }
+        })
+        .await;
+    touched?;
+    assert!(matches!(replaced, Err(IndexerError::FollowedMeanwhile(CHAIN))), "{replaced:?}");
+    assert_eq!(stage.verify().await?.differing, 1, "nothing was replaced");
+
+    assert_eq!(stage.rebuild().await?.replace(|_| {}).await?.differing, 1);
+    assert_eq!(stage.verify().await?.differences, []);
+    Ok(())
 }
 
 #[tokio::test]

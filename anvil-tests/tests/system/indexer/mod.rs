@@ -72,6 +72,12 @@ impl Stage {
         Ok((number, serde_json::from_value(block["hash"].clone())?))
     }
 
+    /// Time of the head, Unix seconds.
+    async fn time(&self) -> Result<u64> {
+        let block = self.world.chain.rpc("eth_getBlockByNumber", json!(["latest", false])).await?;
+        number(&block["timestamp"])
+    }
+
     /// Sends a transaction of one of anvil's accounts into the pool.
     async fn send(&self, from: Address, to: Option<Address>, data: Vec<u8>) -> Result<B256> {
         let mut request = json!({"from": from, "data": Bytes::from(data), "gas": "0xf00000"});
