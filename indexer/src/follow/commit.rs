@@ -13,7 +13,7 @@ use super::store::{self, Cursor};
 pub(super) use crate::project::Label;
 use crate::project::{self, Applied};
 use crate::read::int;
-use crate::{Batch, Fork, IndexerError, Projection, metrics};
+use crate::{Batch, BlockRef, Fork, IndexerError, Projection, metrics};
 
 /// For a batch that meets a lock or a serialization failure; a broken database is the follower's to wait for.
 const AGAIN: Policy = Policy::within(Duration::from_millis(20), Duration::from_millis(500), Duration::from_secs(10));
@@ -38,12 +38,16 @@ pub(super) enum Move {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fill {
     pub(super) contract: Address,
+    /// How far its past has been read before it.
+    pub(super) from: u64,
     /// How far its past is read with this batch.
     pub(super) to: u64,
     /// Whether that is all of it.
     pub(super) done: bool,
     /// What kept logs turn out to come from.
     pub(super) labels: Vec<Label>,
+    /// Headers to store that may be there already.
+    pub(super) headers: Vec<BlockRef>,
 }
 
 impl Writer {
@@ -97,6 +101,9 @@ impl Writer {
         move_cursor(cursor, fork, batch, to, &mut tx).await?;
         if let Move::Fill(fill) = to {
             project::relabel(batch.chain_id, &fill.labels, &mut tx).await?;
+            for header in &fill.headers {
+                store::put_block(batch.chain_id, header, &mut tx).await?;
+            }
         }
         let mut told = 0;
         if let Some(fork) = fork {
@@ -175,7 +182,7 @@ async fn move_cursor(
                  UPDATE watched w
                     SET filled_to = CASE WHEN $6 THEN NULL ELSE $5 END
                    FROM held
-                  WHERE w.chain_id = held.chain_id AND w.address = $4",
+                  WHERE w.chain_id = held.chain_id AND w.address = $4 AND w.filled_to = $7",
             )
             .bind(int(batch.chain_id))
             .bind(int(cursor.block.number))
@@ -183,6 +190,7 @@ async fn move_cursor(
             .bind(Addr(fill.contract))
             .bind(int(fill.to))
             .bind(fill.done)
+            .bind(int(fill.from))
             .execute(&mut *tx)
             .await?
         }

@@ -8,6 +8,7 @@
 //! ```
 
 mod commit;
+mod expiry;
 mod fetch;
 mod fork;
 mod late;
@@ -31,7 +32,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::source::{Source, Span, hints};
 use crate::watch::WatchSet;
-use crate::{AccountWatch, Batch, BlockRef, Fork, IndexerError, Projection, attribution, metrics};
+use crate::{AccountWatch, Batch, BlockRef, ChainLog, Fork, IndexerError, Projection, attribution, metrics};
 use commit::{Move, Writer};
 use fetch::{Fetched, Reader};
 use fork::Relation;
@@ -114,6 +115,7 @@ impl Follower {
             cursor,
             watched,
             late,
+            outdated: false,
             span: Span::new(self.chain.batch_blocks, self.chain.batch_blocks.saturating_mul(64), target),
             kept_house: Instant::now(),
         }))
@@ -145,6 +147,8 @@ struct Session<'a> {
     cursor: Cursor,
     watched: WatchSet,
     late: Vec<Late>,
+    /// What `watched` and `late` were read from may have changed since.
+    outdated: bool,
     span: Span,
     kept_house: Instant,
 }
@@ -155,21 +159,17 @@ impl Session<'_> {
         let mut pauses = AFTER_ERROR.pauses();
         loop {
             let pause = match self.turn(stop).await {
-                Ok(true) => Duration::ZERO,
-                Ok(false) => poll,
+                Ok(more) => {
+                    pauses = AFTER_ERROR.pauses();
+                    if more { Duration::ZERO } else { poll }
+                }
                 Err(error @ (IndexerError::CursorMoved(_) | IndexerError::LockLost(_))) => return Err(error),
                 Err(error) if error.is_setup() => return Err(error),
                 Err(error) => {
                     self.report(&error).await;
-                    let pause = pauses.next().unwrap_or(HOUSEKEEPING);
-                    wait(pause, stop).await;
-                    if stop.is_cancelled() {
-                        return Ok(());
-                    }
-                    continue;
+                    pauses.next().unwrap_or(HOUSEKEEPING)
                 }
             };
-            pauses = AFTER_ERROR.pauses();
             if stop.is_cancelled() {
                 return Ok(());
             }
@@ -184,7 +184,7 @@ impl Session<'_> {
     }
 
     /// An error that passes is a line in the log; one that halts is told to everybody.
-    async fn report(&self, error: &IndexerError) {
+    async fn report(&mut self, error: &IndexerError) {
         let chain_id = self.setup.chain.chain_id;
         if !error.halts() {
             tracing::warn!(chain_id, %error, "following pauses");
@@ -192,6 +192,7 @@ impl Session<'_> {
         }
         tracing::error!(chain_id, %error, "following has stopped");
         metrics::HALTED.with_label_values(&[&self.label]).set(1);
+        self.cursor.halted = true;
         if let Err(error) = store::halt(&self.setup.pool, chain_id, &error.to_string()).await {
             tracing::warn!(chain_id, %error, "the halt could not be stored");
         }
@@ -199,6 +200,10 @@ impl Session<'_> {
 
     /// One look at the node and what follows from it. True if there may be more to do at once.
     async fn turn(&mut self, stop: &CancellationToken) -> Result<bool, IndexerError> {
+        if self.outdated {
+            (self.watched, self.late) = store::watched(&self.setup.pool, self.setup.chain.chain_id).await?;
+            self.outdated = false;
+        }
         let chain = &self.setup.chain;
         let (head, tag) = self.source.tip(chain.finality == Finality::Finalized).await?;
         let (confirmed, finalized) = start::depths(chain, head.number, tag);
@@ -207,13 +212,14 @@ impl Session<'_> {
         self.keep_house(head.number).await?;
 
         if head.number <= self.cursor.block.number {
-            if self.is_stored(&head).await? {
-                return self.fill_late(&tip).await;
+            let Some(shared) = self.shared(&head).await? else { return self.heal(&tip).await };
+            if shared >= self.cursor.finalized {
+                self.resume().await?;
             }
-            return self.heal(&tip).await;
+            return self.fill_late(&tip).await;
         }
-        let view =
-            View { cursor: self.cursor.block.number, head: head.number, finalized, live_from: self.cursor.live_from };
+        let Cursor { block, live_from, .. } = self.cursor;
+        let view = View { cursor: block.number, head: head.number, confirmed, finalized, live_from };
         match plan(view) {
             Plan::Idle => self.fill_late(&tip).await,
             Plan::Backfill { from, to } => {
@@ -239,10 +245,24 @@ impl Session<'_> {
         }
     }
 
-    /// Is the node's head one of our blocks? One far below, of which no header was kept, is a node that lags.
-    async fn is_stored(&self, head: &BlockRef) -> Result<bool, IndexerError> {
-        let stored = store::headers(&self.setup.pool, self.setup.chain.chain_id, head.number, head.number, 1).await?;
-        Ok(stored.first().is_none_or(|block| block.hash == head.hash))
+    /// The highest stored block at or below the node's head, if the node has it too: then it only lags. `None` if it is
+    /// on another branch.
+    async fn shared(&self, head: &BlockRef) -> Result<Option<u64>, IndexerError> {
+        let stored = store::headers(&self.setup.pool, self.setup.chain.chain_id, 0, head.number, 1).await?;
+        // A node that has not come as far as our first block.
+        let Some(ours) = stored.first() else { return Ok(Some(0)) };
+        let there = if ours.number == head.number { *head } else { self.source.header(ours.number).await? };
+        Ok((there.hash == ours.hash).then_some(ours.number))
+    }
+
+    /// The node has our final block: whatever had stopped us is over, though there may be nothing new to write.
+    async fn resume(&mut self) -> Result<(), IndexerError> {
+        if self.cursor.halted {
+            store::resume(&self.setup.pool, self.setup.chain.chain_id).await?;
+            self.cursor.halted = false;
+            metrics::HALTED.with_label_values(&[&self.label]).set(0);
+        }
+        Ok(())
     }
 
     fn reader(&self) -> Reader {
@@ -281,7 +301,7 @@ impl Session<'_> {
     /// hand before anything goes.
     async fn heal(&mut self, tip: &Tip) -> Result<bool, IndexerError> {
         let ancestor = self.ancestor(tip.head.number).await?;
-        let to = tip.head.number.min(ancestor.number + BRANCH);
+        let to = plan::end(ancestor.number + 1, tip.head.number, BRANCH, self.cursor.live_from);
         let branch = self.source.headers(ancestor.number + 1, to).await?;
         if fork::relate(&ancestor, &branch) != Relation::Extends {
             return Err(IndexerError::Turned(ancestor.number + 1));
@@ -333,6 +353,10 @@ impl Session<'_> {
         failpoint::hit("indexer.fetched").map_err(sqlx::Error::Io)?;
 
         let to = fetched.to;
+        if to.number - fetched.from >= fetched.blocks.len() as u64 {
+            let expiries = self.expiries(&to, &fetched.logs).await?;
+            fetched.blocks.extend(expiries.into_iter().filter(|block| block.number != to.number));
+        }
         let batch = Batch {
             chain_id: self.setup.chain.chain_id,
             from: fetched.from,
@@ -346,17 +370,24 @@ impl Session<'_> {
             live: to.number > self.cursor.live_from,
             epoch: self.cursor.reorgs + u64::from(fork.is_some()),
         };
+        self.outdated |= fork.is_some();
         self.writer.commit(&self.cursor, fork.as_ref(), &batch, &Move::Forward).await?;
         self.cursor.block = to;
         self.cursor.finalized = batch.finalized;
         self.cursor.reorgs = batch.epoch;
-        if fork.is_some() {
-            (self.watched, self.late) = store::watched(&self.setup.pool, batch.chain_id).await?;
-        } else {
-            self.watched = known;
-        }
+        self.cursor.halted = false;
+        self.watched = known;
         self.show(&batch, tip);
         Ok(())
+    }
+
+    /// The blocks above the cursor and up to `to` from which holds no longer bind: those that stand, and those of
+    /// `logs`.
+    async fn expiries(&self, to: &BlockRef, logs: &[ChainLog]) -> Result<Vec<BlockRef>, IndexerError> {
+        let (pool, from) = (&self.setup.pool, &self.cursor.block);
+        let standing = store::expiring(pool, self.setup.chain.chain_id, from.timestamp, to.timestamp).await?;
+        let times = standing.into_iter().chain(expiry::times(logs)).collect();
+        Ok(expiry::first_blocks(&self.source, from, to, &times).await?)
     }
 
     /// Once a second: is the lock still ours, and do the other rooms know that the node answers?

@@ -10,6 +10,8 @@ pub(super) struct View {
     pub(super) cursor: u64,
     /// The node's head.
     pub(super) head: u64,
+    /// The highest confirmed block, not above `head`.
+    pub(super) confirmed: u64,
     /// The highest final block, not above `head`.
     pub(super) finalized: u64,
     /// The head when the chain was first followed. Blocks up to it have no effects, so no batch crosses it.
@@ -29,8 +31,9 @@ pub(super) enum Plan {
 
 pub(super) fn plan(view: View) -> Plan {
     let from = view.cursor + 1;
-    // The head is read by hash even where it is final at once: accounts are asked with it, and only with it.
-    let past = view.finalized.min(view.head.saturating_sub(1));
+    // The head is read by hash even where it is final at once: accounts are asked with it, and only with it. And what
+    // is not confirmed has all its headers, whatever the chain calls final: answers are as of its lowest block soon.
+    let past = view.finalized.min(view.confirmed).min(view.head.saturating_sub(1));
     if from > view.head {
         Plan::Idle
     } else if from <= past {
@@ -66,17 +69,17 @@ mod tests {
 
     proptest! {
         /// From any cursor to any head, following plans reads every block once, in order, never across the border
-        /// between past and live, only final blocks by number, and never the
-        /// head.
+        /// between past and live, only blocks that are final and confirmed by number, and never the head.
         #[test]
         fn plans_cover_every_block_once_and_in_order(
-            cursor in 0u64..300, ahead in 0u64..300, depth in 0u64..400, live_from in 0u64..500, span in 1u64..50,
+            cursor in 0u64..300, ahead in 0u64..300, depth in 0u64..400, shallow in 0u64..400, live_from in 0u64..500,
+            span in 1u64..50,
         ) {
             let head = cursor + ahead;
-            let finalized = head.saturating_sub(depth);
+            let (confirmed, finalized) = (head.saturating_sub(shallow), head.saturating_sub(depth));
             let mut at = cursor;
             loop {
-                let view = View { cursor: at, head, finalized, live_from };
+                let view = View { cursor: at, head, confirmed, finalized, live_from };
                 let (from, to, by_number) = match plan(view) {
                     Plan::Idle => break,
                     Plan::Backfill { from, to } => (from, end(from, to, span, live_from), true),
@@ -85,7 +88,7 @@ mod tests {
                 prop_assert_eq!(from, at + 1);
                 prop_assert!(to >= from && to <= head);
                 prop_assert!(from > live_from || to <= live_from);
-                prop_assert_eq!(by_number, to <= finalized && to < head);
+                prop_assert_eq!(by_number, to <= finalized && to <= confirmed && to < head);
                 prop_assert!(by_number || to - from < TAIL);
                 at = to;
             }

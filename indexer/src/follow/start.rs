@@ -46,7 +46,7 @@ async fn new_cursor(chain: &Chain, source: &Source, followed: &[Followed]) -> Re
     let start = followed.iter().map(|token| token.from_block).fold(chain.start_block, u64::min).max(1);
     let before = source.header(start - 1).await?;
     let finalized = finality(chain, head.number, tag).min(before.number);
-    Ok(Cursor { block: before, finalized, start_block: start, live_from: head.number, reorgs: 0 })
+    Ok(Cursor { block: before, finalized, start_block: start, live_from: head.number, reorgs: 0, halted: false })
 }
 
 async fn register(

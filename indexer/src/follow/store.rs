@@ -18,12 +18,15 @@ pub(super) struct Cursor {
     pub(super) start_block: u64,
     pub(super) live_from: u64,
     pub(super) reorgs: u64,
+    /// The table says that nothing is written any more.
+    pub(super) halted: bool,
 }
 
 /// The stored cursor; `None` if the chain was never followed.
 pub(super) async fn cursor(pool: &PgPool, chain_id: u64, genesis: B256) -> Result<Option<Cursor>, IndexerError> {
     let row = sqlx::query(
-        "SELECT c.genesis, c.number, c.hash, b.parent_hash, b.block_time, c.finalized, c.start_block, c.live_from, c.reorgs
+        "SELECT c.genesis, c.number, c.hash, b.parent_hash, b.block_time, c.finalized, c.start_block, c.live_from, c.reorgs,
+                c.halted IS NOT NULL AS halted
            FROM chain_cursors c
            JOIN blocks b ON b.chain_id = c.chain_id AND b.number = c.number
           WHERE c.chain_id = $1",
@@ -47,6 +50,7 @@ pub(super) async fn cursor(pool: &PgPool, chain_id: u64, genesis: B256) -> Resul
         start_block: row.height("start_block")?,
         live_from: row.height("live_from")?,
         reorgs: row.height("reorgs")?,
+        halted: row.try_get("halted")?,
     }))
 }
 
@@ -135,7 +139,7 @@ pub(super) async fn polled(pool: &PgPool, chain_id: u64, head: u64) -> Result<()
     Ok(())
 }
 
-/// Says for everybody to read why nothing is written any more. The next commit takes it back.
+/// Says for everybody to read why nothing is written any more. The next commit takes it back, or [`resume`].
 pub(super) async fn halt(pool: &PgPool, chain_id: u64, why: &str) -> Result<(), sqlx::Error> {
     sqlx::query("UPDATE chain_cursors SET halted = $2 WHERE chain_id = $1")
         .bind(int(chain_id))
@@ -143,6 +147,24 @@ pub(super) async fn halt(pool: &PgPool, chain_id: u64, why: &str) -> Result<(), 
         .execute(pool)
         .await?;
     Ok(())
+}
+
+/// Takes back that nothing is written any more.
+pub(super) async fn resume(pool: &PgPool, chain_id: u64) -> Result<(), sqlx::Error> {
+    sqlx::query("UPDATE chain_cursors SET halted = NULL WHERE chain_id = $1").bind(int(chain_id)).execute(pool).await?;
+    Ok(())
+}
+
+/// When holds that stand run out, of those after one time and up to another.
+pub(super) async fn expiring(pool: &PgPool, chain_id: u64, after: u64, to: u64) -> Result<Vec<u64>, sqlx::Error> {
+    let times: Vec<i64> =
+        sqlx::query_scalar("SELECT DISTINCT until FROM holds WHERE chain_id = $1 AND until > $2 AND until <= $3")
+            .bind(int(chain_id))
+            .bind(int(after))
+            .bind(int(to))
+            .fetch_all(pool)
+            .await?;
+    Ok(times.into_iter().map(uint).collect())
 }
 
 /// A contract whose past is still being read, and how far it has been.

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, Bytes, U256, keccak256};
+use alloy::primitives::{Address, B256, Bytes, U256, Uint, keccak256};
 use alloy::sol_types::SolCall;
 use anyhow::Result;
 use serde_json::json;
+use sqlx::PgPool;
+use tokenx_anvil_tests::{TestDatabase, eventually};
 use tokenx_contracts::bindings::SecurityToken;
 use tokenx_indexer::read;
 
-use super::{ALICE, BOB, CHAIN, Stage};
+use super::{ALICE, BOB, CHAIN, Running, Stage};
 
 const PAIRS: u64 = 300;
 
@@ -86,7 +88,7 @@ async fn a_balance_as_of_any_block_is_what_the_chain_says_of_that_block() -> Res
     indexer.stop().await
 }
 
-fn name_of(name: &str) -> alloy::primitives::B256 {
+fn name_of(name: &str) -> B256 {
     keccak256(name)
 }
 
@@ -117,4 +119,65 @@ impl Wheel {
     fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
+}
+
+#[tokio::test]
+async fn what_was_locked_at_a_block_that_was_read_in_a_range_is_what_the_contract_said() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    let wallets = [ALICE, BOB];
+    stage.whitelist(&wallets).await?;
+    let (begun, now) = (stage.head().await?.0, stage.time().await?);
+    for n in 0..6u64 {
+        // Lockups end with a day.
+        let until = Uint::from(now + 86_400 * (n + 1));
+        let to = wallets[usize::from(n % 2 == 0)];
+        let lockup =
+            SecurityToken::mintLockedCall { to, amount: U256::from(10 + n), kind: 2, until, reason: B256::ZERO };
+        stage.order(&format!("lockup {n}"), lockup).await?;
+    }
+    stage.mine(1).await?;
+    // One lockup after the other runs out, and no log says so.
+    for _ in 0..40 {
+        stage.world.chain.rpc("evm_increaseTime", json!([20_000])).await?;
+        stage.mine(1).await?;
+    }
+    stage.mine(70).await?;
+    let (last, whole, tokens) = (stage.head().await?, stage.settings.clone(), [stage.token()]);
+    let indexed = async |pool: &PgPool| {
+        eventually("the head is indexed", || async {
+            let cursor = read::cursor(pool, CHAIN).await.ok()??;
+            ((cursor.number, cursor.hash) == last).then_some(())
+        })
+        .await;
+    };
+    let indexer = stage.follow().await;
+    indexed(&stage.world.pool).await;
+    indexer.stop().await?;
+    for block in begun..=last.0 {
+        stage.equalled_contracts(&stage.world.pool, &tokens, &wallets, block).await?;
+    }
+    let headers: i64 = sqlx::query_scalar("SELECT count(*) FROM blocks").fetch_one(&stage.world.pool).await?;
+    assert!(headers < 100, "{headers} headers of {} blocks: the law would hold of nothing", last.0);
+
+    // The same of a token whose past is read after that of others.
+    let database = TestDatabase::create().await?;
+    let late = database.pool().await?;
+    stage.settings.database.url = database.url().into();
+    stage.settings.chain.factory = None;
+    stage.settings.chain.executors = Vec::new();
+    let indexer = Running::start(&stage.settings, &late);
+    indexed(&late).await;
+    indexer.stop().await?;
+    stage.settings = whole;
+    stage.settings.database.url = database.url().into();
+    let indexer = Running::start(&stage.settings, &late);
+    eventually("its past is read", || async {
+        read::caught_up(&late, CHAIN, stage.token()).await.is_ok_and(|all| all).then_some(())
+    })
+    .await;
+    indexer.stop().await?;
+    for block in begun..=last.0 {
+        stage.equalled_contracts(&late, &tokens, &wallets, block).await?;
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ use tokenx_config::Finality;
 use tokenx_contracts::bindings::SecurityToken;
 use tokenx_indexer::read;
 
+use super::campaign::compare::tables;
 use super::{ALICE, BOB, CHAIN, Stage, id};
 
 impl Stage {
@@ -208,13 +209,70 @@ async fn below_finality_nothing_is_written_and_nothing_deleted() -> Result<()> {
         stage.busy_block(n).await?;
     }
     stage.settles(&[ALICE, BOB]).await?;
-    let count = async || sqlx::query_scalar::<_, i64>("SELECT count(*) FROM logs").fetch_one(pool).await;
-    let before = count().await?;
+    let before = tables(pool).await?;
     stage.turn(8).await?;
     stage.mine(1).await?;
     let why = eventually("following has stopped", || async { read::cursor(pool, CHAIN).await.ok()??.halted }).await;
     assert!(why.contains("is final here"), "{why}");
     stage.mine(3).await?;
-    assert_eq!(count().await?, before, "nothing is deleted, nothing is added");
+    // Another look at it, and nothing comes of it.
+    let polled = async || sqlx::query_scalar::<_, time::OffsetDateTime>(POLLED).fetch_one(pool).await;
+    let since = polled().await?;
+    eventually("it goes on looking", || async { polled().await.is_ok_and(|last| last > since).then_some(()) }).await;
+    assert!(tables(pool).await? == before, "nothing is deleted, nothing is added, nothing is another");
+
+    indexer.stop().await
+}
+
+#[tokio::test]
+async fn a_halt_that_is_over_ends_without_a_new_block() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE]).await?;
+    stage.settles(&[ALICE]).await?;
+    indexer.stop().await?;
+    // As it was left by a process that met a node on another branch; now the node has our blocks, and none above them.
+    sqlx::query("UPDATE chain_cursors SET halted = 'block 1 is final here'").execute(pool).await?;
+    let (before, head) = (tables(pool).await?, stage.head().await?);
+    let indexer = stage.follow().await;
+    eventually("following is no longer stopped", || async {
+        read::cursor(pool, CHAIN).await.ok()??.halted.is_none().then_some(())
+    })
+    .await;
+    assert_eq!(stage.head().await?, head);
+    assert!(tables(pool).await? == before, "and nothing else is written");
+    indexer.stop().await
+}
+
+const POLLED: &str = "SELECT polled_at FROM chain_cursors";
+
+#[tokio::test]
+async fn what_a_reorg_brings_below_where_we_came_is_not_told() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    stage.whitelist(&[ALICE]).await?;
+    stage.mine(1).await?;
+    let hash = stage.mint("past", ALICE, 5).await?;
+    let raw = stage.world.chain.rpc("eth_getRawTransactionByHash", json!([hash])).await?;
+    stage.mine(3).await?;
+    let indexer = stage.follow().await;
+    stage.settles(&[ALICE]).await?;
+    indexer.stop().await?;
+    // The same mint, a block later and still below; and one above, in the same new branch.
+    stage.world.chain.rpc("anvil_reorg", json!([3, [[raw, 1]]])).await?;
+    stage.mint("present", ALICE, 7).await?;
+    stage.mine(1).await?;
+    let indexer = stage.follow().await;
+    stage.settles(&[ALICE]).await?;
+    let mints: Vec<String> =
+        sqlx::query_scalar("SELECT amount::text FROM mints ORDER BY block_number").fetch_all(pool).await?;
+    assert_eq!(mints, ["5", "7"]);
+    let told: Vec<String> = sqlx::query_scalar(
+        "SELECT kind || ' ' || (payload->>'amount') FROM outbox WHERE kind LIKE 'mint%' ORDER BY xid, seq",
+    )
+    .fetch_all(pool)
+    .await?;
+    assert_eq!(told, ["mint 7"], "what was before we came is stored and not told");
     indexer.stop().await
 }

@@ -138,12 +138,18 @@ impl Stage {
     }
 
     /// Every balance and locked figure as of a past block is what the contracts said at that block.
-    pub(super) async fn equalled_contracts(&self, grounds: &[Ground], wallets: &[Address], block: u64) -> Result<()> {
+    pub(in crate::indexer) async fn equalled_contracts(
+        &self,
+        pool: &PgPool,
+        tokens: &[Address],
+        wallets: &[Address],
+        block: u64,
+    ) -> Result<()> {
         let at = self.hash(block).await?;
         let rows = sqlx::query("SELECT token, wallet, balance, locked FROM holdings_at($1, $2)")
             .bind(CHAIN.cast_signed())
             .bind(block.cast_signed())
-            .fetch_all(&self.world.pool)
+            .fetch_all(pool)
             .await?;
         let mut ours = HashMap::new();
         for row in &rows {
@@ -151,17 +157,17 @@ impl Stage {
             let figures = (row.try_get::<Uint256, _>("balance")?.0, row.try_get::<Uint256, _>("locked")?.0);
             assert_eq!(ours.insert(key, figures), None, "{key:?} twice at block {block}");
         }
-        for ground in grounds {
+        for token in tokens.iter().copied() {
             let mut supply = U256::ZERO;
             for account in wallets.iter().copied() {
-                let balance = self.view_at(ground.token, SecurityToken::balanceOfCall { account }, at).await?;
-                let spendable = self.view_at(ground.token, SecurityToken::spendableOfCall { account }, at).await?;
-                let said = ours.remove(&(ground.token, account)).unwrap_or_default();
-                assert_eq!(said, (balance, balance - spendable), "{account} in {} at block {block}", ground.token);
+                let balance = self.view_at(token, SecurityToken::balanceOfCall { account }, at).await?;
+                let spendable = self.view_at(token, SecurityToken::spendableOfCall { account }, at).await?;
+                let said = ours.remove(&(token, account)).unwrap_or_default();
+                assert_eq!(said, (balance, balance - spendable), "{account} in {token} at block {block}");
                 supply += said.0;
             }
-            let theirs = self.view_at(ground.token, SecurityToken::totalSupplyCall {}, at).await?;
-            assert_eq!(supply, theirs, "supply of {} at block {block}", ground.token);
+            let theirs = self.view_at(token, SecurityToken::totalSupplyCall {}, at).await?;
+            assert_eq!(supply, theirs, "supply of {token} at block {block}");
         }
         assert!(ours.is_empty(), "holdings that no contract knows at block {block}: {ours:?}");
         Ok(())
@@ -169,7 +175,7 @@ impl Stage {
 }
 
 /// The rows of each table that is a function of the logs alone.
-pub(super) async fn tables(pool: &PgPool) -> Result<Vec<(&'static str, Vec<String>)>> {
+pub(in crate::indexer) async fn tables(pool: &PgPool) -> Result<Vec<(&'static str, Vec<String>)>> {
     macro_rules! dump {
         ($($table:literal),*) => {
             vec![$((
