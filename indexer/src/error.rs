@@ -78,6 +78,18 @@ pub enum IndexerError {
         /// What the node said.
         reason: String,
     },
+    /// Settings ask for blocks below those that the tables begin with.
+    #[error(
+        "{what} is followed from block {from}, settings say {asked}: blocks below the first one are never read later; set start_block back to {from}, or follow the chain into a new database"
+    )]
+    StartLowered {
+        /// The chain or the token.
+        what: String,
+        /// Its first block in the tables.
+        from: u64,
+        /// The first one that settings ask for.
+        asked: u64,
+    },
     /// The cursor is not where this process left it: another one writes.
     #[error("cursor of chain {0} was moved by another process")]
     CursorMoved(u64),
@@ -106,6 +118,7 @@ impl IndexerError {
                 | Self::OtherProjections { .. }
                 | Self::NoContract(_)
                 | Self::NoState { .. }
+                | Self::StartLowered { .. }
                 | Self::Source(SourceError::WrongChain { .. } | SourceError::Url(_))
         )
     }

@@ -31,12 +31,24 @@ pub(super) async fn prepare(
         followed.push(describe(chain.chain_id, follow, source, pool).await?);
     }
     let cursor = match stored {
-        Some(cursor) => cursor,
+        Some(cursor) => {
+            let what = || format!("chain {}", chain.chain_id);
+            not_lowered(cursor.start_block, Some(chain.start_block), what)?;
+            cursor
+        }
         None => new_cursor(chain, source, &followed).await?,
     };
     let fresh = stored.is_none().then_some(genesis);
     register(chain, &followed, &cursor, fresh, pool).await?;
     Ok(cursor)
+}
+
+/// Refuses a first block below the one that the tables begin with: those in between would be silently missing.
+fn not_lowered(from: u64, asked: Option<u64>, what: impl FnOnce() -> String) -> Result<(), IndexerError> {
+    match asked.map(|asked| asked.max(1)) {
+        Some(asked) if asked < from => Err(IndexerError::StartLowered { what: what(), from, asked }),
+        _ => Ok(()),
+    }
 }
 
 /// A chain that was never followed: from the first block of the settings, or of a followed token before it.
@@ -65,8 +77,7 @@ async fn register(
         .filter_map(|(address, kind)| Some((address?, kind)))
         .chain(chain.executors.iter().map(|executor| (*executor, Kind::Executor)));
     for (address, kind) in own {
-        let from = cursor.start_block.min(chain.start_block.max(1));
-        store::watch(chain.chain_id, address, kind, from, cursor.block.number, &mut tx).await?;
+        store::watch(chain.chain_id, address, kind, cursor.start_block, cursor.block.number, &mut tx).await?;
     }
     for token in followed {
         store::watch(chain.chain_id, token.token, Kind::Followed, token.from_block, cursor.block.number, &mut tx)
@@ -80,6 +91,9 @@ async fn register(
 /// What a followed token says of itself, and the block it exists since.
 async fn describe(chain_id: u64, follow: &Follow, source: &Source, pool: &PgPool) -> Result<Followed, IndexerError> {
     if let Some(known) = crate::read::instrument_of_token(pool, chain_id, follow.token).await? {
+        if known.executor.is_none() {
+            not_lowered(known.created_block, follow.start_block, || format!("token {}", follow.token))?;
+        }
         return Ok(Followed {
             token: follow.token,
             instrument_id: follow.instrument_id.clone(),

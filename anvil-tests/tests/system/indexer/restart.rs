@@ -102,6 +102,22 @@ async fn another_chain_is_refused() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_first_block_below_the_one_that_was_followed_is_refused() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    stage.follow().await.stop().await?;
+    let first = stage.settings.chain.start_block;
+    stage.settings.chain.start_block = first - 1;
+    let error = Running::start(&stage.settings, &stage.world.pool).task.await?.err().context("an error")?;
+    assert!(matches!(error, IndexerError::StartLowered { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("set start_block back to {first}")), "{error}");
+    // Above it, it is the same tables.
+    stage.settings.chain.start_block = first + 1;
+    let indexer = stage.follow().await;
+    stage.settles(&[]).await?;
+    indexer.stop().await
+}
+
+#[tokio::test]
 async fn a_node_that_is_away_is_waited_for() -> Result<()> {
     let mut stage = Stage::set().await?;
     let good = stage.settings.chain.rpc_url.clone();
