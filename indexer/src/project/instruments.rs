@@ -24,7 +24,8 @@ pub(super) struct State {
 }
 
 /// Inserts the nodes' Executors and the tokens that factories deployed, and watches them. Those found in the past of a
-/// factory (`late`) have a past of their own to catch up with.
+/// factory (`late`) have a past of their own to catch up with. A followed token that turns out to be ours is one of ours
+/// from its deployment on, unless its past has been read as a stranger's.
 pub(super) async fn deployed(
     chain_id: u64,
     logs: &[ChainLog],
@@ -52,7 +53,20 @@ pub(super) async fn deployed(
                     "INSERT INTO instruments (chain_id, token, instrument_id, name, symbol, decimals, max_supply, executor,
                                               issuer_key, registry, created_block, created_log, created_time, created_tx)
                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-                         ON CONFLICT (chain_id, token) DO NOTHING",
+                         ON CONFLICT (chain_id, token) DO UPDATE
+                        SET instrument_id = excluded.instrument_id,
+                            name          = excluded.name,
+                            symbol        = excluded.symbol,
+                            decimals      = excluded.decimals,
+                            max_supply    = excluded.max_supply,
+                            executor      = excluded.executor,
+                            issuer_key    = excluded.issuer_key,
+                            registry      = excluded.registry,
+                            created_block = excluded.created_block,
+                            created_log   = excluded.created_log,
+                            created_time  = excluded.created_time,
+                            created_tx    = excluded.created_tx
+                      WHERE instruments.executor IS NULL AND NOT $15",
                 )
                 .bind(int(chain_id))
                 .bind(Addr(e.token))
@@ -68,6 +82,7 @@ pub(super) async fn deployed(
                 .bind(i32::try_from(log.log_index).unwrap_or(i32::MAX))
                 .bind(int(log.timestamp))
                 .bind(Word(log.tx_hash))
+                .bind(late)
                 .execute(&mut *tx)
                 .await?;
             }
@@ -90,7 +105,8 @@ async fn watch(
         "INSERT INTO watched (chain_id, address, kind, from_block, node_key, found_block, filled_to)
          VALUES ($1, $2, $3, $4, $5, $4, CASE WHEN $6 THEN $4 - 1 END)
              ON CONFLICT (chain_id, address) DO UPDATE
-            SET node_key = coalesce(watched.node_key, excluded.node_key)",
+            SET node_key = coalesce(watched.node_key, excluded.node_key),
+                kind     = CASE WHEN watched.kind = 'followed' AND NOT $6 THEN excluded.kind ELSE watched.kind END",
     )
     .bind(int(chain_id))
     .bind(Addr(address))

@@ -81,25 +81,33 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
     Ok(Applied { told, undecoded, inexact })
 }
 
-/// The latest registry record of each wallet that the batch changed.
+/// The latest registry record of each wallet that the batch changed: of all that are kept, since the past of a registry
+/// named late comes after newer records of another.
 async fn wallets(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let mut latest = HashMap::new();
-    for log in logs {
-        if let Some(Event::Registry(RegistryEvent::InvestorChanged(e))) = &log.event {
-            let first: &mut (u64, _, _) = latest.entry(e.wallet).or_insert((log.block_number, log, e));
-            *first = (first.0, log, e);
-        }
-    }
-    if latest.is_empty() {
+    let changed = logs.iter().filter_map(|log| match &log.event {
+        Some(Event::Registry(RegistryEvent::InvestorChanged(e))) => Some(e.wallet),
+        _ => None,
+    });
+    let changed: BTreeSet<Address> = changed.collect();
+    if changed.is_empty() {
         return Ok(());
     }
-    let all: Vec<_> = latest.into_values().collect();
     sqlx::query(
         "INSERT INTO investor_wallets (chain_id, wallet, registry, investor_id, country, investor_class, kyc_expires_at,
                                        flags, since_block, changed_block)
-         SELECT $1, w.*
-           FROM unnest($2::bytea[], $3::bytea[], $4::bigint[], $5::int[], $6::smallint[], $7::bigint[], $8::smallint[],
-                       $9::bigint[], $10::bigint[]) AS w
+         SELECT $1, t.wallet, l.registry, l.investor_id, l.country, l.investor_class, l.kyc_expires_at, l.flags,
+                f.block_number, l.block_number
+           FROM unnest($2::bytea[]) AS t (wallet)
+          CROSS JOIN LATERAL (SELECT c.*
+                                FROM investor_changes c
+                               WHERE c.chain_id = $1 AND c.wallet = t.wallet
+                               ORDER BY c.block_number DESC, c.log_index DESC
+                               LIMIT 1) l
+          CROSS JOIN LATERAL (SELECT c.block_number
+                                FROM investor_changes c
+                               WHERE c.chain_id = $1 AND c.wallet = t.wallet
+                               ORDER BY c.block_number, c.log_index
+                               LIMIT 1) f
              ON CONFLICT (chain_id, wallet) DO UPDATE
             SET registry       = excluded.registry,
                 investor_id    = excluded.investor_id,
@@ -107,18 +115,11 @@ async fn wallets(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Res
                 investor_class = excluded.investor_class,
                 kyc_expires_at = excluded.kyc_expires_at,
                 flags          = excluded.flags,
+                since_block    = excluded.since_block,
                 changed_block  = excluded.changed_block",
     )
     .bind(int(chain_id))
-    .bind(all.iter().map(|(_, _, e)| Addr(e.wallet)).collect::<Vec<_>>())
-    .bind(all.iter().map(|(_, log, _)| Addr(log.address)).collect::<Vec<_>>())
-    .bind(all.iter().map(|(_, _, e)| int(e.investorId)).collect::<Vec<_>>())
-    .bind(all.iter().map(|(_, _, e)| i32::from(e.country)).collect::<Vec<_>>())
-    .bind(all.iter().map(|(_, _, e)| i16::from(e.investorClass)).collect::<Vec<_>>())
-    .bind(all.iter().map(|(_, _, e)| int(e.kycExpiresAt.to())).collect::<Vec<_>>())
-    .bind(all.iter().map(|(_, _, e)| i16::from(e.flags)).collect::<Vec<_>>())
-    .bind(all.iter().map(|(first, _, _)| int(*first)).collect::<Vec<_>>())
-    .bind(all.iter().map(|(_, log, _)| int(log.block_number)).collect::<Vec<_>>())
+    .bind(changed.into_iter().map(Addr).collect::<Vec<_>>())
     .execute(tx)
     .await?;
     Ok(())

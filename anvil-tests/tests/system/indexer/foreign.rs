@@ -8,10 +8,10 @@ use serde_json::json;
 use tokenx::local::suite::COLD_KEY;
 use tokenx_anvil_tests::eventually;
 use tokenx_config::Follow;
-use tokenx_contracts::bindings::{SecurityToken, TestUSD};
-use tokenx_indexer::{IndexerError, read};
+use tokenx_contracts::bindings::{NodeFactory, SecurityToken, TestUSD};
+use tokenx_indexer::{IndexerError, Rebuild, read};
 
-use super::{ALICE, BOB, CHAIN, Running, Stage};
+use super::{ALICE, BOB, CHAIN, Running, Stage, id};
 
 /// Logs whatever it is called with: three topics, then one word of data.
 const ECHO: Bytes = bytes!("601680600b6000396000f36020606060003760403560203560003560206000a300");
@@ -167,6 +167,48 @@ async fn a_token_that_lies_stops_alone() -> Result<()> {
     })
     .await;
     indexer.stop().await
+}
+
+#[tokio::test]
+async fn a_followed_token_that_our_factory_deploys_is_ours_from_then_on() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    let pool = stage.world.pool.clone();
+    // Its address is known before it is there.
+    let before = stage.world.chain.rpc("evm_snapshot", json!([])).await?;
+    stage.deploy_token("rSOON").await?;
+    stage.mine(1).await?;
+    let node_key = stage.deployment.nodes[0].node.key;
+    let call = NodeFactory::tokenOfCall { nodeKey: node_key, instrumentId: "rSOON".to_owned() };
+    let token = stage.view(stage.deployment.suite.factory, call).await?;
+    stage.world.chain.rpc("evm_revert", json!([before])).await?;
+    stage.settings.chain.follow = vec![Follow { token, instrument_id: "SOON".to_owned(), start_block: Some(1) }];
+    let indexer = stage.follow().await;
+    stage.whitelist(&[ALICE]).await?;
+    stage.deploy_token("rSOON").await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE]).await?;
+    // What another process will know of it.
+    let kind: String = sqlx::query_scalar("SELECT kind FROM watched WHERE address = $1")
+        .bind(token.as_slice())
+        .fetch_one(&pool)
+        .await?;
+    assert_eq!(kind, "token");
+    let known = read::instrument_of_token(&pool, CHAIN, token).await?.context("the token")?;
+    assert_eq!(
+        (known.instrument_id.as_str(), known.executor),
+        ("rSOON", Some(stage.deployment.nodes[0].node.executor))
+    );
+    indexer.stop().await?;
+    let indexer = stage.follow().await;
+    let executor = stage.deployment.nodes[0].node.executor;
+    let mint = SecurityToken::mintCall { to: ALICE, amount: U256::from(6), reason: B256::ZERO };
+    stage.execute(executor, vec![(id("mint"), token, mint.abi_encode())]).await?;
+    stage.mine(1).await?;
+    stage.settles(&[ALICE]).await?;
+    indexer.stop().await?;
+    let report = Rebuild::new(&stage.settings, Vec::new()).verify(|_| {}).await?;
+    assert_eq!(report.differences, []);
+    Ok(())
 }
 
 #[tokio::test]

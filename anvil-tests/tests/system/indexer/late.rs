@@ -5,9 +5,9 @@ use anyhow::Result;
 use sqlx::{PgPool, query_as, query_scalar};
 use tokenx_anvil_tests::{TestDatabase, eventually};
 use tokenx_contracts::bindings::SecurityToken;
-use tokenx_indexer::read;
+use tokenx_indexer::{Rebuild, read};
 
-use super::{ALICE, CHAIN, Running, Stage, id};
+use super::{ALICE, BOB, CHAIN, Running, Stage, id};
 
 /// Every kept log's place and command.
 async fn commands(pool: &PgPool) -> Result<Vec<(i64, i32, Option<Vec<u8>>)>> {
@@ -98,4 +98,43 @@ async fn what_an_executor_named_late_had_done_is_known_to_be_its_doing() -> Resu
     .await;
     assert_eq!(commands(&pool).await?, commands(&fresh).await?);
     indexer.stop().await
+}
+
+#[tokio::test]
+async fn a_registry_named_late_does_not_take_back_newer_records() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    let pool = stage.world.pool.clone();
+    // Alice is recorded in one registry, and later in another.
+    stage.whitelist(&[BOB, ALICE]).await?;
+    let since = stage.head().await?.0;
+    let second = stage.world.deploy().await?;
+    let first = std::mem::replace(&mut stage.deployment, second);
+    stage.whitelist(&[ALICE]).await?;
+    let record = async || {
+        query_as::<_, (i64, Vec<u8>, i64)>(
+            "SELECT investor_id, registry::bytea, since_block FROM investor_wallets WHERE wallet = $1",
+        )
+        .bind(ALICE.as_slice())
+        .fetch_one(&pool)
+        .await
+    };
+    stage.settings.chain.registry = Some(stage.deployment.suite.registry);
+    let indexer = stage.follow().await;
+    stage.settles(&[]).await?;
+    indexer.stop().await?;
+    let (investor, registry, _) = record().await?;
+    assert_eq!((investor, registry.as_slice()), (1, stage.deployment.suite.registry.as_slice()));
+
+    stage.settings.chain.registry = Some(first.suite.registry);
+    let indexer = stage.follow().await;
+    eventually("its past is read", || async {
+        read::caught_up(&pool, CHAIN, first.suite.registry).await.is_ok_and(|all| all).then_some(())
+    })
+    .await;
+    indexer.stop().await?;
+    let expected = (1, stage.deployment.suite.registry.to_vec(), since.cast_signed());
+    assert_eq!(record().await?, expected, "the newer record, and the first block of any");
+    let report = Rebuild::new(&stage.settings, Vec::new()).verify(|_| {}).await?;
+    assert_eq!(report.differences, []);
+    Ok(())
 }
