@@ -1,6 +1,8 @@
 //! The tables' side: figures of tokens and wallets at the indexed head, read in one snapshot with its block. As text,
 //! since a wrong row or sum may lie beyond what a chain's number can be.
 
+use std::collections::HashSet;
+
 use alloy::primitives::{Address, B256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
@@ -10,6 +12,9 @@ use crate::read::{self, Columns, int};
 
 /// A place in the rotation: a token, and a wallet or nothing for the token's own figures, which come before its wallets.
 pub(super) type Key = (Vec<u8>, Vec<u8>);
+
+/// A token, and a wallet or nothing for the token's own figures.
+pub(super) type Place = (Address, Option<Address>);
 
 /// Which part of the tables.
 pub(super) enum Part<'a> {
@@ -29,6 +34,13 @@ pub(super) struct Slice {
     pub(super) questions: Vec<Question>,
 }
 
+impl Slice {
+    /// The places that were asked about: those of tokens that are inexact or not read to the end are not.
+    pub(super) fn asked(&self) -> HashSet<Place> {
+        self.questions.iter().map(|question| (question.token, question.wallet)).collect()
+    }
+}
+
 /// Reads a part of the tables; `None` for a chain that was never followed.
 pub(super) async fn read(pool: &PgPool, chain_id: u64, part: Part<'_>) -> Result<Option<Slice>, sqlx::Error> {
     let mut tx = read::snapshot(pool).await?;
@@ -38,7 +50,7 @@ pub(super) async fn read(pool: &PgPool, chain_id: u64, part: Part<'_>) -> Result
         Part::Keys(keys) => keys.to_vec(),
     };
     let mut questions = Vec::new();
-    for row in tokens(chain_id, &keys, &mut tx).await? {
+    for row in tokens(chain_id, cursor.number, &keys, &mut tx).await? {
         token_questions(&row, &mut questions)?;
     }
     for row in wallets(chain_id, &keys, &mut tx).await? {
@@ -115,8 +127,9 @@ async fn next(chain_id: u64, after: &Key, limit: u32, tx: &mut PgConnection) -> 
     .await
 }
 
-/// The tokens among `keys`, but for those that are known to be wrong or not read to the end: they say so themselves.
-async fn tokens(chain_id: u64, keys: &[Key], tx: &mut PgConnection) -> Result<Vec<PgRow>, sqlx::Error> {
+/// The tokens among `keys`, but for those that are known to be wrong or not read to the end, which say so themselves, and
+/// those that are not there yet at block `at`.
+async fn tokens(chain_id: u64, at: u64, keys: &[Key], tx: &mut PgConnection) -> Result<Vec<PgRow>, sqlx::Error> {
     let tokens: Vec<&[u8]> =
         keys.iter().filter(|(_, wallet)| wallet.is_empty()).map(|(token, _)| token.as_slice()).collect();
     if tokens.is_empty() {
@@ -138,11 +151,12 @@ async fn tokens(chain_id: u64, keys: &[Key], tx: &mut PgConnection) -> Result<Ve
            FROM unnest($2::bytea[]) AS k (token)
            LEFT JOIN instruments i ON i.chain_id = $1 AND i.token = k.token
            LEFT JOIN watched w     ON w.chain_id = $1 AND w.address = k.token
-          WHERE i.inexact_block IS NULL AND w.filled_to IS NULL
+          WHERE i.inexact_block IS NULL AND w.filled_to IS NULL AND (i.created_block <= $3 OR i.created_block IS NULL)
           ORDER BY k.token",
     )
     .bind(int(chain_id))
     .bind(tokens)
+    .bind(int(at))
     .fetch_all(tx)
     .await
 }
@@ -155,7 +169,12 @@ fn token_questions(row: &PgRow, questions: &mut Vec<Question>) -> Result<(), sql
     let or_zero = |column| Ok::<_, sqlx::Error>(Some(row.try_get::<Option<String>, _>(column)?.unwrap_or_else(zero)));
     let sums = [("sum_of_holdings", or_zero("held")?), ("last_supply_change", or_zero("last_supply")?)];
     ask(View::TotalSupply, [("total_supply", supply)].into_iter().chain(sums).collect());
-    if row.try_get("foreign_token")? || !there {
+    if !there {
+        return Ok(());
+    }
+    let decimals = vec![("decimals", Some(row.try_get::<i16, _>("decimals")?.to_string()))];
+    if row.try_get("foreign_token")? {
+        ask(View::OptionalDecimals, decimals);
         return Ok(());
     }
     let text = |column| row.try_get::<String, _>(column).map(Some);
@@ -163,7 +182,7 @@ fn token_questions(row: &PgRow, questions: &mut Vec<Question>) -> Result<(), sql
     ask(View::InstrumentId, vec![("instrument_id", text("instrument_id")?)]);
     ask(View::Name, vec![("name", text("name")?)]);
     ask(View::Symbol, vec![("symbol", text("symbol")?)]);
-    ask(View::Decimals, vec![("decimals", Some(row.try_get::<i16, _>("decimals")?.to_string()))]);
+    ask(View::Decimals, decimals);
     ask(View::MaxSupply, vec![("max_supply", row.try_get("most")?)]);
     ask(View::Registry, vec![("registry", row.maybe_address("registry")?.map(|registry| registry.to_string()))]);
     ask(View::Paused, vec![("transfers_paused", flag("transfers_paused")?)]);
@@ -196,7 +215,10 @@ async fn wallets(chain_id: u64, keys: &[Key], tx: &mut PgConnection) -> Result<V
                 (SELECT string_agg(format('%s %s %s %s %s', o.hold_id, o.kind, o.amount, o.until,
                                           coalesce(encode(o.agent, 'hex'), repeat('0', 40))), ', ' ORDER BY o.hold_id)
                    FROM holds o
-                  WHERE o.chain_id = $1 AND o.token = k.token AND o.wallet = k.wallet) AS holds
+                  WHERE o.chain_id = $1 AND o.token = k.token AND o.wallet = k.wallet) AS holds,
+                EXISTS (SELECT
+                          FROM hold_changes c
+                         WHERE c.chain_id = $1 AND c.token = k.token AND c.wallet = k.wallet) AS ever_held
            FROM unnest($2::bytea[], $3::bytea[]) AS k (token, wallet)
            LEFT JOIN instruments i ON i.chain_id = $1 AND i.token = k.token
            LEFT JOIN watched w     ON w.chain_id = $1 AND w.address = k.token
@@ -240,9 +262,10 @@ fn wallet_questions(row: &PgRow, questions: &mut Vec<Question>) -> Result<(), sq
         vec![("address_frozen", text("address_frozen")?), ("last_address_freeze", last(whole, no))],
     );
     ask(View::Held, vec![("held", text("held")?)]);
-    // Whoever has none of them here and some on the chain differs in their sum.
-    if let holds @ Some(_) = text("holds")? {
-        ask(View::Holds, vec![("holds", holds)]);
+    // Whoever never had one here and has some on the chain differs in their sum, or in nothing once they have expired.
+    let holds = text("holds")?;
+    if holds.is_some() || row.try_get("ever_held")? {
+        ask(View::Holds, vec![("holds", Some(holds.unwrap_or_default()))]);
     }
     Ok(())
 }

@@ -22,6 +22,7 @@ use crate::source::Source;
 use crate::{IndexerError, metrics};
 use figures::{Key, Part, Slice};
 use question::Mismatch;
+use record::Outcome;
 
 /// Differences of one pass that are logged one by one; a contract that answers nothing makes one for every figure.
 const TOLD: usize = 10;
@@ -73,35 +74,42 @@ impl Sweep {
         let part = Part::After(&run.after, self.slice);
         let Some(slice) = figures::read(&self.pool, self.chain_id, part).await? else { return Ok(()) };
         let suspects = self.compare(&slice, true).await?;
-        let found = if suspects.is_empty() { suspects } else { self.again(&suspects).await? };
-        for Mismatch { token, wallet, what, ours, chains } in found.iter().take(TOLD) {
+        let mut outcome =
+            Outcome { asked: slice.asked(), at: (slice.number, slice.hash), found: Vec::new(), done: false };
+        if !suspects.is_empty() {
+            self.again(&suspects, &mut outcome).await?;
+        }
+        for Mismatch { token, wallet, what, ours, chains } in outcome.found.iter().take(TOLD) {
             tracing::error!(%token, ?wallet, what, ?ours, ?chains, "tables and chain disagree");
         }
-        if found.len() > TOLD {
+        if outcome.found.len() > TOLD {
             tracing::error!(
-                more = found.len() - TOLD,
+                more = outcome.found.len() - TOLD,
                 "tables and chain disagree: see reconciliation_mismatches for all"
             );
         }
-        let done = slice.keys.len() < usize::try_from(self.slice).unwrap_or(usize::MAX);
-        if record::write(&self.pool, self.chain_id, &run, &slice, &found, done).await? {
+        outcome.done = slice.keys.len() < usize::try_from(self.slice).unwrap_or(usize::MAX);
+        if record::write(&self.pool, self.chain_id, &run, &slice, &outcome).await? {
             metrics::RECONCILED.with_label_values(&[&self.chain_id.to_string()]).inc_by(slice.keys.len() as u64);
         }
         Ok(())
     }
 
-    /// Asks for the suspects' places a second time.
-    async fn again(&self, suspects: &[Mismatch]) -> Result<Vec<Mismatch>, IndexerError> {
-        let place = |suspect: &Mismatch| {
+    /// Asks for the suspects' places a second time. One that cannot be asked for any more counts as not asked.
+    async fn again(&self, suspects: &[Mismatch], outcome: &mut Outcome) -> Result<(), IndexerError> {
+        let key = |suspect: &Mismatch| {
             (suspect.token.to_vec(), suspect.wallet.map(|wallet| wallet.to_vec()).unwrap_or_default())
         };
-        let mut keys: Vec<Key> = suspects.iter().map(place).collect();
+        let mut keys: Vec<Key> = suspects.iter().map(key).collect();
         keys.dedup();
-        let again = figures::read(&self.pool, self.chain_id, Part::Keys(&keys)).await?;
-        let Some(again) = again else { return Ok(Vec::new()) };
+        let Some(again) = figures::read(&self.pool, self.chain_id, Part::Keys(&keys)).await? else { return Ok(()) };
         let mut found = self.compare(&again, false).await?;
-        found.retain(|one| suspects.iter().any(|other| place(one) == place(other) && one.what == other.what));
-        Ok(found)
+        found.retain(|one| suspects.iter().any(|other| one.place() == other.place() && one.what == other.what));
+        let twice = again.asked();
+        outcome.asked.retain(|at| twice.contains(at) || !suspects.iter().any(|suspect| suspect.place() == *at));
+        outcome.at = (again.number, again.hash);
+        outcome.found = found;
+        Ok(())
     }
 
     /// What differs. A node may answer for a block that has just gone as for its successor, so the block must still be

@@ -3,6 +3,7 @@
 use alloy::primitives::{Address, Bytes, hex};
 use alloy::sol_types::SolCall;
 
+use super::figures::Place;
 use crate::event::SecurityToken;
 use crate::text::clean;
 
@@ -28,6 +29,13 @@ pub(super) struct Mismatch {
     pub(super) chains: Option<String>,
 }
 
+impl Mismatch {
+    /// Where it is.
+    pub(super) const fn place(&self) -> Place {
+        (self.token, self.wallet)
+    }
+}
+
 /// View functions that are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum View {
@@ -36,6 +44,8 @@ pub(super) enum View {
     Name,
     Symbol,
     Decimals,
+    /// Of a token that may have none, as ERC-20 allows: 0 then.
+    OptionalDecimals,
     MaxSupply,
     Registry,
     Paused,
@@ -59,7 +69,7 @@ impl Question {
             View::InstrumentId => SecurityToken::instrumentIdCall {}.abi_encode(),
             View::Name => SecurityToken::nameCall {}.abi_encode(),
             View::Symbol => SecurityToken::symbolCall {}.abi_encode(),
-            View::Decimals => SecurityToken::decimalsCall {}.abi_encode(),
+            View::Decimals | View::OptionalDecimals => SecurityToken::decimalsCall {}.abi_encode(),
             View::MaxSupply => SecurityToken::maxSupplyCall {}.abi_encode(),
             View::Registry => SecurityToken::registryCall {}.abi_encode(),
             View::Paused => SecurityToken::pausedCall {}.abi_encode(),
@@ -78,7 +88,7 @@ impl Question {
 
     /// The figures that differ from what the call returned.
     pub(super) fn compare(&self, answer: Option<&Bytes>) -> Vec<Mismatch> {
-        let chains = answer.and_then(|data| self.view.text(data));
+        let chains = answer.and_then(|data| self.view.text(data)).or_else(|| self.view.unanswered());
         let differing = self.ours.iter().filter(|(_, ours)| chains.is_none() || *ours != chains);
         differing
             .map(|(what, ours)| Mismatch {
@@ -93,6 +103,11 @@ impl Question {
 }
 
 impl View {
+    /// What it means that a contract does not answer.
+    fn unanswered(self) -> Option<String> {
+        (self == Self::OptionalDecimals).then(|| "0".to_owned())
+    }
+
     /// A return value as figures are written; `None` if it is none.
     fn text(self, data: &Bytes) -> Option<String> {
         match self {
@@ -102,7 +117,7 @@ impl View {
             }
             Self::Name => SecurityToken::nameCall::abi_decode_returns(data).ok().map(|text| clean(&text)),
             Self::Symbol => SecurityToken::symbolCall::abi_decode_returns(data).ok().map(|text| clean(&text)),
-            Self::Decimals => number::<SecurityToken::decimalsCall>(data),
+            Self::Decimals | Self::OptionalDecimals => number::<SecurityToken::decimalsCall>(data),
             Self::MaxSupply => number::<SecurityToken::maxSupplyCall>(data),
             Self::Registry => number::<SecurityToken::registryCall>(data),
             Self::Paused => number::<SecurityToken::pausedCall>(data),
@@ -152,6 +167,15 @@ mod tests {
         let found = asked.compare(Some(&U256::from(7).abi_encode().into()));
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].what, found[0].chains.as_deref()), ("last_holding_change", Some("7")));
+    }
+
+    #[test]
+    fn a_strangers_token_without_decimals_has_0_and_one_of_ours_has_to_say_so() {
+        let asked = |view, ours: &str| Question { view, ..question(vec![("decimals", Some(ours.to_owned()))]) };
+        assert_eq!(asked(View::OptionalDecimals, "0").compare(None), []);
+        assert_eq!(asked(View::OptionalDecimals, "6").compare(None).len(), 1);
+        assert_eq!(asked(View::OptionalDecimals, "0").compare(Some(&U256::from(6).abi_encode().into())).len(), 1);
+        assert_eq!(asked(View::Decimals, "0").compare(None).len(), 1);
     }
 
     #[test]

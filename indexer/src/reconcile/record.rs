@@ -1,9 +1,12 @@
 //! What the sweep keeps: how far its rotation has come, and what does not agree.
 
+use std::collections::HashSet;
+
+use alloy::primitives::B256;
 use sqlx::{PgConnection, PgPool, Row};
 use tokenx_migrations::{Addr, Word};
 
-use super::figures::{Key, Slice};
+use super::figures::{Key, Place, Slice};
 use super::question::Mismatch;
 use crate::read::{Columns, int};
 
@@ -37,20 +40,32 @@ pub(super) async fn run(pool: &PgPool, chain_id: u64) -> Result<Run, sqlx::Error
     Ok(Run { id: row.try_get("id")?, after: (row.try_get("after_token")?, row.try_get("after_wallet")?) })
 }
 
+/// What a slice came to.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    /// The places that were compared.
+    pub(super) asked: HashSet<Place>,
+    /// What differed twice.
+    pub(super) found: Vec<Mismatch>,
+    /// The block at which it did the second time.
+    pub(super) at: (u64, B256),
+    /// Whether it was the last of its rotation.
+    pub(super) done: bool,
+}
+
 /// Writes what a slice came to, and moves the rotation behind it. False if another process has done so meanwhile.
 pub(super) async fn write(
     pool: &PgPool,
     chain_id: u64,
     run: &Run,
     slice: &Slice,
-    found: &[Mismatch],
-    done: bool,
+    outcome: &Outcome,
 ) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
-    if !advance(run, slice, found.len() as u64, done, &mut tx).await? {
+    if !advance(run, slice, outcome.found.len() as u64, outcome.done, &mut tx).await? {
         return Ok(false);
     }
-    for mismatch in found {
+    for mismatch in &outcome.found {
         sqlx::query(
             "INSERT INTO reconciliation_mismatches (chain_id, token, wallet, what, ours, chains, block_number, block_hash)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
@@ -67,13 +82,13 @@ pub(super) async fn write(
         .bind(mismatch.what)
         .bind(&mismatch.ours)
         .bind(&mismatch.chains)
-        .bind(int(slice.number))
-        .bind(Word(slice.hash))
+        .bind(int(outcome.at.0))
+        .bind(Word(outcome.at.1))
         .execute(&mut *tx)
         .await?;
     }
-    resolve(chain_id, run, &slice.keys, done, &mut tx).await?;
-    if done {
+    resolve(chain_id, run, &outcome.asked, outcome.done, &mut tx).await?;
+    if outcome.done {
         sqlx::query(
             "DELETE FROM reconciliation_runs
               WHERE chain_id = $1
@@ -120,10 +135,19 @@ async fn advance(run: &Run, slice: &Slice, found: u64, done: bool, tx: &mut PgCo
     Ok(moved.rows_affected() == 1)
 }
 
-/// Ends mismatches that were compared again and not found; at the end of a rotation also those whose rows are gone.
-async fn resolve(chain_id: u64, run: &Run, keys: &[Key], done: bool, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let (tokens, wallets): (Vec<&[u8]>, Vec<&[u8]>) =
-        keys.iter().map(|(token, wallet)| (token.as_slice(), wallet.as_slice())).unzip();
+/// Ends mismatches that were compared again and not found; at the end of a rotation also those whose rows are gone, but
+/// not those of tokens that cannot be asked now.
+async fn resolve(
+    chain_id: u64,
+    run: &Run,
+    asked: &HashSet<Place>,
+    done: bool,
+    tx: &mut PgConnection,
+) -> Result<(), sqlx::Error> {
+    let (tokens, wallets): (Vec<&[u8]>, Vec<&[u8]>) = asked
+        .iter()
+        .map(|(token, wallet)| (token.as_slice(), wallet.as_ref().map_or(&[][..], |wallet| wallet.as_slice())))
+        .unzip();
     sqlx::query(
         "UPDATE reconciliation_mismatches m
             SET resolved_at = now()
@@ -133,7 +157,13 @@ async fn resolve(chain_id: u64, run: &Run, keys: &[Key], done: bool, tx: &mut Pg
             AND (EXISTS (SELECT
                            FROM unnest($2::bytea[], $3::bytea[]) AS k (token, wallet)
                           WHERE k.token = m.token AND k.wallet = coalesce(m.wallet::bytea, ''))
-                 OR $4 AND m.last_seen < (SELECT r.started_at FROM reconciliation_runs r WHERE r.id = $5))",
+                 OR $4 AND m.last_seen < (SELECT r.started_at FROM reconciliation_runs r WHERE r.id = $5)
+                       AND NOT EXISTS (SELECT
+                                         FROM instruments i
+                                        WHERE i.chain_id = $1 AND i.token = m.token AND i.inexact_block IS NOT NULL)
+                       AND NOT EXISTS (SELECT
+                                         FROM watched w
+                                        WHERE w.chain_id = $1 AND w.address = m.token AND w.filled_to IS NOT NULL))",
     )
     .bind(int(chain_id))
     .bind(tokens)

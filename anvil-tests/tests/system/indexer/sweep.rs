@@ -89,7 +89,7 @@ struct ByHand {
     told: &'static [&'static str],
 }
 
-const BY_HAND: [ByHand; 4] = [
+const BY_HAND: [ByHand; 7] = [
     ByHand {
         name: "altered",
         changes: &[
@@ -157,22 +157,39 @@ const BY_HAND: [ByHand; 4] = [
         ],
         told: &["last_holding_change", "last_supply_change", "last_freeze", "last_address_freeze"],
     },
+    ByHand {
+        name: "a hold altered",
+        changes: &["UPDATE holds SET amount = amount + 1 WHERE until = 0"],
+        told: &["held", "holds"],
+    },
+    ByHand {
+        name: "an expired hold removed",
+        changes: &["DELETE FROM holds WHERE until > 0"],
+        told: &["holds"],
+    },
+    ByHand {
+        name: "decimals of somebody else's token",
+        changes: &["UPDATE instruments SET decimals = 0 WHERE instrument_id = 'USD'"],
+        told: &["decimals"],
+    },
 ];
 
-const KEEP: [&str; 5] = [
+const KEEP: [&str; 6] = [
     "CREATE TABLE kept_holdings AS SELECT * FROM holdings",
     "CREATE TABLE kept_instruments AS SELECT * FROM instruments",
     "CREATE TABLE kept_holding_changes AS SELECT * FROM holding_changes",
     "CREATE TABLE kept_supply_changes AS SELECT * FROM supply_changes",
     "CREATE TABLE kept_freezes AS SELECT * FROM freezes",
+    "CREATE TABLE kept_holds AS SELECT * FROM holds",
 ];
-const PUT_BACK: [&str; 6] = [
+const PUT_BACK: [&str; 7] = [
     "TRUNCATE holdings, instruments, holding_changes, supply_changes, freezes, holds",
     "INSERT INTO holdings SELECT * FROM kept_holdings",
     "INSERT INTO instruments SELECT * FROM kept_instruments",
     "INSERT INTO holding_changes SELECT * FROM kept_holding_changes",
     "INSERT INTO supply_changes SELECT * FROM kept_supply_changes",
     "INSERT INTO freezes SELECT * FROM kept_freezes",
+    "INSERT INTO holds SELECT * FROM kept_holds",
 ];
 
 #[tokio::test]
@@ -220,6 +237,28 @@ async fn every_figure_changed_by_hand_is_told_within_one_rotation() -> Result<()
     assert_eq!(last.as_deref(), Some(position.balance.to_string().as_str()), "the chain's figure");
     assert_eq!(first, (position.balance + alloy::primitives::U256::ONE).to_string(), "ours, as it was then");
     stage.settles(&[ALICE, BOB]).await?;
+    indexer.stop().await
+}
+
+#[tokio::test]
+async fn a_mismatch_of_a_token_that_cannot_be_asked_stands() -> Result<()> {
+    let mut stage = Stage::set().await?;
+    let indexer = stage.live().await?;
+    let pool = &stage.world.pool;
+    sqlx::query("UPDATE instruments SET decimals = decimals + 1 WHERE instrument_id = 'rCC'").execute(pool).await?;
+    assert_eq!(rotated(pool).await?.mismatches, 1);
+    sqlx::query("UPDATE instruments SET inexact_block = 1, inexact_reason = '?' WHERE instrument_id = 'rCC'")
+        .execute(pool)
+        .await?;
+    assert_eq!(rotated(pool).await?.mismatches, 1, "nobody looked");
+    sqlx::query(
+        "UPDATE instruments
+            SET inexact_block = NULL, inexact_reason = NULL, decimals = decimals - 1
+          WHERE instrument_id = 'rCC'",
+    )
+    .execute(pool)
+    .await?;
+    assert_eq!(rotated(pool).await?.mismatches, 0);
     indexer.stop().await
 }
 
