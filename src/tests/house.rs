@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 7] = [
+const WRITERS: [(&str, &str); 10] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -30,6 +30,9 @@ const WRITERS: [(&str, &str); 7] = [
     ("0005_holds.sql", "indexer"),
     ("0006_reconciliation.sql", "indexer"),
     ("0007_keeper.sql", "keeper"),
+    ("0008_order.sql", "keeper"),
+    ("0009_indexer.sql", "indexer"),
+    ("0011_history.sql", "indexer"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.
