@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokenx_config::retry::Policy;
 use tokio_util::sync::CancellationToken;
 
 use crate::IndexerError;
@@ -11,8 +12,9 @@ use crate::read::int;
 
 /// First key of the lock: "tkxi". The second one is the chain.
 const SPACE: i32 = 0x746b_7869;
-/// How often a standby tries.
-const STANDBY_PAUSE: Duration = Duration::from_millis(250);
+/// How often a standby tries: often at first, since the session of a process that was killed ends at once.
+const STANDBY: Policy = Policy::forever(Duration::from_millis(20), MOST_STANDBY);
+const MOST_STANDBY: Duration = Duration::from_millis(250);
 
 /// Chain ids above 2^31 share keys with others, which then wait for each other: slow, never wrong.
 fn key(chain_id: u64) -> i32 {
@@ -34,6 +36,7 @@ impl WriterLock {
     ) -> Result<Option<Self>, IndexerError> {
         let mut lock = Self::open(url).await?;
         let mut told = false;
+        let mut pauses = STANDBY.pauses();
         loop {
             if take(&mut lock.session, chain_id).await? {
                 tracing::debug!(chain_id = int(chain_id), "this process follows the chain");
@@ -45,7 +48,7 @@ impl WriterLock {
             }
             tokio::select! {
                 () = stop.cancelled() => return Ok(None),
-                () = tokio::time::sleep(STANDBY_PAUSE) => {}
+                () = tokio::time::sleep(pauses.next().unwrap_or(MOST_STANDBY)) => {}
             }
         }
     }
