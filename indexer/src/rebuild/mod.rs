@@ -236,6 +236,8 @@ async fn cleared<T>(scratch: &mut PgConnection, result: Result<T, IndexerError>)
 }
 
 async fn remove(scratch: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("DROP SCHEMA IF EXISTS reindex CASCADE").execute(scratch).await?;
+    sqlx::query("DROP SCHEMA IF EXISTS reindex CASCADE").execute(&mut *scratch).await?;
+    // The server notices a little later than we that a session has ended.
+    sqlx::query("SELECT pg_advisory_unlock_all()").execute(scratch).await?;
     Ok(())
 }
