@@ -123,11 +123,43 @@ impl WatchSet {
 
 #[cfg(test)]
 mod tests {
+    use alloy::sol_types::SolEvent as _;
+    use tokenx_contracts::bindings::NodeFactory;
+
     use super::*;
 
     #[test]
     fn no_watched_contract_means_no_query_and_not_every_contract() {
         assert!(WatchSet::default().queries().is_empty());
+    }
+
+    /// Its commands come through another door from then on.
+    #[test]
+    fn the_executor_that_succeeds_a_nodes_own_is_found() {
+        let (factory, next, key) = (Address::repeat_byte(1), Address::repeat_byte(2), B256::repeat_byte(3));
+        let mut set = WatchSet::default();
+        set.insert(factory, Kind::Factory);
+        let event = NodeFactory::NodeExecutorReplaced {
+            nodeKey: key,
+            oldExecutor: Address::repeat_byte(4),
+            newExecutor: next,
+            operator: Address::repeat_byte(5),
+        };
+        let said = event.encode_log_data();
+        let log = ChainLog {
+            block_number: 7,
+            block_hash: B256::ZERO,
+            timestamp: 0,
+            tx_hash: B256::ZERO,
+            tx_index: 0,
+            log_index: 0,
+            address: factory,
+            topics: said.topics().to_vec(),
+            data: said.data,
+            event: None,
+            command: None,
+        };
+        assert_eq!(set.found(&[log]), [Found { address: next, kind: Kind::Executor, node_key: Some(key), block: 7 }]);
     }
 
     #[test]
