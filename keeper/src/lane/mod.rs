@@ -24,7 +24,7 @@ use self::send::Post;
 use crate::fees;
 use crate::metrics::METRICS;
 use crate::rpc::{CallError, Head, Rpc};
-use crate::store::lanes::{self, Cursor, Look};
+use crate::store::lanes::{self, Cursor};
 use crate::store::release;
 use crate::store::slots::{self, PrepareError};
 use crate::store::transition::TransitionError;
@@ -85,6 +85,8 @@ pub(crate) struct Lane {
     share: (i64, i64),
     /// What the node's head says of fees and room, and the indexed head it was asked at.
     head: Option<(i64, Head)>,
+    /// The indexed head at which receipts were last asked for.
+    settled_at: B256,
     /// Executors that refused a whole batch, and the indexed head at which they did: asked again at the next.
     refusals: (B256, HashMap<Address, String>),
     /// Executors whose past is known.
@@ -113,6 +115,7 @@ impl Lane {
             id,
             share,
             head: None,
+            settled_at: B256::ZERO,
             refusals: Default::default(),
             known: HashSet::new(),
             post,
@@ -177,8 +180,8 @@ impl Lane {
             self.note(Some(format!("the index stands still: {why}"))).await;
             return Ok(false);
         }
-        if self.skip_foreign(&look, cursor).await? {
-            return Ok(true);
+        if let Some(chain_nonce) = look.chain_nonce.filter(|nonce| *nonce > look.next_nonce) {
+            return self.skip_foreign(look.next_nonce, chain_nonce, cursor).await;
         }
         if look.ended {
             self.release(cursor).await?;
@@ -189,7 +192,7 @@ impl Lane {
         if open_slots > 0 {
             let low = fees::low(self.head(cursor).await?.market.base_fee);
             open = slots::open(&self.shared.pool, self.id.0, cursor.number, low).await?;
-            open = self.settle(open, cursor).await?;
+            open = self.settle(open, cursor, &mut problem).await?;
             open = self.reprice(open, cursor, &mut problem).await?;
         }
         let mut post = self.post.clone();
@@ -205,15 +208,15 @@ impl Lane {
     }
 
     /// The nonces that the chain is ahead of us were used by somebody else, or by an earlier life of this database.
-    async fn skip_foreign(&self, look: &Look, cursor: Cursor) -> Result<bool, LaneError> {
-        let Some(chain_nonce) = look.chain_nonce.filter(|nonce| *nonce > look.next_nonce) else { return Ok(false) };
-        tracing::error!(
-            lane = %self.address, from = look.next_nonce, to = chain_nonce,
-            "somebody else uses this lane's key: its nonces are skipped"
-        );
-        METRICS.endings.with_label_values(&["stolen"]).inc_by((chain_nonce - look.next_nonce).unsigned_abs());
-        let from = look.next_nonce;
-        Ok(slots::skip_foreign(&self.shared.pool, self.id, from, chain_nonce, cursor.number).await?)
+    async fn skip_foreign(&self, from: i64, to: i64, cursor: Cursor) -> Result<bool, LaneError> {
+        let skipped = slots::skip_foreign(&self.shared.pool, self.id, (self.chain(), cursor), from, to).await?;
+        if skipped {
+            tracing::error!(
+                lane = %self.address, from, to, "somebody else uses this lane's key: its nonces are skipped"
+            );
+            METRICS.endings.with_label_values(&["stolen"]).inc_by((to - from).unsigned_abs());
+        }
+        Ok(skipped)
     }
 
     async fn release(&self, cursor: Cursor) -> Result<(), LaneError> {

@@ -103,7 +103,7 @@ impl Post {
             Disposition::MaybeSent | Disposition::RetrySame => *problem = Some(format!("nonce {nonce}: {message}")),
             Disposition::Terminal => {
                 tracing::error!(lane = %self.address, nonce, message, "bytes that can never be included; a no-op takes their nonce");
-                slots::want_noop(&self.shared.pool, self.id.0, nonce).await?;
+                slots::want_noop(&self.shared.pool, self.id, nonce).await?;
             }
             Disposition::HaltLane => {
                 tracing::error!(lane = %self.address, nonce, message, "the lane is halted");

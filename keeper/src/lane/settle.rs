@@ -1,46 +1,88 @@
 //! What ends without a log: no-ops, batches that reverted as a whole, nonces that somebody else used. The indexer says
 //! that the chain has passed the nonce; only then are receipts read, and only those on the indexed branch count.
 
+use std::collections::HashMap;
+
 use alloy::primitives::B256;
+use alloy::rpc::types::TransactionReceipt;
 use sqlx::PgPool;
 use tokenx_config::failpoint;
 use tokenx_migrations::Word;
 
 use super::{Lane, LaneError};
 use crate::metrics::METRICS;
-use crate::store::lanes::{self, Cursor};
-use crate::store::slots::{self, Ending, Kind, Open};
+use crate::rpc::CallError;
+use crate::store::lanes::Cursor;
+use crate::store::slots::{self, Ending, Kind, Open, Sent};
+
+/// Receipts that are asked for at once.
+const REQUEST: usize = 100;
 
 impl Lane {
-    /// Ends slots that the chain has passed; those that are still open.
-    pub(super) async fn settle(&self, open: Vec<Open>, cursor: Cursor) -> Result<Vec<Open>, LaneError> {
+    /// Ends slots that the chain has passed; those that it has not. Receipts are asked for once at each indexed head:
+    /// before the next one nothing new can come of it.
+    pub(super) async fn settle(
+        &mut self,
+        open: Vec<Open>,
+        cursor: Cursor,
+        problem: &mut Option<String>,
+    ) -> Result<Vec<Open>, LaneError> {
+        // What is gone from under us, but whose receipt is not to be had yet, is neither replaced nor sent again.
+        let (passed, still_open): (Vec<Open>, Vec<Open>) = open.into_iter().partition(|slot| slot.passed_at.is_some());
+        if passed.is_empty() || self.settled_at == cursor.hash {
+            return Ok(still_open);
+        }
+        let nonces: Vec<i64> = passed.iter().map(|slot| slot.nonce).collect();
+        let sent = slots::attempts_of(&self.shared.pool, self.id.0, &nonces).await?;
+        let receipts = match self.receipts(&sent).await {
+            Ok(receipts) => receipts,
+            // The others do not wait for these.
+            Err(error) => {
+                *problem = Some(format!("receipts from nonce {} on: {error}", nonces[0]));
+                self.settled_at = cursor.hash;
+                return Ok(still_open);
+            }
+        };
         let mut endings = Vec::new();
-        let mut still_open = Vec::with_capacity(open.len());
-        for slot in open {
-            let Some(passed_at) = slot.passed_at else {
-                still_open.push(slot);
-                continue;
-            };
-            match self.ending(slot.nonce, passed_at, cursor).await? {
+        for (nonce, passed_at) in passed.iter().filter_map(|slot| Some((slot.nonce, slot.passed_at?))) {
+            let sent = sent.iter().filter(|sent| sent.nonce == nonce);
+            match self.ending((nonce, passed_at), sent, &receipts, cursor).await? {
                 Some(ending) => endings.push(ending),
-                // Gone from under us, but the receipt is not to be had yet: neither replaced nor sent again.
-                None => tracing::debug!(lane = %self.address, nonce = slot.nonce, "passed without a receipt yet"),
+                None => tracing::debug!(lane = %self.address, nonce, "passed without a receipt yet"),
             }
         }
         if !endings.is_empty() {
             failpoint::hit("keeper.before_settle")?;
-            slots::end(&self.shared.pool, self.id, &endings).await?;
+            if slots::end(&self.shared.pool, self.id, (self.chain(), cursor), &endings).await? {
+                self.tell(&endings);
+            }
             failpoint::hit("keeper.after_settle")?;
         }
+        self.settled_at = cursor.hash;
         Ok(still_open)
     }
 
-    async fn ending(&self, nonce: i64, passed_at: i64, cursor: Cursor) -> Result<Option<Ending>, LaneError> {
-        let attempts = slots::attempts_of(&self.shared.pool, self.id.0, nonce).await?;
-        let hashes: Vec<B256> = attempts.iter().map(|(hash, _)| *hash).collect();
-        let receipts = if hashes.is_empty() { Vec::new() } else { self.shared.rpc.receipts(&hashes).await? };
-        for ((hash, kind), receipt) in attempts.into_iter().zip(receipts) {
-            let Some(receipt) = receipt else { continue };
+    /// What the node has of these transactions.
+    async fn receipts(&self, sent: &[Sent]) -> Result<HashMap<B256, TransactionReceipt>, CallError> {
+        let mut receipts = HashMap::new();
+        for request in sent.chunks(REQUEST) {
+            let hashes: Vec<B256> = request.iter().map(|sent| sent.hash).collect();
+            let answers = self.shared.rpc.receipts(&hashes).await?;
+            receipts.extend(hashes.into_iter().zip(answers).filter_map(|(hash, receipt)| Some((hash, receipt?))));
+        }
+        Ok(receipts)
+    }
+
+    /// How a slot that the chain has passed ended, if that can be said.
+    async fn ending(
+        &self,
+        (nonce, passed_at): (i64, i64),
+        sent: impl Iterator<Item = &Sent>,
+        receipts: &HashMap<B256, TransactionReceipt>,
+        cursor: Cursor,
+    ) -> Result<Option<Ending>, LaneError> {
+        for Sent { hash, kind, .. } in sent.copied() {
+            let Some(receipt) = receipts.get(&hash) else { continue };
             let (Some(number), Some(block)) = (receipt.block_number, receipt.block_hash) else { continue };
             let number = number.cast_signed();
             if number > cursor.number
@@ -54,14 +96,12 @@ impl Lane {
                 (Kind::Batch, true) => {
                     // A batch that ran leaves logs; none were indexed.
                     let reason = format!("nonce {nonce}: transaction {hash} ran on an executor that is not indexed");
-                    tracing::error!(lane = %self.address, reason);
-                    let mut conn = self.shared.pool.acquire().await?;
-                    lanes::halt(&mut conn, self.id.0, self.id.1, &reason).await?;
+                    if slots::halt(&self.shared.pool, self.id, (self.chain(), cursor), nonce, &reason).await? {
+                        tracing::error!(lane = %self.address, reason);
+                    }
                     continue;
                 }
             };
-            tracing::warn!(lane = %self.address, nonce, %hash, state, "a slot ended without a log");
-            METRICS.endings.with_label_values(&[state]).inc();
             let (tx_hash, block_hash) = (Some(hash), Some(block));
             return Ok(Some(Ending { nonce, state, tx_hash, block_number: number, block_hash }));
         }
@@ -69,9 +109,17 @@ impl Lane {
         if cursor.finalized < passed_at {
             return Ok(None);
         }
-        tracing::error!(lane = %self.address, nonce, "somebody else used this nonce of the lane's key");
-        METRICS.endings.with_label_values(&["stolen"]).inc();
         Ok(Some(Ending { nonce, state: "stolen", tx_hash: None, block_number: passed_at, block_hash: None }))
+    }
+
+    fn tell(&self, endings: &[Ending]) {
+        for Ending { nonce, state, tx_hash, .. } in endings {
+            METRICS.endings.with_label_values(&[state]).inc();
+            match tx_hash {
+                Some(hash) => tracing::warn!(lane = %self.address, nonce, %hash, state, "a slot ended without a log"),
+                None => tracing::error!(lane = %self.address, nonce, "somebody else used this nonce of the lane's key"),
+            }
+        }
     }
 }
 

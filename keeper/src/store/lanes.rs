@@ -29,6 +29,8 @@ pub(crate) struct Cursor {
     pub hash: B256,
     pub confirmed: i64,
     pub finalized: i64,
+    /// Reorgs so far: while it stays, what was read of the chain is of one branch.
+    pub reorgs: i64,
 }
 
 /// Registers a lane; one that exists keeps its nonce.
@@ -133,6 +135,7 @@ pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Opti
             hash: row.try_get::<Word, _>("hash")?.0,
             confirmed: row.try_get("confirmed")?,
             finalized: row.try_get("finalized")?,
+            reorgs: row.try_get("reorgs")?,
         }),
     };
     Ok(Some(Look {
@@ -147,8 +150,25 @@ pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Opti
     }))
 }
 
-/// Locks the lane's row for its owner's transaction; `None` if somebody else owns it now. First lock of every
-/// transaction of a lane: lanes, then slots, then commands.
+/// Holds the chain to the branch that the cursor was read on, until the transaction ends: the indexer takes nothing back
+/// before that. False if it has already, or stands still. What a round has read of the chain is written under this
+/// lock alone, which comes before the lane's, as in the indexer's own transactions.
+pub(crate) async fn hold_branch(conn: &mut PgConnection, chain_id: i64, cursor: Cursor) -> Result<bool, sqlx::Error> {
+    let held: Option<i32> = sqlx::query_scalar(
+        "SELECT 1
+           FROM chain_cursors
+          WHERE chain_id = $1 AND reorgs = $2 AND halted IS NULL
+            FOR SHARE",
+    )
+    .bind(chain_id)
+    .bind(cursor.reorgs)
+    .fetch_optional(conn)
+    .await?;
+    Ok(held.is_some())
+}
+
+/// Locks the lane's row for its owner's transaction; `None` if somebody else owns it now. The lane's first lock in every
+/// transaction: lanes, then slots, then commands.
 pub(crate) async fn hold(conn: &mut PgConnection, lane_id: i64, epoch: i64) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT next_nonce

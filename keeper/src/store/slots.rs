@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use tokenx_config::failpoint;
 use tokenx_migrations::{Addr, Uint256, Word};
 
-use super::lanes;
+use super::lanes::{self, Cursor};
 use super::transition::{self, Change, TransitionError};
 use crate::fees::Fees;
 use crate::state::Event;
@@ -348,24 +348,40 @@ pub(crate) async fn mark_sent(
 }
 
 /// Gives a nonce up: its bytes can never be included.
-pub(crate) async fn want_noop(pool: &PgPool, lane_id: i64, nonce: i64) -> Result<(), sqlx::Error> {
+pub(crate) async fn want_noop(pool: &PgPool, (lane_id, epoch): (i64, i64), nonce: i64) -> Result<(), sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
+        return Ok(());
+    }
     sqlx::query("UPDATE slots SET wants_noop = true WHERE lane_id = $1 AND nonce = $2 AND state = 'open'")
         .bind(lane_id)
         .bind(nonce)
-        .execute(pool)
+        .execute(&mut *tx)
         .await?;
-    Ok(())
+    tx.commit().await
 }
 
-/// All attempts of a slot, whichever of them a block may hold.
-pub(crate) async fn attempts_of(pool: &PgPool, lane_id: i64, nonce: i64) -> Result<Vec<(B256, Kind)>, sqlx::Error> {
-    let rows: Vec<(Word, String)> =
-        sqlx::query_as("SELECT hash, kind FROM attempts WHERE lane_id = $1 AND nonce = $2 ORDER BY n")
-            .bind(lane_id)
-            .bind(nonce)
-            .fetch_all(pool)
-            .await?;
-    Ok(rows.into_iter().map(|(hash, kind)| (hash.0, Kind::parse(&kind))).collect())
+/// Bytes of a slot that a block may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sent {
+    pub nonce: i64,
+    pub hash: B256,
+    pub kind: Kind,
+}
+
+/// All attempts of these slots, whichever of them a block may hold.
+pub(crate) async fn attempts_of(pool: &PgPool, lane_id: i64, nonces: &[i64]) -> Result<Vec<Sent>, sqlx::Error> {
+    let rows: Vec<(i64, Word, String)> = sqlx::query_as(
+        "SELECT nonce, hash, kind
+           FROM attempts
+          WHERE lane_id = $1 AND nonce = ANY ($2)
+          ORDER BY nonce, n",
+    )
+    .bind(lane_id)
+    .bind(nonces)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(nonce, hash, kind)| Sent { nonce, hash: hash.0, kind: Kind::parse(&kind) }).collect())
 }
 
 /// How a slot ended without a log to say so.
@@ -378,11 +394,16 @@ pub(crate) struct Ending {
     pub block_hash: Option<B256>,
 }
 
-/// Ends slots that are still open.
-pub(crate) async fn end(pool: &PgPool, (lane_id, epoch): (i64, i64), endings: &[Ending]) -> Result<(), sqlx::Error> {
+/// Ends slots that are still open as the cursor's branch has it; false where that branch or the lane is gone.
+pub(crate) async fn end(
+    pool: &PgPool,
+    (lane_id, epoch): (i64, i64),
+    (chain_id, cursor): (i64, Cursor),
+    endings: &[Ending],
+) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
-    if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
-        return Ok(());
+    if !lanes::hold_branch(&mut tx, chain_id, cursor).await? || lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
+        return Ok(false);
     }
     for ending in endings {
         sqlx::query(
@@ -399,19 +420,47 @@ pub(crate) async fn end(pool: &PgPool, (lane_id, epoch): (i64, i64), endings: &[
         .execute(&mut *tx)
         .await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Stops the lane over a slot that is still open on the cursor's branch; whether it is.
+pub(crate) async fn halt(
+    pool: &PgPool,
+    (lane_id, epoch): (i64, i64),
+    (chain_id, cursor): (i64, Cursor),
+    nonce: i64,
+    reason: &str,
+) -> Result<bool, sqlx::Error> {
+    let mut tx = pool.begin().await?;
+    if !lanes::hold_branch(&mut tx, chain_id, cursor).await? || lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
+        return Ok(false);
+    }
+    let open: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM slots WHERE lane_id = $1 AND nonce = $2 AND state = 'open')")
+            .bind(lane_id)
+            .bind(nonce)
+            .fetch_one(&mut *tx)
+            .await?;
+    if open {
+        lanes::halt(&mut tx, lane_id, epoch, reason).await?;
+    }
+    tx.commit().await?;
+    Ok(open)
 }
 
 /// Somebody used nonces of this key that no slot of ours had: write them down as stolen and go on above them.
 pub(crate) async fn skip_foreign(
     pool: &PgPool,
     (lane_id, epoch): (i64, i64),
+    (chain_id, cursor): (i64, Cursor),
     from: i64,
     to: i64,
-    at: i64,
 ) -> Result<bool, sqlx::Error> {
     let mut tx = pool.begin().await?;
-    if !lanes::advance(&mut tx, lane_id, epoch, from, to).await? {
+    if !lanes::hold_branch(&mut tx, chain_id, cursor).await?
+        || !lanes::advance(&mut tx, lane_id, epoch, from, to).await?
+    {
         return Ok(false);
     }
     sqlx::query(
@@ -422,7 +471,7 @@ pub(crate) async fn skip_foreign(
     .bind(lane_id)
     .bind(from)
     .bind(to)
-    .bind(at)
+    .bind(cursor.number)
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;

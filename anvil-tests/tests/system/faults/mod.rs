@@ -7,4 +7,5 @@ mod kills;
 mod losses;
 mod race;
 mod site;
+mod turned;
 mod verdict;
