@@ -134,7 +134,8 @@ struct NewAttempt<'a> {
     signed: &'a Signed,
 }
 
-/// Writes attempts of slots that are open; how many are.
+/// Writes attempts of slots that are open, save bytes that are written already: the same payload at the same price. How
+/// many it wrote.
 async fn insert_attempts(
     conn: &mut PgConnection,
     lane_id: i64,
@@ -149,7 +150,8 @@ async fn insert_attempts(
                 t.kind, t.raw, t.gas_limit, t.max_fee, t.tip, $2
            FROM unnest($3::bigint[], $4::bytea[], $5::text[], $6::bytea[], $7::bigint[], $8::numeric[], $9::numeric[])
              AS t (nonce, hash, kind, raw, gas_limit, max_fee, tip)
-           JOIN slots s ON s.lane_id = $1 AND s.nonce = t.nonce AND s.state = 'open'",
+           JOIN slots s ON s.lane_id = $1 AND s.nonce = t.nonce AND s.state = 'open'
+             ON CONFLICT (hash) DO NOTHING",
     )
     .bind(lane_id)
     .bind(head)
@@ -165,7 +167,8 @@ async fn insert_attempts(
     Ok(done.rows_affected())
 }
 
-/// Writes a replacement for a slot that is still open; false if the slot has ended or the lane has another owner.
+/// Writes a replacement for a slot that is still open; false if the slot has ended, the lane has another owner, or these
+/// very bytes are there.
 pub(crate) async fn replace(
     pool: &PgPool,
     (lane_id, epoch): (i64, i64),
