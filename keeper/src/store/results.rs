@@ -164,7 +164,7 @@ pub(crate) async fn unsettled_to(conn: &mut PgConnection, chain_id: i64, depth: 
 
 /// Commands whose verdict came from blocks above `to`.
 pub(crate) async fn commands_above(conn: &mut PgConnection, chain_id: i64, to: i64) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar("SELECT seq FROM commands WHERE chain_id = $1 AND block_number > $2")
+    sqlx::query_scalar("SELECT seq FROM commands WHERE chain_id = $1 AND block_number > $2 AND NOT settled")
         .bind(chain_id)
         .bind(to)
         .fetch_all(conn)
