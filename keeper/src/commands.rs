@@ -83,7 +83,9 @@ pub enum CancelError {
         state: &'static str,
     },
     /// It shares a transaction with others, whose no-op would take them back too.
-    #[error("command {0:?} is on its way together with others and cannot be taken back")]
+    #[error(
+        "command {0:?} is in one transaction with others and cannot be taken back alone: wait for it, then undo it"
+    )]
     Shared(String),
     /// It moved on while it was asked about.
     #[error("{0}")]
