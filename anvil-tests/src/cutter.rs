@@ -20,6 +20,8 @@ use tokio_util::task::AbortOnDropHandle;
 /// cutter.cut();                                     // every connection ends, wherever it is
 /// cutter.cut_after(5_000);                          // … when so many more bytes have passed, mostly in mid-statement
 /// cutter.outage(Duration::from_secs(2)).await;      // … and nobody gets in for two seconds
+/// cutter.vanish();                                  // no byte comes through any more, and no end either …
+/// cutter.appear();                                  // … save on new connections, from here on
 /// ```
 #[derive(Debug)]
 pub struct Cutter {
@@ -39,6 +41,10 @@ struct Wire {
     cuts: watch::Sender<u64>,
     /// Connections that a cut has ended.
     ended: AtomicU64,
+    /// Whether the host behind it has vanished. What is connected then, or tries to meanwhile, never hears of it again.
+    vanished: watch::Sender<bool>,
+    /// Connections that were tried meanwhile.
+    unheard: AtomicU64,
 }
 
 const NO_LIMIT: i64 = i64::MAX;
@@ -54,6 +60,8 @@ impl Cutter {
             left: AtomicI64::new(NO_LIMIT),
             cuts: watch::Sender::new(0),
             ended: AtomicU64::new(0),
+            vanished: watch::Sender::new(false),
+            unheard: AtomicU64::new(0),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address: SocketAddr = listener.local_addr()?;
@@ -85,6 +93,21 @@ impl Cutter {
         self.cut();
         tokio::time::sleep(time).await;
         self.wire.refusing.store(false, Ordering::SeqCst);
+    }
+
+    /// The host vanishes: connections stay, and no byte comes through. Who connects waits for ever.
+    pub fn vanish(&self) {
+        self.wire.vanished.send_replace(true);
+    }
+
+    /// It is there again, for who connects from here on.
+    pub fn appear(&self) {
+        self.wire.vanished.send_replace(false);
+    }
+
+    /// Connections that were tried while the host had vanished.
+    pub fn unheard(&self) -> u64 {
+        self.wire.unheard.load(Ordering::SeqCst)
     }
 
     /// Connections that were cut so far.
@@ -121,7 +144,11 @@ async fn accept(listener: TcpListener, wire: Arc<Wire>) {
 
 /// Carries one connection until either side ends it, or a cut.
 async fn carry(client: TcpStream, wire: Arc<Wire>) {
-    let mut cuts = wire.cuts.subscribe();
+    let (mut cuts, mut vanished) = (wire.cuts.subscribe(), wire.vanished.subscribe());
+    if *vanished.borrow() {
+        wire.unheard.fetch_add(1, Ordering::SeqCst);
+        return std::future::pending().await;
+    }
     let Ok(server) = TcpStream::connect(&wire.target).await else { return };
     // Small messages go to and fro: none may wait for another.
     let _ = (client.set_nodelay(true), server.set_nodelay(true));
@@ -131,6 +158,7 @@ async fn carry(client: TcpStream, wire: Arc<Wire>) {
         _ = cuts.changed() => {
             wire.ended.fetch_add(1, Ordering::SeqCst);
         }
+        _ = vanished.changed() => std::future::pending().await,
         _ = pump(from_client, to_server, &wire) => {}
         _ = pump(from_server, to_client, &wire) => {}
     }

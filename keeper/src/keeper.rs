@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alloy::eips::BlockId;
 use alloy::signers::Signer;
+use alloy::transports::RpcError;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, PgConnection, PgPool};
@@ -47,17 +48,6 @@ pub enum KeeperError {
     /// The database's.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    /// A lane that nobody works has transactions whose end only its key can bring about.
-    #[error(
-        "lane {address} has {slots} transactions that are not final, and nobody has its key: put the key back until \
-         they are, then remove it"
-    )]
-    Stranded {
-        /// The lane's address.
-        address: alloy::primitives::Address,
-        /// Transactions not final.
-        slots: i64,
-    },
     /// Rows that another version wrote.
     #[error("{0}")]
     Rows(String),
@@ -78,12 +68,18 @@ impl KeeperError {
 
 /// Between tries to start.
 const UNTIL_ANSWERED: Policy = Policy::forever(Duration::from_millis(100), Duration::from_secs(5));
-/// Pause between snapshots for `/status`, and between looks at the hosted pool.
+/// Pause between looks at deadlines and at the hosted pool, and between snapshots for `/status`.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Pause before a lane that was lost, or could not be had, is tried again.
 const RETAKE: Duration = Duration::from_millis(500);
 /// How often the connection that holds a lane's lock is asked whether it is still there.
 const LOCK_PING: Duration = Duration::from_secs(1);
+/// How long its answer may take, and any other about the lock.
+const LOCK_ANSWER: Duration = Duration::from_secs(2);
+/// How often a standby tries to get it.
+const STANDBY_PAUSE: Duration = Duration::from_millis(250);
+/// How long the round at hand may take to end once the lock is lost.
+const LAST_ROUND: Duration = Duration::from_secs(5);
 
 /// A keeper of one chain.
 #[derive(Debug)]
@@ -142,7 +138,7 @@ impl Keeper {
         // Dropped with this future, should somebody drop it: nothing works on unseen.
         let mut tasks = JoinSet::new();
         let parts = i64::try_from(ids.len()).unwrap_or(1);
-        for ((part, signer), id) in (0..).zip(self.signers.iter()).zip(ids) {
+        for ((part, signer), id) in (0..).zip(self.signers.iter()).zip(ids.iter().copied()) {
             let keep = KeepLane {
                 shared: self.shared.clone(),
                 signer: Arc::clone(signer),
@@ -153,7 +149,7 @@ impl Keeper {
             tasks.spawn(keep.run(stop.clone()));
         }
         tasks.spawn(listen(self.direct_url.clone(), self.shared.wake.clone(), stop.clone()));
-        tasks.spawn(self.keep_house(chain_id, stop));
+        tasks.spawn(self.keep_house(chain_id, ids, stop));
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended
                 && error.is_panic()
@@ -176,9 +172,6 @@ impl Keeper {
         for signer in self.signers.iter() {
             ids.push(self.open_lane(chain_id, signer.as_ref()).await?);
         }
-        if let Some((address, slots)) = lanes::stranded(&self.shared.pool, chain_id, &ids).await? {
-            return Err(KeeperError::Stranded { address, slots });
-        }
         queue::unroute(&self.shared.pool, chain_id, &ids).await.map_err(|error| match error {
             TransitionError::Database(error) => KeeperError::Database(error),
             illegal @ TransitionError::Illegal { .. } => KeeperError::Rows(illegal.to_string()),
@@ -186,24 +179,42 @@ impl Keeper {
         Ok(ids)
     }
 
-    /// A new lane begins where the chain is; one that exists, where it was.
+    /// A new lane begins where the chain was when it was last final: what its key has sent since is skipped when it is
+    /// indexed, and may yet be taken back. One that exists, begins where it was.
     async fn open_lane(&self, chain_id: i64, signer: &(dyn Signer + Send + Sync)) -> Result<i64, KeeperError> {
         let address = signer.address();
-        let nonce = if lanes::exists(&self.shared.pool, chain_id, address).await? {
-            0
-        } else {
-            self.shared.rpc.nonce(address, BlockId::latest()).await?
+        let (pool, rpc) = (&self.shared.pool, &self.shared.rpc);
+        if let Some(lane_id) = lanes::find(pool, chain_id, address).await? {
+            return Ok(lane_id);
+        }
+        let finalized = lanes::finalized(pool, chain_id).await?.map(i64::unsigned_abs);
+        let nonce = match rpc.nonce(address, finalized.map_or(BlockId::finalized(), BlockId::number)).await {
+            // A node that has forgotten that state, or never says what is final.
+            Err(RpcError::ErrorResp(_)) => rpc.nonce(address, BlockId::latest()).await?,
+            nonce => nonce?,
         };
-        Ok(lanes::open(&self.shared.pool, chain_id, address, nonce.cast_signed()).await?)
+        Ok(lanes::open(pool, chain_id, address, nonce.cast_signed()).await?)
     }
 
-    async fn keep_house(self, chain_id: i64, stop: CancellationToken) {
+    async fn keep_house(self, chain_id: i64, ours: Vec<i64>, stop: CancellationToken) {
+        let pool = &self.shared.pool;
+        let mut stranded = Vec::new();
         loop {
-            if let Err(error) = self.vault.fill(&self.shared.pool, self.hosted_pool).await {
-                tracing::warn!(%error, "the pool of hosted addresses is not full");
+            while queue::expire(pool, chain_id).await.unwrap_or_else(|error| {
+                tracing::warn!(%error, "deadlines were not kept");
+                false
+            }) {}
+            match status::refresh(pool, chain_id, &ours).await {
+                Ok(lanes) => {
+                    for address in lanes.iter().filter(|address| !stranded.contains(*address)) {
+                        tracing::error!(lane = %address, "{}", status::STRANDED);
+                    }
+                    stranded = lanes;
+                }
+                Err(error) => tracing::warn!(%error, "the keeper's status was not written"),
             }
-            if let Err(error) = status::refresh(&self.shared.pool, chain_id).await {
-                tracing::warn!(%error, "the keeper's status was not written");
+            if let Err(error) = self.vault.fill(pool, self.hosted_pool).await {
+                tracing::warn!(%error, "the pool of hosted addresses is not full");
             }
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -243,29 +254,34 @@ impl KeepLane {
     }
 
     /// Waits for the lane's lock on a new connection, which the server gives up within seconds of our vanishing, and of
-    /// our standing still: whoever is silent for longer than some pings has lost the lane.
+    /// our standing still: whoever is silent for longer than some pings has lost the lane. Nor do we wait for a server
+    /// that is silent.
     async fn lock(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = PgConnection::connect(self.direct_url.expose_secret()).await?;
-        sqlx::query(
+        let mut connection = in_time(PgConnection::connect(self.direct_url.expose_secret())).await?;
+        let settings = sqlx::query(
             "SELECT set_config('tcp_keepalives_idle', '2', false),
                     set_config('tcp_keepalives_interval', '1', false),
                     set_config('tcp_keepalives_count', '3', false),
                     set_config('idle_session_timeout', '5s', false),
                     set_config('application_name', 'tokenx keeper lane', false)",
-        )
-        .execute(&mut connection)
-        .await?;
-        sqlx::query("SELECT pg_advisory_lock(hashtextextended('keeper:lane:' || $1::text, $2))")
-            .bind(self.lane_id)
-            .bind(self.shared.rules.chain_id.cast_signed())
-            .execute(&mut connection)
-            .await?;
-        Ok(connection)
+        );
+        in_time(settings.execute(&mut connection)).await?;
+        loop {
+            let lock = "SELECT pg_try_advisory_lock(hashtextextended('keeper:lane:' || $1::text, $2))";
+            let locked = sqlx::query_scalar(lock)
+                .bind(self.lane_id)
+                .bind(self.shared.rules.chain_id.cast_signed())
+                .fetch_one(&mut connection);
+            if in_time(locked).await? {
+                return Ok(connection);
+            }
+            tokio::time::sleep(STANDBY_PAUSE).await;
+        }
     }
 
     async fn work(&self, mut lock: PgConnection, stop: &CancellationToken) {
         let owner = format!("pid {} at {:?}", std::process::id(), std::time::SystemTime::now());
-        let epoch = match lanes::take(&self.shared.pool, self.lane_id, &owner).await {
+        let epoch = match in_time(lanes::take(&self.shared.pool, self.lane_id, &owner)).await {
             Ok(epoch) => epoch,
             Err(error) => {
                 tracing::warn!(%error, "a lane could not be taken");
@@ -282,11 +298,13 @@ impl KeepLane {
             tokio::select! {
                 () = &mut running => break,
                 () = tokio::time::sleep(LOCK_PING) => {
-                    let held = tokio::time::timeout(LOCK_PING * 2, sqlx::query("SELECT 1").execute(&mut lock)).await;
-                    if !matches!(held, Ok(Ok(_))) {
+                    if in_time(sqlx::query("SELECT 1").execute(&mut lock)).await.is_err() {
                         tracing::warn!(lane = %self.signer.address(), "the lane's lock is gone");
                         mine.cancel();
-                        running.await;
+                        // What waits for a server that has vanished is dropped, as in a crash.
+                        if tokio::time::timeout(LAST_ROUND, &mut running).await.is_err() {
+                            tracing::warn!(lane = %self.signer.address(), "the lane's last round did not end");
+                        }
                         return;
                     }
                 }
@@ -297,6 +315,13 @@ impl KeepLane {
             tracing::debug!(%error, "the lock's connection was gone already");
         }
     }
+}
+
+/// What the database says, if it says it in time.
+async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(LOCK_ANSWER, answer)
+        .await
+        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
 /// Hears other processes' rings.

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use tokenx_migrations::Addr;
 
 use crate::metrics::METRICS;
+use crate::store::lanes;
 
 /// The keeper as `/status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,9 +67,22 @@ pub async fn read(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<Taken
     .transpose()
 }
 
-/// Takes and keeps a snapshot, and sets the gauges by it.
-pub(crate) async fn refresh(pool: &PgPool, chain_id: i64) -> Result<(), sqlx::Error> {
-    let snapshot = take(pool, chain_id).await?;
+/// What is wrong with a lane that nobody works though it has not ended.
+pub(crate) const STRANDED: &str = "nobody works this lane, and some of its transactions are not final: start the \
+                                   keeper that has its key, or put the key back until they are";
+
+/// Takes and keeps a snapshot, and sets the gauges by it; lanes that nobody works though they have not ended.
+pub(crate) async fn refresh(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Result<Vec<Address>, sqlx::Error> {
+    let mut snapshot = take(pool, chain_id).await?;
+    let stranded: BTreeMap<Address, i64> = lanes::stranded(pool, chain_id, ours).await?.into_iter().collect();
+    for lane in &mut snapshot.lanes {
+        let slots = stranded.get(&lane.address).copied().unwrap_or_default();
+        METRICS.stranded.with_label_values(&[lane.address.to_string()]).set(slots);
+        if slots > 0 && lane.state != "halted" {
+            "waiting".clone_into(&mut lane.state);
+            lane.problem = Some(STRANDED.to_owned());
+        }
+    }
     gauge(chain_id, &snapshot);
     let body = serde_json::to_value(&snapshot).map_err(|e| crate::view::decode_error("snapshot", e.to_string()))?;
     sqlx::query(
@@ -80,7 +94,7 @@ pub(crate) async fn refresh(pool: &PgPool, chain_id: i64) -> Result<(), sqlx::Er
     .bind(body)
     .execute(pool)
     .await?;
-    Ok(())
+    Ok(stranded.into_keys().collect())
 }
 
 async fn take(pool: &PgPool, chain_id: i64) -> Result<Snapshot, sqlx::Error> {

@@ -4,26 +4,22 @@ use std::collections::{HashMap, HashSet};
 
 use alloy::primitives::Address;
 
-use crate::store::queue::{Busy, Candidate, Ours};
+use crate::store::queue::{Busy, Candidate, Queue};
 
-/// Picks up to `limit` of what waits (given in order of acceptance), save what another lane has or will have.
+/// Picks up to `limit` of what waits for a lane (given in order of acceptance).
 ///
 /// A command waits after one of its subject that simulation refused at this head, and while an earlier one of its
 /// subject is in a slot: that slot may end without running it, and the later one would come first. Commands that
 /// commute do not wait for each other. What follows one that waits on its subject waits too.
 ///
 /// Executors take turns, `items` commands each, so that none starves another.
-pub(super) fn pick(
-    waiting: Vec<Candidate>,
-    busy: &HashMap<String, Busy>,
-    items: usize,
-    limit: usize,
-) -> Vec<Candidate> {
+pub(super) fn pick(queue: Queue, items: usize, limit: usize) -> Vec<Candidate> {
+    let Queue { busy, waiting } = queue;
     let mut held_back: HashSet<String> = HashSet::new();
     let mut turns: HashMap<Address, usize> = HashMap::new();
     let mut picked: Vec<(usize, Candidate)> = Vec::with_capacity(waiting.len());
     for candidate in waiting {
-        let subject = busy.get(&candidate.subject).copied();
+        let subject = busy.get(&candidate.subject).copied().unwrap_or_default();
         if held_back.contains(&candidate.subject) || waits(&candidate, subject) {
             held_back.insert(candidate.subject);
             continue;
@@ -38,16 +34,13 @@ pub(super) fn pick(
     picked.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
-fn waits(candidate: &Candidate, subject: Option<Busy>) -> bool {
-    let ours = match (candidate.ours, subject) {
-        (Ours::Already, _) => true,
-        (Ours::ByShare | Ours::No, Some(busy)) if busy.here || busy.elsewhere => busy.here && !busy.elsewhere,
-        (ours, _) => ours == Ours::ByShare,
-    };
-    let busy = subject.unwrap_or_default();
+fn waits(candidate: &Candidate, subject: Busy) -> bool {
     let behind = |first: Option<i64>| first.is_some_and(|first| first < candidate.seq);
-    let in_slot = if candidate.commutes { busy.ordered } else { busy.slotted };
-    !ours || behind(busy.refused) || behind(in_slot)
+    if candidate.commutes {
+        behind(subject.ordered) || behind(subject.refused_ordered)
+    } else {
+        behind(subject.slotted) || behind(subject.refused)
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +60,7 @@ mod tests {
             subject: subject.to_owned(),
             commutes: false,
             valid_until: None,
-            ours: Ours::ByShare,
+            doubted: false,
         }
     }
 
@@ -75,48 +68,39 @@ mod tests {
         Candidate { commutes: true, ..candidate(seq, subject) }
     }
 
-    fn busy(of: &str, busy: Busy) -> HashMap<String, Busy> {
-        HashMap::from([(of.to_owned(), busy)])
-    }
-
-    fn picked(waiting: Vec<Candidate>, busy: &HashMap<String, Busy>) -> Vec<i64> {
-        pick(waiting, busy, 200, 100).into_iter().map(|c| c.seq).collect()
+    fn picked(waiting: Vec<Candidate>, of: &str, busy: Busy) -> Vec<i64> {
+        let queue = Queue { busy: HashMap::from([(of.to_owned(), busy)]), waiting };
+        pick(queue, 200, 100).into_iter().map(|c| c.seq).collect()
     }
 
     #[test]
     fn what_is_ordered_waits_for_every_slot_of_its_subject_and_what_commutes_for_ordered_ones() {
-        let minted = busy("a", Busy { here: true, slotted: Some(1), ..Busy::default() });
-        assert_eq!(picked(vec![candidate(2, "a"), candidate(3, "b")], &minted), [3]);
-        assert_eq!(picked(vec![mint(2, "a")], &minted), [2]);
-        let frozen = busy("a", Busy { here: true, slotted: Some(1), ordered: Some(1), ..Busy::default() });
-        assert_eq!(picked(vec![mint(2, "a"), mint(3, "b")], &frozen), [3]);
+        let minted = Busy { slotted: Some(1), ..Busy::default() };
+        assert_eq!(picked(vec![candidate(2, "a"), candidate(3, "b")], "a", minted), [3]);
+        assert_eq!(picked(vec![mint(2, "a")], "a", minted), [2]);
+        let frozen = Busy { slotted: Some(1), ordered: Some(1), ..Busy::default() };
+        assert_eq!(picked(vec![mint(2, "a"), mint(3, "b")], "a", frozen), [3]);
     }
 
     #[test]
     fn nothing_overtakes_what_waits_on_its_subject() {
-        let minted = busy("a", Busy { here: true, slotted: Some(1), ..Busy::default() });
-        assert_eq!(picked(vec![candidate(2, "a"), mint(3, "a"), mint(4, "b")], &minted), [4]);
-        let refused = busy("a", Busy { refused: Some(2), ..Busy::default() });
-        assert_eq!(picked(vec![mint(1, "a"), mint(3, "a")], &refused), [1]);
+        let minted = Busy { slotted: Some(1), ..Busy::default() };
+        assert_eq!(picked(vec![candidate(2, "a"), mint(3, "a"), mint(4, "b")], "a", minted), [4]);
+        let refused = Busy { refused: Some(2), refused_ordered: Some(2), ..Busy::default() };
+        assert_eq!(picked(vec![mint(1, "a"), mint(3, "a")], "a", refused), [1]);
     }
 
     #[test]
-    fn a_subject_stays_with_the_lane_that_has_it() {
-        let here = busy("a", Busy { here: true, ..Busy::default() });
-        let elsewhere = busy("a", Busy { elsewhere: true, ..Busy::default() });
-        let of = |ours| vec![Candidate { ours, ..mint(5, "a") }];
-        assert_eq!(picked(of(Ours::No), &here), [5]);
-        assert_eq!(picked(of(Ours::ByShare), &elsewhere), [] as [i64; 0]);
-        assert_eq!(picked(of(Ours::Already), &here), [5]);
-        assert_eq!(picked(of(Ours::No), &HashMap::new()), [] as [i64; 0]);
-        assert_eq!(picked(of(Ours::ByShare), &HashMap::new()), [5]);
+    fn what_commutes_does_not_wait_for_what_was_refused_and_commutes_too() {
+        let refused = Busy { refused: Some(1), ..Busy::default() };
+        assert_eq!(picked(vec![mint(2, "a"), candidate(3, "a"), mint(4, "a")], "a", refused), [2]);
     }
 
     #[test]
     fn executors_take_turns() {
         let other = |seq| Candidate { executor: Address::repeat_byte(1), ..mint(seq, "z") };
         let waiting = vec![mint(1, "a"), mint(2, "b"), mint(3, "c"), other(4)];
-        let seqs: Vec<i64> = pick(waiting, &HashMap::new(), 1, 3).into_iter().map(|c| c.seq).collect();
+        let seqs: Vec<i64> = pick(Queue { waiting, ..Queue::default() }, 1, 3).into_iter().map(|c| c.seq).collect();
         assert_eq!(seqs, [1, 4, 2]);
     }
 }

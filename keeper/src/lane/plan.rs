@@ -108,7 +108,6 @@ fn bytes(candidate: &Candidate) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::queue::Ours;
     use alloy::primitives::B256;
     use proptest::prelude::*;
 
@@ -125,7 +124,7 @@ mod tests {
             subject: String::new(),
             commutes: true,
             valid_until: None,
-            ours: Ours::ByShare,
+            doubted: false,
         }
     }
 

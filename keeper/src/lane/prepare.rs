@@ -34,7 +34,6 @@ impl Lane {
         if !look.waiting || room == 0 || self.post.stuck.is_some() {
             return Ok((0, None));
         }
-        queue::expire(&self.shared.pool, self.chain()).await?;
         let candidates = self.candidates(cursor, room, &mut problem).await?;
         let candidates = self.known(candidates, cursor, &mut problem).await?;
         if candidates.is_empty() {
@@ -77,12 +76,10 @@ impl Lane {
         let items = self.shared.rules.limits.items;
         let limit = room.saturating_mul(items).min(ROUND_COMMANDS);
         let shunned = self.shunned(cursor, problem);
-        let (pool, lane) = (&self.shared.pool, (self.id.0, self.chain()));
-        let busy = queue::busy(pool, lane, cursor.number).await?;
-        // What other lanes have their share of counts too.
-        let asked = i64::try_from(limit).unwrap_or(i64::MAX).saturating_mul(self.share.1);
-        let waiting = queue::waiting(pool, lane, self.share, cursor.number, &shunned, asked).await?;
-        Ok(order::pick(waiting, &busy, items, limit))
+        let of = queue::Of { chain_id: self.chain(), lane_id: self.id.0, share: self.share };
+        let asked = i64::try_from(limit).unwrap_or(i64::MAX);
+        let queue = queue::look(&self.shared.pool, of, cursor.number, &shunned, asked).await?;
+        Ok(order::pick(queue, items, limit))
     }
 
     async fn sign(&self, next_nonce: i64, batches: Vec<Batch>, fees: Fees) -> Result<Vec<Prepared>, LaneError> {

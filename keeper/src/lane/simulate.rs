@@ -1,7 +1,7 @@
 //! What each item of a batch would do on the indexed head: one `eth_call`, pinned to that block's hash, so that it
 //! answers about the very state that intake looked at.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use alloy::primitives::{Address, Bytes};
 use alloy::rpc::json_rpc::ErrorPayload;
@@ -66,8 +66,9 @@ impl Lane {
             }
         }
         let rules = &self.shared.rules;
-        queue::refuse(&self.shared.pool, self.chain(), (cursor.number, cursor.hash), rules.confirmations, &refused)
-            .await?;
+        let doubted: Vec<i64> = runnable.iter().filter(|command| command.doubted).map(|command| command.seq).collect();
+        let (pool, head) = (&self.shared.pool, (cursor.number, cursor.hash));
+        queue::refuse(pool, self.chain(), head, rules.confirmations, &refused, &doubted).await?;
         Ok(runnable)
     }
 }
@@ -92,22 +93,27 @@ fn describe(error: &CallError) -> String {
     }
 }
 
-/// What of a batch would run, by its results. What follows a refused item on its subject waits with it.
+/// What of a batch would run, by its results. What follows on the subject of an item that does not run waits with it;
+/// only commands that commute do not wait for each other's refusals.
 fn sort_out(batch: Batch, results: &[ItemResult], refused: &mut Vec<Refused>) -> Vec<Candidate> {
-    let mut blocked: HashSet<String> = HashSet::new();
+    // With whether what commutes waits as well.
+    let mut blocked: HashMap<String, bool> = HashMap::new();
     let mut kept = Vec::with_capacity(batch.commands.len());
     for (command, result) in batch.commands.into_iter().zip(results) {
-        match verdict(&command, result) {
-            _ if blocked.contains(&command.subject) => {}
-            Verdict::Run => kept.push(command),
-            Verdict::Wait => {
-                blocked.insert(command.subject);
+        let waits = blocked.get(&command.subject).is_some_and(|all| *all || !command.commutes);
+        let verdict = if waits { Verdict::Wait } else { verdict(&command, result) };
+        let blocks_all = match verdict {
+            Verdict::Run => {
+                kept.push(command);
+                continue;
             }
+            Verdict::Wait => true,
             Verdict::Refuse(refusal) => {
-                blocked.insert(command.subject);
                 refused.push(refusal);
+                !command.commutes
             }
-        }
+        };
+        *blocked.entry(command.subject).or_default() |= blocks_all;
     }
     kept
 }
@@ -152,7 +158,6 @@ fn verdict(command: &Candidate, result: &ItemResult) -> Verdict {
 mod tests {
     use super::*;
     use crate::gas::ItemGas;
-    use crate::store::queue::Ours;
     use alloy::primitives::B256;
 
     fn batch(subjects: &[&str]) -> Batch {
@@ -166,7 +171,7 @@ mod tests {
             subject: (*subject).to_owned(),
             commutes: false,
             valid_until: None,
-            ours: Ours::ByShare,
+            doubted: false,
         };
         Batch { executor: Address::ZERO, commands: (0..).zip(subjects).map(command).collect() }
     }
@@ -182,6 +187,19 @@ mod tests {
         let kept = sort_out(batch(&["a", "b", "b", "c"]), &results, &mut refused);
         assert_eq!(kept.iter().map(|c| c.seq).collect::<Vec<_>>(), [0, 3]);
         assert_eq!(refused.iter().map(|r| r.seq).collect::<Vec<_>>(), [1]);
+    }
+
+    #[test]
+    fn a_refused_item_that_commutes_holds_back_what_does_not_and_what_follows_that() {
+        let mut batch = batch(&["a", "a", "a", "a"]);
+        for i in [0, 1, 3] {
+            batch.commands[i].commutes = true;
+        }
+        let results = [status::FAILED, status::EXECUTED, status::EXECUTED, status::EXECUTED].map(result);
+        let mut refused = Vec::new();
+        let kept = sort_out(batch, &results, &mut refused);
+        assert_eq!(kept.iter().map(|c| c.seq).collect::<Vec<_>>(), [1]);
+        assert_eq!(refused.iter().map(|r| r.seq).collect::<Vec<_>>(), [0]);
     }
 
     #[test]

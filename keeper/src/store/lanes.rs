@@ -48,46 +48,61 @@ pub(crate) async fn open(pool: &PgPool, chain_id: i64, address: Address, nonce: 
         .await
 }
 
-/// Is the lane known already?
-pub(crate) async fn exists(pool: &PgPool, chain_id: i64, address: Address) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("SELECT EXISTS (SELECT FROM lanes WHERE chain_id = $1 AND address = $2)")
+/// The lane of this key, if it is known already.
+pub(crate) async fn find(pool: &PgPool, chain_id: i64, address: Address) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("SELECT lane_id FROM lanes WHERE chain_id = $1 AND address = $2")
         .bind(chain_id)
         .bind(Addr(address))
-        .fetch_one(pool)
+        .fetch_optional(pool)
         .await
 }
 
-/// A lane that is none of `ours`, that nobody works, and whose transactions are not all final: how many are not.
-pub(crate) async fn stranded(
-    pool: &PgPool,
-    chain_id: i64,
-    ours: &[i64],
-) -> Result<Option<(Address, i64)>, sqlx::Error> {
-    let lanes: Vec<(i64, Addr, i64)> = sqlx::query_as(
-        "SELECT l.lane_id, l.address, count(*)
+/// The indexed block that is final, if anything is indexed.
+pub(crate) async fn finalized(pool: &PgPool, chain_id: i64) -> Result<Option<i64>, sqlx::Error> {
+    sqlx::query_scalar("SELECT finalized FROM chain_cursors WHERE chain_id = $1")
+        .bind(chain_id)
+        .fetch_optional(pool)
+        .await
+}
+
+/// The lanes that somebody works: he holds their locks all the time.
+pub(crate) async fn worked(conn: &mut PgConnection, chain_id: i64) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT l.lane_id
            FROM lanes l
-           JOIN slots s ON s.lane_id = l.lane_id AND NOT s.settled
-          WHERE l.chain_id = $1 AND l.lane_id <> ALL ($2)
-          GROUP BY l.lane_id
-          ORDER BY l.lane_id",
+           JOIN pg_locks k ON k.locktype = 'advisory' AND k.objsubid = 1 AND k.granted
+            AND k.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+            AND (k.classid::bigint << 32 | k.objid::bigint)
+                = hashtextextended('keeper:lane:' || l.lane_id::text, l.chain_id)
+          WHERE l.chain_id = $1",
+    )
+    .bind(chain_id)
+    .fetch_all(conn)
+    .await
+}
+
+/// Lanes that are none of `ours`, that nobody works, and whose transactions are not all final: how many are not. Only
+/// their keys can bring those to an end, and what is asked of the same subjects waits for it.
+pub(crate) async fn stranded(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Result<Vec<(Address, i64)>, sqlx::Error> {
+    let mut conn = pool.acquire().await?;
+    let worked = worked(&mut conn, chain_id).await?;
+    let lanes: Vec<(Addr, i64)> = sqlx::query_as(
+        "SELECT address, slots
+           FROM (SELECT l.lane_id, l.address,
+                        (SELECT count(*) FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open')
+                        + (SELECT count(*) FROM slots s
+                            WHERE s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled) AS slots
+                   FROM lanes l
+                  WHERE l.chain_id = $1 AND l.lane_id <> ALL ($2) AND l.lane_id <> ALL ($3)) idle
+          WHERE slots > 0
+          ORDER BY lane_id",
     )
     .bind(chain_id)
     .bind(ours)
-    .fetch_all(pool)
+    .bind(worked)
+    .fetch_all(&mut *conn)
     .await?;
-    for (lane_id, address, slots) in lanes {
-        // Given back with the statement: whoever works the lane holds this lock all the time.
-        let free: bool =
-            sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended('keeper:lane:' || $1::text, $2))")
-                .bind(lane_id)
-                .bind(chain_id)
-                .fetch_one(pool)
-                .await?;
-        if free {
-            return Ok(Some((address.0, slots)));
-        }
-    }
-    Ok(None)
+    Ok(lanes.into_iter().map(|(address, slots)| (address.0, slots)).collect())
 }
 
 /// Takes the lane over: every write of an earlier owner fails from here on.
@@ -110,7 +125,7 @@ pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64
 pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Option<Look>, sqlx::Error> {
     let row = sqlx::query(
         "SELECT l.next_nonce, n.nonce AS chain_nonce, l.halted_reason,
-                c.number, c.hash, c.confirmed, c.finalized, c.halted AS index_halted,
+                c.number, c.hash, c.confirmed, c.finalized, c.reorgs, c.halted AS index_halted,
                 EXISTS (SELECT FROM commands w
                          WHERE w.chain_id = l.chain_id AND w.state IN ('accepted', 'ready')) AS waiting,
                 (SELECT count(*) FROM slots s

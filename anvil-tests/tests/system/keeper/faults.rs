@@ -3,13 +3,15 @@
 use alloy::primitives::{Address, B256, U256, keccak256};
 use serde_json::json;
 use tokenx::local::anvil::Mining;
-use tokenx_anvil_tests::{Fault, FaultProxy, eventually};
+use tokenx_anvil_tests::{Cutter, Fault, FaultProxy, eventually};
+use tokenx_contracts::Scope;
 use tokenx_keeper::{State, status};
 
-use super::slots::mined_until;
-use super::{ALICE, Stack, mint};
+use super::slots::{manual, mined_until};
+use super::{ALICE, BOB, Stack, mint};
 
 const SEND: &str = "eth_sendRawTransaction";
+const RECEIPT: &str = "eth_getTransactionReceipt";
 
 /// Hash and digest of the signed bytes of all attempts, oldest first.
 async fn attempts(stack: &Stack) -> Vec<(B256, B256)> {
@@ -65,16 +67,33 @@ async fn with_every_send_reply_lost_each_command_runs_once() {
     keeper.stop().await;
 }
 
+/// Owners and epochs of the lanes, once each of them has been taken by another than these.
+async fn owners(stack: &Stack, before: &[(Option<String>, i64)]) -> Vec<(Option<String>, i64)> {
+    eventually("each lane is taken", || async {
+        let lanes: Vec<(Option<String>, i64)> =
+            sqlx::query_as("SELECT owner, epoch FROM lanes ORDER BY lane_id").fetch_all(stack.pool()).await.unwrap();
+        let taken = lanes.iter().enumerate().all(|(i, (owner, epoch))| {
+            owner.is_some() && before.get(i).is_none_or(|(was, at)| owner != was && epoch > at)
+        });
+        (!lanes.is_empty() && taken).then_some(lanes)
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn two_keepers_share_the_work_and_a_crash_of_one_hands_it_over() {
+async fn a_keeper_stands_by_and_takes_every_lane_over_when_the_other_crashes() {
     let stack = Stack::start().await;
+    let nobody = owners(&stack, &[]).await;
     let first = stack.keeper().await;
+    let mine = owners(&stack, &nobody).await;
     let second = stack.keeper().await;
     for i in 0..20 {
         stack.accept(&format!("m-{i}"), mint(ALICE, 1)).await.unwrap();
     }
     stack.confirmed("m-0").await;
+    assert_eq!(owners(&stack, &[]).await, mine, "a second keeper stands by");
     first.crash().await;
+    owners(&stack, &mine).await;
     for i in 20..40 {
         stack.accept(&format!("m-{i}"), mint(ALICE, 1)).await.unwrap();
     }
@@ -84,6 +103,56 @@ async fn two_keepers_share_the_work_and_a_crash_of_one_hands_it_over() {
     }
     assert_eq!(stack.balance(ALICE).await.to::<u64>(), 40);
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn receipts_that_are_not_to_be_had_keep_nothing_else_from_going_on() {
+    let (stack, keeper) = manual().await;
+    keeper.stop().await;
+    let proxy = FaultProxy::start(&stack.world.chain.url(), 0).await.unwrap();
+    let mut through = stack.settings.clone();
+    through.chain.rpc_url = proxy.url().into();
+    proxy.rule(RECEIPT, Fault::Status(503), 1.0);
+    let keeper = stack.keeper_by(&through).await;
+    stack.accept("m", mint(ALICE, 1)).await.unwrap();
+    stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
+    stack.commands.cancel(&Scope::Ops, &"m".parse().unwrap(), "user:test", "r").await.unwrap();
+    eventually("the no-op is sent", || async {
+        let sent = "SELECT count(*) FROM attempts WHERE kind = 'noop' AND first_sent_at IS NOT NULL";
+        (stack.count(sent).await == 1).then_some(())
+    })
+    .await;
+    stack.mine().await;
+    eventually("its receipt is asked for", || async { (proxy.struck() > 0).then_some(()) }).await;
+    stack.accept("next", mint(BOB, 1)).await.unwrap();
+    stack.until("next", "is broadcast", |view| view.state == State::Broadcast).await;
+    assert_eq!(proxy.struck(), 1, "asked for once at a head");
+    mined_until(&stack, "next", State::Confirmed).await;
+    assert!(!stack.view("m").await.state.is_ended());
+    proxy.heal();
+    mined_until(&stack, "m", State::Cancelled).await;
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_host_that_vanishes_costs_a_keeper_its_lanes_only_until_it_is_back() {
+    let stack = Stack::start().await;
+    let database = Cutter::before(stack.world.database.url()).await.unwrap();
+    let mut through = stack.settings.clone();
+    through.database.direct_url = Some(database.url().into());
+    let nobody = owners(&stack, &[]).await;
+    let keeper = stack.keeper_by(&through).await;
+    let before = owners(&stack, &nobody).await;
+    database.vanish();
+    eventually("the keeper has tried to get its locks again", || async {
+        (database.unheard() > before.len() as u64).then_some(())
+    })
+    .await;
+    database.appear();
+    owners(&stack, &before).await;
+    stack.accept("m", mint(ALICE, 1)).await.unwrap();
+    stack.confirmed("m").await;
+    keeper.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

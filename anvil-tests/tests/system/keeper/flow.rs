@@ -10,6 +10,7 @@ use tokenx_contracts::bindings::{Executor, SecurityToken};
 use tokenx_indexer::read;
 use tokenx_keeper::{Filter, Operation, State, status};
 
+use super::slots::{manual, mined_until};
 use super::{ALICE, BOB, Stack, burn, key, mint};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,14 +147,8 @@ async fn a_stopped_executor_holds_up_no_other_and_its_commands_go_once_it_is_res
     keeper.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_simulation_refuses_twice_fails_without_spending_a_nonce() {
-    let stack = Stack::start().await;
-    let keeper = stack.keeper().await;
-    stack.accept("m", mint(ALICE, 100)).await.unwrap();
-    stack.confirmed("m").await;
-    keeper.stop().await;
-    stack.accept("burn", burn(ALICE, 50)).await.unwrap();
+/// From here on the executor runs no burn.
+async fn forbid_burns(stack: &Stack) {
     let executor = stack.deployment.nodes[0].node.executor;
     let call = Executor::removeRuleCall { target: stack.token(), selector: SecurityToken::burnCall::SELECTOR.into() };
     stack.send(key(COLD_KEY).address(), executor, call.abi_encode()).await;
@@ -165,6 +160,55 @@ async fn what_simulation_refuses_twice_fails_without_spending_a_nonce() {
         answer.as_str().unwrap()[2..66].trim_matches('0').is_empty().then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_commands_that_commute_hold_back_no_other_and_end_together() {
+    let (stack, keeper) = manual().await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    mined_until(&stack, "m", State::Confirmed).await;
+    keeper.stop().await;
+    for i in 0..5 {
+        stack.accept(&format!("burn-{i}"), burn(ALICE, 1)).await.unwrap();
+    }
+    let mining = async {
+        loop {
+            stack.mine().await
+        }
+    };
+    tokio::select! {
+        () = forbid_burns(&stack) => {}
+        () = mining => {}
+    }
+    stack.indexed().await;
+    let keeper = stack.keeper().await;
+    eventually("all burns are refused", || async {
+        let refused = "SELECT count(*) FROM commands WHERE kind = 'burn' AND refused_last IS NOT NULL";
+        (stack.count(refused).await == 5).then_some(())
+    })
+    .await;
+    stack.accept("more", mint(ALICE, 1)).await.unwrap();
+    stack.until("more", "is broadcast", |view| view.state == State::Broadcast).await;
+    for _ in 0..stack.settings.chain.confirmations {
+        stack.mine().await;
+    }
+    for i in 0..5 {
+        let burned = stack.until(&format!("burn-{i}"), "ends", |view| view.state.is_ended()).await;
+        assert_eq!((burned.state, burned.attempts), (State::Failed, 0));
+    }
+    mined_until(&stack, "more", State::Confirmed).await;
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_simulation_refuses_twice_fails_without_spending_a_nonce() {
+    let stack = Stack::start().await;
+    let keeper = stack.keeper().await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    stack.confirmed("m").await;
+    keeper.stop().await;
+    stack.accept("burn", burn(ALICE, 50)).await.unwrap();
+    forbid_burns(&stack).await;
     stack.indexed().await;
     let slots = stack.count("SELECT count(*) FROM slots").await;
     let keeper = stack.keeper().await;

@@ -3,25 +3,39 @@
 use alloy::primitives::{Address, B256, Bytes, U256};
 use alloy::sol_types::SolConstructor;
 use serde_json::json;
+use tokenx::local::anvil::Mining;
 use tokenx::local::suite::{COLD_KEY, LANE_KEYS};
 use tokenx_anvil_tests::eventually;
 use tokenx_contracts::bindings::{Executor, ExecutorConfig};
-use tokenx_keeper::{Commands, Doors, Keeper, KeeperError, Operation, State, status};
+use tokenx_keeper::{Commands, Doors, Operation, State, status};
 
 use super::slots::{manual, mined_until};
 use super::{ALICE, BOB, Stack, key, mint, new};
 
+/// What stands in the way of a lane, by the status.
+async fn problem(stack: &Stack, lane: Address) -> Option<String> {
+    let taken = status::read(stack.pool(), stack.chain()).await.unwrap()?;
+    taken.snapshot.lanes.into_iter().find(|one| one.address == lane)?.problem
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_keeper_without_the_key_of_unfinished_transactions_does_not_start() {
+async fn a_lane_that_nobody_works_is_told_of_and_the_others_go_on() {
     let (stack, keeper) = manual().await;
+    // It ends while something is on its way.
+    stack.accept("left", mint(ALICE, 1)).await.unwrap();
+    stack.until("left", "is broadcast", |view| view.state == State::Broadcast).await;
     keeper.stop().await;
+    let left = key(LANE_KEYS[0]).address();
     let mut other = stack.settings.clone();
     other.signer.keys = vec![LANE_KEYS[1].into()];
-    let start = || async { Keeper::new(&other, stack.pool().clone(), &stack.commands).await.unwrap() };
-    let error = start().await.run(stack.stop.child_token()).await.unwrap_err();
-    let KeeperError::Stranded { address, slots } = &error else { panic!("{error}") };
-    assert_eq!(*address, key(LANE_KEYS[0]).address());
-    assert!(*slots > 0 && error.to_string().contains("put the key back"), "{error}");
+    let alone = stack.keeper_by(&other).await;
+    eventually("the lane is told of", || async {
+        problem(&stack, left).await.filter(|problem| problem.contains("put the key back"))
+    })
+    .await;
+    stack.accept("bob", mint(BOB, 1)).await.unwrap();
+    mined_until(&stack, "bob", State::Confirmed).await;
+    alone.stop().await;
 
     // While somebody has that key, the other one may join.
     let keeper = stack.keeper().await;
@@ -30,6 +44,7 @@ async fn a_keeper_without_the_key_of_unfinished_transactions_does_not_start() {
     })
     .await;
     let joined = stack.keeper_by(&other).await;
+    eventually("all is well", || async { problem(&stack, left).await.is_none().then_some(()) }).await;
     stack.accept("m", mint(ALICE, 1)).await.unwrap();
     mined_until(&stack, "m", State::Confirmed).await;
 
@@ -44,6 +59,81 @@ async fn a_keeper_without_the_key_of_unfinished_transactions_does_not_start() {
     let keeper = stack.keeper_by(&other).await;
     stack.accept("last", mint(ALICE, 1)).await.unwrap();
     mined_until(&stack, "last", State::Confirmed).await;
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keepers_with_different_keys_start_again_after_all_of_them_went_down() {
+    let (stack, keeper) = manual().await;
+    let mut other = stack.settings.clone();
+    other.signer.keys = vec![LANE_KEYS[1].into()];
+    stack.accept("first", mint(ALICE, 1)).await.unwrap();
+    stack.until("first", "is broadcast", |view| view.state == State::Broadcast).await;
+    keeper.crash().await;
+    let keeper = stack.keeper_by(&other).await;
+    stack.accept("second", mint(BOB, 1)).await.unwrap();
+    stack.until("second", "is broadcast", |view| view.state == State::Broadcast).await;
+    keeper.crash().await;
+
+    let keepers = [stack.keeper_by(&other).await, stack.keeper().await];
+    for id in ["first", "second"] {
+        mined_until(&stack, id, State::Confirmed).await;
+        assert_eq!(stack.runs(id).await, 1);
+    }
+    for keeper in keepers {
+        keeper.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_halted_lane_has_its_share_of_keeps_no_other_lane_from_its_own() {
+    let mut stack = Stack::with(Mining::Manual, |_| {}).await;
+    let keeper = stack.keeper().await;
+    let wallets: Vec<Address> = (0x60..0x68).map(Address::repeat_byte).collect();
+    let whitelisted = stack.whitelist(&wallets);
+    tokio::select! {
+        () = whitelisted => {}
+        () = async { loop { stack.mine().await } } => {}
+    }
+    keeper.stop().await;
+    // Many for the first wallet, and one for each of the others.
+    for i in 0..6 {
+        stack.accept(&format!("m-{i}"), mint(wallets[0], 1)).await.unwrap();
+    }
+    for wallet in &wallets[1..] {
+        stack.accept(&format!("mint-{wallet}"), mint(*wallet, 1)).await.unwrap();
+    }
+    let shares: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT command_id, (hashtextextended(subject, 0) & 9223372036854775807) % 2
+           FROM commands
+          WHERE state = 'accepted'
+          ORDER BY seq",
+    )
+    .fetch_all(stack.pool())
+    .await
+    .unwrap();
+    let halted = shares[0].1;
+    let (other, _) = shares.iter().find(|(_, share)| *share != halted).expect("eight wallets over two lanes");
+    sqlx::query("UPDATE lanes SET halted_reason = 'by test' WHERE address = $1")
+        .bind(key(LANE_KEYS[usize::try_from(halted).unwrap()]).address().as_slice())
+        .execute(stack.pool())
+        .await
+        .unwrap();
+    // One slot, one item: what is first of all that a lane looks at has all there is.
+    (stack.settings.keeper.max_in_flight, stack.settings.keeper.batch_max_items) = (1, 1);
+    let keeper = stack.keeper().await;
+    mined_until(&stack, other, State::Confirmed).await;
+    assert_eq!(stack.view("m-0").await.state, State::Accepted);
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deadlines_are_kept_for_a_halted_lane_too() {
+    let (stack, keeper) = manual().await;
+    sqlx::query("UPDATE lanes SET halted_reason = 'by test'").execute(stack.pool()).await.unwrap();
+    stack.accept("m", mint(ALICE, 1)).await.unwrap();
+    sqlx::query("UPDATE commands SET valid_until = now() WHERE command_id = 'm'").execute(stack.pool()).await.unwrap();
+    stack.until("m", "expires", |view| view.state == State::Expired).await;
     keeper.stop().await;
 }
 
