@@ -173,7 +173,7 @@ async fn refused_commands_that_commute_hold_back_no_other_and_end_together() {
     }
     let mining = async {
         loop {
-            stack.mine().await
+            stack.mine().await;
         }
     };
     tokio::select! {

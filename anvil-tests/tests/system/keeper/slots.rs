@@ -265,3 +265,45 @@ async fn a_count_that_a_node_gave_wrongly_holds_for_one_block() {
     assert_eq!(stack.view("m").await.tx_hash, sent.tx_hash, "the same bytes");
     keeper.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replacement_that_would_be_the_same_bytes_again_holds_nothing_up() {
+    let (stack, keeper) = manual().await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    stack.until("m", "is broadcast", |view| view.state == State::Broadcast).await;
+    stack.commands.cancel(&Scope::Ops, &"m".parse().unwrap(), "user:test", "r").await.unwrap();
+    let noops = "SELECT count(*) FROM attempts WHERE kind = 'noop' AND first_sent_at IS NOT NULL";
+    eventually("the no-op is sent", || async { (stack.count(noops).await == 1).then_some(()) }).await;
+    // As if no node took it: what is signed instead costs the first price again, and its bump what this one does.
+    sqlx::query("UPDATE attempts SET last_outcome = 'terminal', waits_since = 0 WHERE kind = 'noop'")
+        .execute(stack.pool())
+        .await
+        .unwrap();
+    eventually("another one is sent", || async { (stack.count(noops).await == 2).then_some(()) }).await;
+    stack.accept("next", mint(BOB, 1)).await.unwrap();
+    stack.until("next", "is broadcast", |view| view.state == State::Broadcast).await;
+    mined_until(&stack, "m", State::Cancelled).await;
+    mined_until(&stack, "next", State::Confirmed).await;
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_lane_counts_on_no_transaction_that_a_reorg_may_take_back() {
+    let (stack, keeper) = manual().await;
+    keeper.stop().await;
+    let lane = key(LANE_KEYS[1]).address();
+    stack.send(lane, lane, Vec::new()).await;
+    stack.mine().await;
+    let mut other = stack.settings.clone();
+    other.signer.keys = vec![LANE_KEYS[1].into()];
+    let keeper = stack.keeper_by(&other).await;
+    eventually("the lane is there", || async {
+        (stack.count("SELECT count(*) FROM lanes WHERE epoch > 0").await == 2).then_some(())
+    })
+    .await;
+    stack.world.chain.rpc("anvil_reorg", json!([1, []])).await.unwrap();
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    mined_until(&stack, "m", State::Confirmed).await;
+    assert_eq!(stack.runs("m").await, 1);
+    keeper.stop().await;
+}
