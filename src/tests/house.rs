@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 10] = [
+const WRITERS: [(&str, &str); 11] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -32,6 +32,7 @@ const WRITERS: [(&str, &str); 10] = [
     ("0007_keeper.sql", "keeper"),
     ("0008_order.sql", "keeper"),
     ("0009_indexer.sql", "indexer"),
+    ("0010_keeper.sql", "keeper"),
     ("0011_history.sql", "indexer"),
 ];
 
