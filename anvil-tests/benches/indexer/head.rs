@@ -19,6 +19,14 @@ pub(crate) struct Delay {
     p99: Duration,
 }
 
+impl Delay {
+    pub(crate) fn of(mut delays: Vec<Duration>) -> Self {
+        delays.sort_unstable();
+        let at = |percent: usize| delays.get((delays.len() * percent).div_ceil(100) - 1).copied().unwrap_or_default();
+        Self { p50: at(50), p99: at(99) }
+    }
+}
+
 impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1} / {:.1}", self.p50.as_secs_f64() * 1e3, self.p99.as_secs_f64() * 1e3)
@@ -43,7 +51,5 @@ pub(crate) async fn measure(world: &World, mill: &Mill, transfers: u64) -> Resul
             delays.push(there.elapsed());
         }
     }
-    delays.sort_unstable();
-    let at = |percent: usize| delays.get((delays.len() * percent).div_ceil(100) - 1).copied().unwrap_or_default();
-    Ok(Delay { p50: at(50), p99: at(99) })
+    Ok(Delay::of(delays))
 }

@@ -11,6 +11,7 @@
 mod floor;
 mod follower;
 mod head;
+mod restart;
 
 use std::time::{Duration, Instant};
 
@@ -83,5 +84,8 @@ async fn main() -> Result<()> {
     let by_socket = head::measure(&world, &mill, per_block).await?;
     println!("| block to row by WebSocket, p50 / p99 ms | – | {by_socket} |");
     println!("| block to row polling at 100 ms, p50 / p99 ms | – | {by_polling} |");
+    drop(listening);
+    let restarted = restart::measure(&world, &mill, per_block).await?;
+    println!("| killed and started again to the first new row, p50 / p99 ms | – | {restarted} |");
     Ok(())
 }
