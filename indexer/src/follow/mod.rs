@@ -48,6 +48,8 @@ const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const READ_AHEAD: usize = 1;
 /// Blocks of a new branch that one transaction takes; a longer branch goes on in the next ones.
 const BRANCH: u64 = 256;
+/// Blocks that are asked for first: an answer that is too large costs more than some that are small.
+const FIRST_SPAN: u64 = 128;
 /// Stored headers that are compared at once on the way down to the common ancestor.
 const STEP_DOWN: i64 = 32;
 
@@ -116,7 +118,7 @@ impl Follower {
             watched,
             late,
             outdated: false,
-            span: Span::new(self.chain.batch_blocks, self.chain.batch_blocks.saturating_mul(64), target),
+            span: Span::new(FIRST_SPAN, self.chain.batch_blocks, target),
             kept_house: Instant::now(),
         }))
     }
