@@ -144,15 +144,17 @@ impl Stack {
     /// Waits until no command is open any more, and sees to it that all have succeeded.
     pub(crate) async fn all_confirmed(&self, limit: Duration) -> Result<()> {
         eventually_within(limit, "all commands are confirmed", || async {
-            let open: i64 = sqlx::query_scalar(
-                "SELECT count(*)
-                   FROM commands
-                  WHERE state IN ('accepted', 'ready', 'prepared', 'broadcast', 'mined')",
+            // By the indexes over what is open, so that asking takes nothing from what is measured.
+            let open: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM commands WHERE state IN ('accepted', 'ready'))
+                     OR EXISTS (SELECT FROM commands WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared',
+                                                                     'broadcast'))
+                     OR EXISTS (SELECT FROM commands WHERE state = 'mined')",
             )
             .fetch_one(&self.world.pool)
             .await
             .ok()?;
-            (open == 0).then_some(())
+            (!open).then_some(())
         })
         .await;
         let failed: i64 = sqlx::query_scalar("SELECT count(*) FROM commands WHERE state NOT IN ('confirmed', 'final')")
