@@ -129,7 +129,7 @@ impl Stack {
         settings.keeper.batch_max_items = items;
         settings.signer.keys.truncate(1);
         // What public pools keep of one sender is no matter here: the raw client is not held to it either.
-        settings.keeper.max_in_flight = 4_000 / items.max(4);
+        settings.keeper.max_in_flight = 4_000;
         let keeper = Keeper::new(&settings, self.world.pool.clone(), &self.commands).await?;
         let stop = CancellationToken::new();
         let ended = stop.clone();
@@ -171,7 +171,7 @@ impl Stack {
                FROM (SELECT extract(epoch FROM min(a.first_sent_at) - c.created_at)::float8 * 1000 AS ms
                        FROM commands c
                        JOIN slot_commands s ON s.command_seq = c.seq
-                       JOIN attempts a      USING (lane_id, nonce)
+                       JOIN attempts a      ON a.lane_id = s.lane_id AND a.nonce = s.nonce
                       WHERE c.command_id LIKE $1 || '-%'
                       GROUP BY c.seq) waits",
         )
