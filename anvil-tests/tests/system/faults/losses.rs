@@ -36,6 +36,8 @@ fn lose_some(proxy: &FaultProxy) {
 /// The base fee runs away from bytes that wait in the pool, and the reply to the bump that answers it is lost.
 async fn spike(site: &Site, proxy: &FaultProxy) {
     let still = site.still().await;
+    // Else what the last block holds would seem to wait for the next.
+    site.is_indexed().await;
     site.mint().await;
     eventually("bytes wait for a block", || async {
         let sent = "SELECT count(*)

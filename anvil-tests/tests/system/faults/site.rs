@@ -19,6 +19,7 @@ use tokenx_api::admin::{self, By, NewServiceToken};
 use tokenx_api::policy::{Role, Scope as Allowed};
 use tokenx_config::{Finality, Settings};
 use tokenx_contracts::{CommandId, Scope};
+use tokenx_indexer::read;
 use tokenx_keeper::{CommandView, Commands, Doors, NewCommand, Operation, State};
 use tokio::sync::MutexGuard;
 use tokio::task::JoinSet;
@@ -120,6 +121,16 @@ impl Site {
 
     pub(super) async fn head(&self) -> u64 {
         quantity(&self.rpc("eth_blockNumber", json!([])).await).to()
+    }
+
+    /// Waits until the node's head, which must not move, is indexed.
+    pub(super) async fn is_indexed(&self) {
+        let head = self.head().await;
+        eventually("the head is indexed", || async {
+            let cursor = read::cursor(self.pool(), self.settings.chain.chain_id).await.unwrap()?;
+            (cursor.number == head).then_some(())
+        })
+        .await;
     }
 
     /// What the next block asks per gas, in wei.
