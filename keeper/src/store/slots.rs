@@ -231,11 +231,12 @@ pub(crate) async fn open(pool: &PgPool, lane_id: i64, head: i64, low: u128) -> R
     let rows = sqlx::query(
         "SELECT *
            FROM (SELECT s.nonce, s.nonce = min(s.nonce) OVER () AS is_first, s.wants_noop, s.passed_at,
-                        EXISTS (SELECT FROM slots e
-                                  JOIN lanes of_e ON of_e.lane_id = e.lane_id
-                                  JOIN lanes of_s ON of_s.lane_id = s.lane_id AND of_s.chain_id = of_e.chain_id
-                                 WHERE e.state = 'open' AND e.first_included_at < s.opened_at
-                                   AND e.lane_id <> s.lane_id AND of_e.halted_reason IS NULL) AS waits,
+                        coalesce(s.opened_at > (SELECT min(e.first_included_at)
+                                                  FROM slots e
+                                                  JOIN lanes of_e ON of_e.lane_id = e.lane_id
+                                                  JOIN lanes ours ON ours.lane_id = $1 AND ours.chain_id = of_e.chain_id
+                                                 WHERE e.state = 'open' AND e.first_included_at IS NOT NULL
+                                                   AND e.lane_id <> $1 AND of_e.halted_reason IS NULL), false) AS waits,
                         a.hash, a.kind, a.raw, a.max_fee, a.max_priority_fee, a.signed_at_block, a.waits_since, a.sends,
                         a.last_outcome,
                         (a.first_sent_at IS NULL OR a.next_send_at <= now() OR a.last_sent_block + $3 <= $2) AS due
