@@ -179,7 +179,7 @@ impl Default for Chain {
             executors: Vec::new(),
             follow: Vec::new(),
             batch_blocks: 100_000,
-            max_response_bytes: 16 << 20,
+            max_response_bytes: 64 << 20,
             request_timeout_ms: 10_000,
             requests_per_second: None,
         }

@@ -191,31 +191,46 @@ impl Source {
         queries: &[Query],
         accounts: &[Address],
     ) -> Result<(Answer, Vec<(Address, u64)>), SourceError> {
-        const METHOD: &str = "eth_getLogs";
         let Some(last) = blocks.last() else { return Ok((Answer::default(), Vec::new())) };
         let mut all = Answer::default();
-        for chunk in blocks.chunks(MOST_CALLS / queries.len().max(1)) {
-            let mut calls = self.calls::<Box<RawValue>>(METHOD);
-            for block in chunk {
-                for query in queries {
-                    for mut filter in query.filters() {
-                        filter["blockHash"] = json!(block.hash);
-                        calls.add(&json!([filter]))?;
-                    }
+        let (mut rest, mut most) = (blocks, MOST_CALLS / queries.len().max(1));
+        while !rest.is_empty() {
+            let (some, beyond) = rest.split_at(most.clamp(1, rest.len()));
+            match self.logs_by_hash(some, queries).await {
+                Ok(answer) => {
+                    all.bytes += answer.bytes;
+                    all.logs.extend(answer.logs);
+                    rest = beyond;
+                }
+                // Each block may well be read alone.
+                Err(error) if error.class().wants_less() && some.len() > 1 => most = some.len() / 2,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((all, self.nonces(accounts, last.hash).await?))
+    }
+
+    /// Logs of these blocks in one answer, with their blocks' times.
+    async fn logs_by_hash(&self, blocks: &[BlockRef], queries: &[Query]) -> Result<Answer, SourceError> {
+        const METHOD: &str = "eth_getLogs";
+        let mut calls = self.calls::<Box<RawValue>>(METHOD);
+        for block in blocks {
+            for query in queries {
+                for mut filter in query.filters() {
+                    filter["blockHash"] = json!(block.hash);
+                    calls.add(&json!([filter]))?;
                 }
             }
-            let (answer, _) = read(queries, calls.send().await?)?;
-            all.bytes += answer.bytes;
-            all.logs.extend(answer.logs);
         }
+        let (mut answer, _) = read(queries, calls.send().await?)?;
         let known: HashMap<u64, &BlockRef> = blocks.iter().map(|block| (block.number, block)).collect();
-        for log in &mut all.logs {
+        for log in &mut answer.logs {
             match known.get(&log.block_number) {
                 Some(block) if block.hash == log.block_hash => log.timestamp = block.timestamp,
                 _ => return Err(SourceError::untrue(METHOD, format!("log of block {} by hash", log.block_hash))),
             }
         }
-        Ok((all, self.nonces(accounts, last.hash).await?))
+        Ok(answer)
     }
 
     async fn nonces(&self, accounts: &[Address], at: B256) -> Result<Vec<(Address, u64)>, SourceError> {

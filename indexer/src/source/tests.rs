@@ -264,3 +264,19 @@ async fn counts_and_logs_at_the_head_are_asked_by_hash() {
     assert_eq!(asked[0].1[0]["blockHash"], json!(hash(4)));
     assert_eq!(asked[1].1[1]["blockHash"], json!(hash(4)));
 }
+
+#[tokio::test]
+async fn blocks_whose_logs_fit_one_by_one_are_read_however_large_they_are_together() {
+    let endpoint = Endpoint::that(|_, params| {
+        let number = (1..=8).find(|number| params[0]["blockHash"] == json!(hash(*number))).unwrap();
+        let mut burst = log(number, 0);
+        burst["data"] = json!(format!("0x{}", "00".repeat(20_000)));
+        Value::from(vec![burst])
+    })
+    .await;
+    let block = |number| BlockRef { number, hash: hash(number), parent_hash: B256::ZERO, timestamp: number };
+    let blocks: Vec<BlockRef> = (1..=8).map(block).collect();
+    let (answer, _) = endpoint.source().at_hashes(&blocks, &query(), &[]).await.unwrap();
+    let places: Vec<_> = answer.logs.iter().map(place).collect();
+    assert_eq!(places, (1..=8).map(|number| (number, 0)).collect::<Vec<_>>());
+}

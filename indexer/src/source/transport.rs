@@ -10,7 +10,7 @@ use alloy::transports::{TransportError, TransportErrorKind, TransportFut};
 use tower::Service;
 
 /// What an error over the cap says; the classifier knows it.
-pub(super) const TOO_BIG: &str = "answer is larger than the cap on one response";
+pub(super) const TOO_BIG: &str = "answer is larger than chain.max_response_bytes";
 
 /// JSON-RPC over HTTP with a time-out and a cap on the body.
 #[derive(Clone, Debug)]
@@ -22,7 +22,7 @@ pub struct CappedHttp {
 
 impl CappedHttp {
     /// `cap` is the largest body that is read. Ranges aim well below it, so only a sudden burst of logs meets it, and
-    /// halves the range.
+    /// fewer blocks are asked for; one block alone must fit.
     ///
     /// # Errors
     /// Where the TLS set-up is unusable.
