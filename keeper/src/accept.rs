@@ -162,20 +162,31 @@ async fn write(conn: &mut PgConnection, chain_id: i64, lines: &[Line<'_>]) -> Re
     }
     let each = |value: fn(&Line<'_>) -> String| lines.iter().map(value).collect::<Vec<_>>();
     let rows: Vec<(i64, Word)> = sqlx::query_as(
-        "INSERT INTO commands (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer,
-                               requested_by, request_id, chain_id, executor, target, data, gas_limit, gas_expected,
-                               subject, reserves, valid_until, state)
-         SELECT scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer, requested_by,
-                request_id, $1, executor, target, data, gas_limit, gas_expected, subject, reserves, valid_until,
-                'accepted'
-           FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::jsonb[], $8::text[], $9::text[],
-                       $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[], $15::bigint[],
-                       $16::bigint[], $17::text[], $18::numeric[], $19::timestamptz[])
-             AS n (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer, requested_by,
-                   request_id, executor, target, data, gas_limit, gas_expected, subject, reserves, valid_until)
-          ORDER BY scope, command_id
-             ON CONFLICT DO NOTHING
-         RETURNING seq, onchain_id",
+        "WITH asked AS (
+              SELECT *
+                FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::jsonb[], $8::text[],
+                            $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[],
+                            $15::bigint[], $16::bigint[], $17::text[], $18::numeric[], $19::timestamptz[],
+                            $20::boolean[])
+                  AS n (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer, requested_by,
+                        request_id, executor, target, data, gas_limit, gas_expected, subject, reserves, valid_until,
+                        commutes)
+         ), taken AS (
+              INSERT INTO commands (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer,
+                                    requested_by, request_id, target, data, gas_limit, gas_expected, reserves)
+              SELECT scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer, requested_by,
+                     request_id, target, data, gas_limit, gas_expected, reserves
+                FROM asked
+               ORDER BY scope, command_id
+                  ON CONFLICT DO NOTHING
+              RETURNING seq, onchain_id
+         ), queued AS (
+              INSERT INTO command_states (seq, chain_id, executor, subject, commutes, valid_until, state)
+              SELECT t.seq, $1, a.executor, a.subject, a.commutes, a.valid_until, 'accepted'
+                FROM taken t
+                JOIN asked a ON a.onchain_id = t.onchain_id
+         )
+         SELECT seq, onchain_id FROM taken",
     )
     .bind(chain_id)
     .bind(each(|line| line.new.scope.to_string()))
@@ -196,6 +207,7 @@ async fn write(conn: &mut PgConnection, chain_id: i64, lines: &[Line<'_>]) -> Re
     .bind(each(|line| line.subject.clone()))
     .bind(lines.iter().map(|line| Uint256(line.new.operation.reserves())).collect::<Vec<_>>())
     .bind(lines.iter().map(|line| line.new.valid_until).collect::<Vec<_>>())
+    .bind(lines.iter().map(|line| line.new.operation.commutes()).collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await?;
     let inserted: HashMap<B256, i64> = rows.into_iter().map(|(seq, id)| (id.0, seq)).collect();

@@ -33,8 +33,8 @@ pub(crate) async fn cancel(
             transition::apply(conn, &held, &[Change::of(seq, Event::Cancelled)], true).await?;
             Ok(Cancelled::Now)
         }
-        (State::Prepared | State::Broadcast, Some(slot)) => ask_noop(conn, seq, slot, command_id).await,
-        (State::Prepared | State::Broadcast, None) => {
+        (State::Prepared, Some(slot)) => ask_noop(conn, seq, slot, command_id).await,
+        (State::Prepared, None) => {
             let id = command_id.as_str();
             Err(CancelError::Moved(format!("command {id:?} has just been signed for: ask again")))
         }
@@ -90,7 +90,7 @@ async fn ask_noop(
         .bind(nonce)
         .execute(&mut *conn)
         .await?;
-    sqlx::query("UPDATE commands SET cancel_requested = true, updated_at = now() WHERE seq = $1")
+    sqlx::query("UPDATE command_states SET cancel_requested = true, updated_at = now() WHERE seq = $1")
         .bind(seq)
         .execute(&mut *conn)
         .await?;

@@ -184,9 +184,10 @@ pub(crate) async fn read_all(
                        coalesce(bool_or(c.kind IN ('freeze', 'unfreeze')), false) AS freeze_open,
                        coalesce(bool_or(c.kind IN ('forced_transfer', 'forced_burn', 'recover')), false) AS force_open,
                        coalesce(bool_or(c.kind IN ('mint', 'mint_locked', 'burn', 'execute_hold')), false) AS draws_open
-                  FROM commands c
-                 WHERE c.subject = asked.subject
-                   AND c.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast')
+                  FROM command_states s
+                  JOIN commands c USING (seq)
+                 WHERE s.subject = asked.subject
+                   AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
                 ) open
           ORDER BY asked.place",
     )

@@ -37,7 +37,7 @@ macro_rules! page {
     ($direction:literal) => {
         concat!(
             "SELECT c.*, a.attempts, a.newest
-               FROM commands c
+               FROM command_views c
               CROSS JOIN LATERAL (
                     SELECT count(*) AS attempts,
                            (array_agg(a.hash ORDER BY a.signed_at DESC, a.n DESC))[1]::bytea AS newest
@@ -77,7 +77,7 @@ pub async fn command_page(
 /// # Errors
 /// The database's.
 pub async fn count_commands(db: impl PgExecutor<'_>, filter: &CommandFilter) -> Result<i64, sqlx::Error> {
-    bound(concat!("SELECT count(*) FROM commands c", matching!()), filter).fetch_one(db).await?.try_get(0)
+    bound(concat!("SELECT count(*) FROM command_views c", matching!()), filter).fetch_one(db).await?.try_get(0)
 }
 
 fn bound<'q>(query: &'static str, filter: &'q CommandFilter) -> Query<'q, Postgres, PgArguments> {

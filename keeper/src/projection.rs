@@ -19,7 +19,7 @@ use tokenx_indexer::{
 };
 
 use crate::metrics::METRICS;
-use crate::state::{Event, State, Verdict};
+use crate::state::{Event, State, Verdict, step};
 use crate::store::results::{self, Told};
 use crate::store::transition::{self, Change, Held, Outcome, TransitionError};
 use crate::store::{inclusion, lanes};
@@ -87,14 +87,21 @@ impl Projection for CommandProjection {
         self.lanes.set(lanes::addresses(tx, chain_id).await?);
         inclusion::nonces(tx, chain_id, batch.to.number.cast_signed(), &batch.nonces).await?;
         let told: Vec<Told> = batch.logs.iter().filter_map(told).collect();
+        let mut confirmed = false;
         if !told.is_empty() {
             results::insert(tx, chain_id, &told).await?;
             let ours = inclusion::include(tx, &told).await?;
-            include(tx, chain_id, batch, &told, &ours).await?;
+            confirmed |= include(tx, chain_id, batch, &told, &ours).await?;
             failpoint::hit("projection.included").map_err(sqlx::Error::Io)?;
         }
         inclusion::pass(tx, chain_id, batch.to.number.cast_signed()).await?;
-        deepen(tx, batch).await?;
+        confirmed |= deepen(tx, batch, Event::Confirmed).await?;
+        if confirmed {
+            failpoint::hit("projection.confirmed").map_err(sqlx::Error::Io)?;
+        }
+        if deepen(tx, batch, Event::Finalized).await? {
+            failpoint::hit("projection.final").map_err(sqlx::Error::Io)?;
+        }
         inclusion::settle(tx, chain_id, batch.finalized.cast_signed()).await?;
         Ok(())
     }
@@ -108,9 +115,8 @@ impl Projection for CommandProjection {
         results::remove_above(tx, chain_id, to).await?;
         let orphans = results::commands_above(tx, chain_id, to).await?;
         let held = transition::hold(tx, &orphans).await?;
-        let cause = format!("e{}", fork.epoch);
-        let changes = held.iter().map(|command| caused(Change::of(command.seq, Event::Reorged), &cause));
-        write(tx, &held, &changes.collect::<Vec<_>>(), true).await?;
+        let changes: Vec<Change> = held.iter().map(|command| Change::of(command.seq, Event::Reorged)).collect();
+        write(tx, &held, &changes, true).await?;
         // One that somebody else's transaction ran has no slot to be sent again: it waits for one.
         let homeless = results::without_slot(tx, &orphans).await?;
         let held = transition::hold(tx, &homeless).await?;
@@ -158,14 +164,14 @@ fn told(log: &ChainLog) -> Option<Told> {
     })
 }
 
-/// Gives commands the verdicts that the batch holds.
+/// Gives commands the verdicts that the batch holds; true if some of those are confirmed at once.
 async fn include(
     tx: &mut PgConnection,
     chain_id: i64,
     batch: &Batch,
     told: &[Told],
     ours: &HashSet<B256>,
-) -> Result<(), ProjectionError> {
+) -> Result<bool, ProjectionError> {
     // Each Executor speaks for itself: what another one says of the same id is about something else.
     let mut by_id: BTreeMap<(B256, Address), Told> = BTreeMap::new();
     for one in told {
@@ -204,11 +210,16 @@ async fn include(
         // Judged when its logs were indexed; those that are filled in late say nothing of whose they are. And where
         // nothing had expired, nothing was to be reclaimed.
         let seen = known || filled || ran_before.contains(&told.id) || command.kind == "reclaim_expired";
-        if let Some(change) = change(&held[at], &command.kind, told, ours.contains(&told.tx_hash), seen) {
+        if let Some(mut change) = change(&held[at], &command.kind, told, ours.contains(&told.tx_hash), seen) {
+            let is_mined = matches!(step(held[at].state, change.event), Ok((State::Mined(_), _)));
+            if is_mined && told.block_number <= batch.confirmed.cast_signed() {
+                change.then = Some(Event::Confirmed);
+            }
             changes.push(change);
         }
     }
-    write(tx, &held, &changes, batch.live).await
+    write(tx, &held, &changes, batch.live).await?;
+    Ok(changes.iter().any(|change| change.then.is_some()))
 }
 
 /// Only what consumed the id, or what our own transaction was told, says anything about a command.
@@ -299,31 +310,17 @@ fn effects(logs: &[ChainLog]) -> HashMap<B256, HashSet<&'static str>> {
     effects
 }
 
-/// Confirms and finalizes what is deep enough.
-async fn deepen(tx: &mut PgConnection, batch: &Batch) -> Result<(), ProjectionError> {
+/// Confirms or finalizes what is deep enough; whether anything is.
+async fn deepen(tx: &mut PgConnection, batch: &Batch, event: Event) -> Result<bool, ProjectionError> {
     let chain_id = batch.chain_id.cast_signed();
-    let cause = format!("e{}", batch.epoch);
-    for (event, depth) in [(Event::Confirmed, batch.confirmed), (Event::Finalized, batch.finalized)] {
-        let deep = match event {
-            Event::Confirmed => results::mined_to(tx, chain_id, depth.cast_signed()).await?,
-            _ => results::unsettled_to(tx, chain_id, depth.cast_signed()).await?,
-        };
-        let held = transition::hold(tx, &deep).await?;
-        let changes: Vec<Change> = held.iter().map(|command| caused(Change::of(command.seq, event), &cause)).collect();
-        write(tx, &held, &changes, batch.live).await?;
-        match event {
-            _ if changes.is_empty() => Ok(()),
-            Event::Confirmed => failpoint::hit("projection.confirmed"),
-            _ => failpoint::hit("projection.final"),
-        }
-        .map_err(sqlx::Error::Io)?;
-    }
-    Ok(())
-}
-
-fn caused(mut change: Change, cause: &str) -> Change {
-    change.cause = Some(cause.to_owned());
-    change
+    let deep = match event {
+        Event::Confirmed => results::mined_to(tx, chain_id, batch.confirmed.cast_signed()).await?,
+        _ => results::unsettled_to(tx, chain_id, batch.finalized.cast_signed()).await?,
+    };
+    let held = transition::hold(tx, &deep).await?;
+    let changes: Vec<Change> = held.iter().map(|command| Change::of(command.seq, event)).collect();
+    write(tx, &held, &changes, batch.live).await?;
+    Ok(!changes.is_empty())
 }
 
 async fn write(tx: &mut PgConnection, held: &[Held], changes: &[Change], live: bool) -> Result<(), ProjectionError> {
@@ -338,16 +335,7 @@ mod tests {
     use super::*;
 
     fn held(state: State, in_block: bool) -> Held {
-        Held {
-            seq: 1,
-            scope: "ops".to_owned(),
-            command_id: "m".to_owned(),
-            state,
-            in_block,
-            cancel_requested: false,
-            reason_code: None,
-            failure: None,
-        }
+        Held { seq: 1, state, in_block, cancel_requested: false, reason_code: None, failure: None }
     }
 
     fn told(status: &'static str) -> Told {
@@ -367,7 +355,7 @@ mod tests {
 
     #[test]
     fn a_skip_without_a_known_run_ends_the_command_and_is_not_sent_again() {
-        let change = |ours| change(&held(State::Broadcast, false), "mint", &told("skipped"), ours, false);
+        let change = |ours| change(&held(State::Prepared, false), "mint", &told("skipped"), ours, false);
         let ended = change(true).unwrap();
         assert_eq!(ended.event, Event::Included(Verdict::Failed));
         assert_eq!(ended.reason.unwrap().code, ReasonCode::RunUnknown.as_str());

@@ -1,14 +1,15 @@
 //! The life of a command as a pure function: what may happen to it in which state, and what follows.
 //!
 //! ```text
-//! accepted → prepared → broadcast → mined → confirmed → final
+//! accepted → prepared → mined → confirmed → final
 //!     └─ cancelled · expired · failed (refused by simulation: no nonce spent)
-//! prepared · broadcast → ready → prepared  when its slot ended without running it
+//! prepared → ready → prepared              when its slot ended without running it
 //! mined → failed · expired                 when the chain said so and the block is confirmed
-//! mined · confirmed · failed → broadcast   when a reorg took the block away
+//! mined · confirmed · failed → prepared    when a reorg took the block away
 //! ```
 //!
-//! Rows are loaded, stepped here and written back; no SQL decides a transition by itself.
+//! Rows are loaded, stepped here and written back; no SQL decides a transition by itself. Whether the bytes of a slot
+//! went out is the slot's to know: its commands are shown as `broadcast` then, and stay `prepared`.
 
 /// Where a command stands. The names are the ones every surface shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,9 +20,9 @@ pub enum State {
     AwaitingApproval,
     /// Its slot ended without running it: it waits for the next one.
     Ready,
-    /// In a slot with signed bytes, not known to have been sent.
+    /// In a slot with signed bytes.
     Prepared,
-    /// Its bytes went out at least once.
+    /// The same, as it is shown once its bytes went out. Never stored, and nothing steps from it.
     Broadcast,
     /// In an indexed block that is not confirmed yet, with the chain's verdict.
     Mined(Verdict),
@@ -59,8 +60,6 @@ pub enum Event {
     Refused,
     /// A slot with signed bytes was committed.
     Prepared,
-    /// The bytes went out.
-    Sent,
     /// An indexed block holds the chain's verdict.
     Included(Verdict),
     /// An indexed block holds the chain's verdict about what had ended without one.
@@ -134,10 +133,9 @@ pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
         (S::Ready, E::Unrouted) => (S::Accepted, quiet),
         (S::Accepted | S::Ready, E::Refused) => (S::Failed, publish(notice::FAILED)),
         (S::Accepted | S::Ready, E::Prepared) => (S::Prepared, quiet),
-        (S::Prepared | S::Broadcast, E::Sent) => (S::Broadcast, quiet),
 
         // Whoever brought it on chain, the id ran: an earlier life of this database may have sent it.
-        (S::Accepted | S::AwaitingApproval | S::Ready | S::Prepared | S::Broadcast, E::Included(verdict)) => {
+        (S::Accepted | S::AwaitingApproval | S::Ready | S::Prepared, E::Included(verdict)) => {
             (S::Mined(verdict), quiet)
         }
         (S::Mined(_), E::Included(verdict)) => (S::Mined(verdict), quiet),
@@ -147,7 +145,7 @@ pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
             (S::Mined(verdict), Effects { forget_outcome: true, ..publish(notice::CORRECTED) })
         }
 
-        (S::Prepared | S::Broadcast, E::Returned) => (S::Ready, quiet),
+        (S::Prepared, E::Returned) => (S::Ready, quiet),
         // A slot may end after the id was seen to run elsewhere.
         (S::Mined(_) | S::Confirmed | S::Final | S::Failed | S::Expired | S::Cancelled, E::Returned) => (state, quiet),
 
@@ -157,13 +155,13 @@ pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
         (S::Confirmed, E::Finalized) => (S::Final, Effects { settle: true, ..publish(notice::FINAL) }),
         (S::Failed | S::Expired, E::Finalized) => (state, Effects { settle: true, ..quiet }),
 
-        (S::Mined(_), E::Reorged) => (S::Broadcast, Effects { forget_outcome: true, ..quiet }),
+        (S::Mined(_), E::Reorged) => (S::Prepared, Effects { forget_outcome: true, ..quiet }),
         (S::Confirmed | S::Failed | S::Expired, E::Reorged) => {
-            (S::Broadcast, Effects { forget_outcome: true, ..publish(notice::CORRECTED) })
+            (S::Prepared, Effects { forget_outcome: true, ..publish(notice::CORRECTED) })
         }
 
         (S::Accepted | S::AwaitingApproval | S::Ready, E::Cancelled) => (S::Cancelled, publish(notice::CANCELLED)),
-        (S::Prepared | S::Broadcast, E::CancelledInSlot) => (S::Cancelled, publish(notice::CANCELLED)),
+        (S::Prepared, E::CancelledInSlot) => (S::Cancelled, publish(notice::CANCELLED)),
         (S::Accepted | S::AwaitingApproval | S::Ready, E::DeadlinePassed) => (S::Expired, publish(notice::EXPIRED)),
         _ => return Err(Illegal { state, event }),
     };
@@ -261,11 +259,10 @@ mod tests {
         S::Rejected,
     ];
 
-    const EVENTS: [E; 15] = [
+    const EVENTS: [E; 14] = [
         E::Unrouted,
         E::Refused,
         E::Prepared,
-        E::Sent,
         E::Included(Verdict::Done),
         E::Included(Verdict::Failed),
         E::Included(Verdict::Expired),
@@ -297,7 +294,6 @@ mod tests {
     fn a_refusal_ends_a_command_only_before_it_has_a_slot() {
         assert_eq!(to(S::Ready, E::Refused), S::Failed);
         assert!(step(S::Prepared, E::Refused).is_err());
-        assert!(step(S::Broadcast, E::Refused).is_err());
     }
 
     #[test]
@@ -310,19 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn only_prepared_bytes_are_sent_and_may_be_sent_again() {
-        assert_eq!(to(S::Prepared, E::Sent), S::Broadcast);
-        assert_eq!(to(S::Broadcast, E::Sent), S::Broadcast);
-        assert!(step(S::Ready, E::Sent).is_err());
+    fn what_is_only_shown_as_broadcast_takes_no_event() {
+        for event in EVENTS {
+            assert!(step(S::Broadcast, event).is_err(), "{event:?}");
+        }
     }
 
     #[test]
-    fn a_broadcast_command_seen_in_a_block_is_mined() {
-        assert_eq!(to(S::Broadcast, E::Included(Verdict::Done)), S::Mined(Verdict::Done));
-    }
-
-    #[test]
-    fn bytes_that_were_sent_before_a_crash_are_mined_from_prepared() {
+    fn a_command_in_a_slot_that_a_block_holds_is_mined() {
         assert_eq!(to(S::Prepared, E::Included(Verdict::Done)), S::Mined(Verdict::Done));
     }
 
@@ -340,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_reverted_item_fails_only_at_confirmed_depth() {
-        assert_eq!(to(S::Broadcast, E::Included(Verdict::Failed)), S::Mined(Verdict::Failed));
+        assert_eq!(to(S::Prepared, E::Included(Verdict::Failed)), S::Mined(Verdict::Failed));
         assert_eq!(to(S::Mined(Verdict::Failed), E::Confirmed), S::Failed);
     }
 
@@ -362,16 +353,16 @@ mod tests {
     }
 
     #[test]
-    fn a_reorg_takes_a_mined_command_back_to_broadcast_quietly() {
+    fn a_reorg_takes_a_mined_command_back_to_its_slot_quietly() {
         let (state, effects) = step(S::Mined(Verdict::Done), E::Reorged).unwrap();
-        assert_eq!((state, effects.forget_outcome, effects.publish), (S::Broadcast, true, None));
+        assert_eq!((state, effects.forget_outcome, effects.publish), (S::Prepared, true, None));
     }
 
     #[test]
     fn a_reorg_of_what_was_announced_is_corrected() {
         for state in [S::Confirmed, S::Failed, S::Expired] {
             let (next, effects) = step(state, E::Reorged).unwrap();
-            assert_eq!((next, effects.publish), (S::Broadcast, Some(notice::CORRECTED)));
+            assert_eq!((next, effects.publish), (S::Prepared, Some(notice::CORRECTED)));
         }
     }
 
@@ -387,7 +378,6 @@ mod tests {
 
     #[test]
     fn a_command_whose_slot_did_not_run_it_is_ready_again() {
-        assert_eq!(to(S::Broadcast, E::Returned), S::Ready);
         assert_eq!(to(S::Prepared, E::Returned), S::Ready);
     }
 
@@ -402,8 +392,8 @@ mod tests {
     fn cancelling_is_free_before_a_slot_and_a_noop_after() {
         assert_eq!(to(S::Accepted, E::Cancelled), S::Cancelled);
         assert_eq!(to(S::Ready, E::Cancelled), S::Cancelled);
-        assert!(step(S::Broadcast, E::Cancelled).is_err());
-        assert_eq!(to(S::Broadcast, E::CancelledInSlot), S::Cancelled);
+        assert!(step(S::Prepared, E::Cancelled).is_err());
+        assert_eq!(to(S::Prepared, E::CancelledInSlot), S::Cancelled);
     }
 
     #[test]

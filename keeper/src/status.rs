@@ -14,7 +14,7 @@ use crate::store::lanes;
 /// The keeper as `/status` shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Open commands by state.
+    /// Open commands by stored state: those in a slot are `prepared`, sent or not.
     pub open_commands: BTreeMap<String, i64>,
     /// Seconds since the oldest open command was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -99,20 +99,22 @@ pub(crate) async fn refresh(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Resul
 
 async fn take(pool: &PgPool, chain_id: i64) -> Result<Snapshot, sqlx::Error> {
     // Two arms, each of them a partial index: the history is never read.
-    let states: Vec<(String, i64, Option<OffsetDateTime>)> = sqlx::query_as(
-        "SELECT state, count(*), min(created_at)
-           FROM commands
-          WHERE chain_id = $1 AND state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast')
-          GROUP BY state
-          UNION ALL
-         SELECT 'mined', count(*), min(created_at)
-           FROM commands
-          WHERE chain_id = $1 AND state = 'mined'",
+    let states: Vec<(String, i64, OffsetDateTime)> = sqlx::query_as(
+        "SELECT s.state, s.n, c.created_at
+           FROM (SELECT state, count(*) AS n, min(seq) AS oldest
+                   FROM command_states
+                  WHERE chain_id = $1 AND state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
+                  GROUP BY state
+                  UNION ALL
+                 SELECT 'mined', count(*), min(seq)
+                   FROM command_states
+                  WHERE chain_id = $1 AND state = 'mined') s
+           JOIN commands c ON c.seq = s.oldest",
     )
     .bind(chain_id)
     .fetch_all(pool)
     .await?;
-    let oldest = states.iter().filter_map(|(_, _, oldest)| *oldest).min();
+    let oldest = states.iter().map(|(_, _, oldest)| *oldest).min();
     let rows = sqlx::query(
         "SELECT l.address, l.next_nonce, l.problem, l.halted_reason,
                 (SELECT count(*) FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open') AS in_flight
@@ -148,13 +150,13 @@ async fn take(pool: &PgPool, chain_id: i64) -> Result<Snapshot, sqlx::Error> {
         sqlx::query_scalar("SELECT count(*) FROM hosted_keys WHERE owner IS NULL").fetch_one(pool).await?;
     Ok(Snapshot {
         oldest_open_age_seconds: oldest.map(|at| (OffsetDateTime::now_utc() - at).whole_seconds().max(0)),
-        open_commands: states.into_iter().filter(|(_, n, _)| *n > 0).map(|(state, n, _)| (state, n)).collect(),
+        open_commands: states.into_iter().map(|(state, n, _)| (state, n)).collect(),
         lanes,
         hosted_ready,
     })
 }
 
-const OPEN_STATES: [&str; 6] = ["accepted", "awaiting_approval", "ready", "prepared", "broadcast", "mined"];
+const OPEN_STATES: [&str; 5] = ["accepted", "awaiting_approval", "ready", "prepared", "mined"];
 
 fn gauge(chain_id: i64, snapshot: &Snapshot) {
     let chain = chain_id.to_string();

@@ -74,7 +74,7 @@ pub(crate) async fn view(
 ) -> Result<Option<CommandView>, sqlx::Error> {
     let row = sqlx::query(
         "SELECT c.*, a.attempts, a.newest
-           FROM commands c
+           FROM command_views c
           CROSS JOIN LATERAL (
                 SELECT count(*) AS attempts, (array_agg(a.hash ORDER BY a.signed_at DESC, a.n DESC))[1]::bytea AS newest
                   FROM slot_commands s
@@ -94,7 +94,7 @@ pub(crate) async fn view(
 pub(crate) async fn list(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec<CommandView>, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT c.*, a.attempts, a.newest
-           FROM commands c
+           FROM command_views c
           CROSS JOIN LATERAL (
                 SELECT count(*) AS attempts, (array_agg(a.hash ORDER BY a.signed_at DESC, a.n DESC))[1]::bytea AS newest
                   FROM slot_commands s

@@ -146,10 +146,9 @@ impl Stack {
         eventually_within(limit, "all commands are confirmed", || async {
             // By the indexes over what is open, so that asking takes nothing from what is measured.
             let open: bool = sqlx::query_scalar(
-                "SELECT EXISTS (SELECT FROM commands WHERE state IN ('accepted', 'ready'))
-                     OR EXISTS (SELECT FROM commands WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared',
-                                                                     'broadcast'))
-                     OR EXISTS (SELECT FROM commands WHERE state = 'mined')",
+                "SELECT EXISTS (SELECT FROM command_states
+                                 WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared'))
+                     OR EXISTS (SELECT FROM command_states WHERE state = 'mined')",
             )
             .fetch_one(&self.world.pool)
             .await
@@ -157,9 +156,10 @@ impl Stack {
             (!open).then_some(())
         })
         .await;
-        let failed: i64 = sqlx::query_scalar("SELECT count(*) FROM commands WHERE state NOT IN ('confirmed', 'final')")
-            .fetch_one(&self.world.pool)
-            .await?;
+        let failed: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM command_states WHERE state NOT IN ('confirmed', 'final')")
+                .fetch_one(&self.world.pool)
+                .await?;
         anyhow::ensure!(failed == 0, "{failed} commands failed");
         Ok(())
     }

@@ -73,7 +73,7 @@ impl Post {
                 // The whole request failed: each of them may be with the node.
                 let disposition = disposition::of_error(&error);
                 *problem = Some(format!("sending: {error}"));
-                return Ok(request.iter().map(|(nonce, attempt)| self.sending(*nonce, attempt, disposition)).collect());
+                return Ok(request.iter().map(|(_, attempt)| self.sending(attempt, disposition)).collect());
             }
         };
         let mut sent = Vec::with_capacity(request.len());
@@ -85,7 +85,7 @@ impl Post {
             if let Err(error) = &answer {
                 self.heed(*nonce, disposition, &error.to_string(), problem).await?;
             }
-            sent.push(self.sending(*nonce, attempt, disposition));
+            sent.push(self.sending(attempt, disposition));
         }
         Ok(sent)
     }
@@ -114,12 +114,12 @@ impl Post {
         Ok(())
     }
 
-    fn sending(&self, nonce: i64, attempt: &Attempt, disposition: Disposition) -> Sending {
+    fn sending(&self, attempt: &Attempt, disposition: Disposition) -> Sending {
         let outcome = outcome(disposition);
         METRICS.sends.with_label_values(&[outcome]).inc();
         let again = matches!(disposition, Disposition::MaybeSent | Disposition::RetrySame);
         let again_after = again.then(|| pause(attempt.sends).as_secs_f64());
-        Sending { hash: attempt.hash, nonce, outcome, again_after }
+        Sending { hash: attempt.hash, outcome, again_after }
     }
 }
 

@@ -163,6 +163,11 @@ impl Operation {
         alone || !self.reserves().is_zero()
     }
 
+    /// May it change places with others of its subject that may too? Intake has seen to it that all of them can run.
+    pub fn commutes(&self) -> bool {
+        matches!(self, Operation::Mint { .. } | Operation::MintLocked { .. } | Operation::Burn { .. })
+    }
+
     /// Hash of the canonical command: operation, instrument, wallets, base units, and the reason where it must be
     /// given. Never changes for a stored row, so a field added later must leave old commands' hashes alone.
     pub fn fingerprint(&self) -> B256 {

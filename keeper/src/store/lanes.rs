@@ -126,7 +126,7 @@ pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Opti
     let row = sqlx::query(
         "SELECT l.next_nonce, n.nonce AS chain_nonce, l.halted_reason,
                 c.number, c.hash, c.confirmed, c.finalized, c.reorgs, c.halted AS index_halted,
-                EXISTS (SELECT FROM commands w
+                EXISTS (SELECT FROM command_states w
                          WHERE w.chain_id = l.chain_id AND w.state IN ('accepted', 'ready')) AS waiting,
                 (SELECT count(*) FROM slots s
                   WHERE s.lane_id = l.lane_id AND s.state = 'open') AS open_slots,

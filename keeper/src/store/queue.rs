@@ -45,7 +45,7 @@ const LATE: i64 = 1_000;
 pub(crate) async fn expire(pool: &PgPool, chain_id: i64) -> Result<bool, TransitionError> {
     let late: Vec<i64> = sqlx::query_scalar(
         "SELECT seq
-           FROM commands
+           FROM command_states
           WHERE chain_id = $1 AND state IN ('accepted', 'ready') AND valid_until <= now()
           ORDER BY seq
           LIMIT $2",
@@ -76,7 +76,7 @@ pub(crate) async fn unroute(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Resul
     let mut tx = pool.begin().await?;
     let stranded: Vec<i64> = sqlx::query_scalar(
         "SELECT seq
-           FROM commands
+           FROM command_states
           WHERE chain_id = $1 AND state = 'ready' AND lane_id IS NOT NULL AND lane_id <> ALL ($2)
             AND lane_id <> ALL ($3)
           ORDER BY seq
@@ -90,7 +90,10 @@ pub(crate) async fn unroute(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Resul
     let held = transition::hold(&mut tx, &stranded).await?;
     let changes: Vec<Change> = held.iter().map(|command| Change::of(command.seq, Event::Unrouted)).collect();
     transition::apply(&mut tx, &held, &changes, true).await?;
-    sqlx::query("UPDATE commands SET lane_id = NULL WHERE seq = ANY ($1)").bind(&stranded).execute(&mut *tx).await?;
+    sqlx::query("UPDATE command_states SET lane_id = NULL WHERE seq = ANY ($1)")
+        .bind(&stranded)
+        .execute(&mut *tx)
+        .await?;
     tx.commit().await?;
     Ok(())
 }
@@ -159,16 +162,16 @@ async fn busy(conn: &mut PgConnection, of: Of, head: i64) -> Result<(HashMap<Str
                 coalesce(bool_or(lane_id = $1), false)   AS here,
                 coalesce(bool_or(lane_id <> $1), false)  AS elsewhere,
                 min(seq) FILTER (WHERE slotted)          AS slotted,
-                min(seq) FILTER (WHERE slotted AND kind NOT IN ('mint', 'mint_locked', 'burn')) AS ordered,
+                min(seq) FILTER (WHERE slotted AND NOT commutes) AS ordered,
                 min(seq) FILTER (WHERE refused)          AS refused,
-                min(seq) FILTER (WHERE refused AND kind NOT IN ('mint', 'mint_locked', 'burn')) AS refused_ordered,
+                min(seq) FILTER (WHERE refused AND NOT commutes) AS refused_ordered,
                 (hashtextextended(subject, 0) & 9223372036854775807) % $5 = $4 AS share
-           FROM (SELECT subject, lane_id, seq, kind, state IN ('prepared', 'broadcast') AS slotted, false AS refused
-                   FROM commands
-                  WHERE chain_id = $2 AND lane_id IS NOT NULL AND state IN ('ready', 'prepared', 'broadcast')
+           FROM (SELECT subject, lane_id, seq, commutes, state = 'prepared' AS slotted, false AS refused
+                   FROM command_states
+                  WHERE chain_id = $2 AND lane_id IS NOT NULL AND state IN ('ready', 'prepared')
                   UNION ALL
-                 SELECT subject, NULL, seq, kind, false, true
-                   FROM commands
+                 SELECT subject, NULL, seq, commutes, false, true
+                   FROM command_states
                   WHERE chain_id = $2 AND refused_last >= $3 AND state IN ('accepted', 'ready')) open
           GROUP BY subject",
     )
@@ -213,26 +216,24 @@ async fn waiting(
     let rows = sqlx::query(
         "WITH RECURSIVE doors AS (
               (SELECT executor
-                 FROM commands
+                 FROM command_states
                 WHERE chain_id = $2 AND state IN ('accepted', 'ready')
                 ORDER BY executor
                 LIMIT 1)
                UNION ALL
               SELECT (SELECT c.executor
-                        FROM commands c
+                        FROM command_states c
                        WHERE c.chain_id = $2 AND c.state IN ('accepted', 'ready') AND c.executor > d.executor
                        ORDER BY c.executor
                        LIMIT 1)
                 FROM doors d
                WHERE d.executor IS NOT NULL
          )
-         SELECT c.*
+         SELECT c.*, asked.onchain_id, asked.target, asked.data, asked.gas_limit, asked.gas_expected
            FROM doors d
           CROSS JOIN LATERAL (
-                SELECT c.seq, c.onchain_id, c.executor, c.target, c.data, c.gas_limit, c.gas_expected, c.subject,
-                       c.kind IN ('mint', 'mint_locked', 'burn') AS commutes, c.valid_until,
-                       c.refused_first IS NOT NULL AS doubted
-                  FROM commands c
+                SELECT c.seq, c.executor, c.subject, c.commutes, c.valid_until, c.refused_first IS NOT NULL AS doubted
+                  FROM command_states c
                  WHERE c.chain_id = $2 AND c.executor = d.executor AND c.state IN ('accepted', 'ready')
                    AND (c.lane_id = $1
                         OR c.lane_id IS NULL
@@ -244,6 +245,7 @@ async fn waiting(
                  ORDER BY c.seq
                  LIMIT $7
                 ) c
+           JOIN commands asked ON asked.seq = c.seq
           WHERE d.executor <> ALL ($6)
           ORDER BY c.seq",
     )
@@ -298,20 +300,19 @@ pub(crate) async fn refuse(
     let mut tx = pool.begin().await?;
     let seqs: Vec<i64> = refused.iter().map(|r| r.seq).collect();
     let held = transition::hold(&mut tx, &[&seqs, runnable].concat()).await?;
-    sqlx::query("UPDATE commands SET refused_first = NULL, refused_last = NULL WHERE seq = ANY ($1)")
+    sqlx::query("UPDATE command_states SET refused_first = NULL, refused_last = NULL WHERE seq = ANY ($1)")
         .bind(runnable)
         .execute(&mut *tx)
         .await?;
     let for_good: Vec<i64> = sqlx::query_scalar::<_, Option<i64>>(
-        "UPDATE commands c
+        "UPDATE command_states c
             SET refused_first = coalesce(c.refused_first, $2), refused_last = $2
           WHERE c.seq = ANY ($1) AND c.state IN ('accepted', 'ready')
             AND EXISTS (SELECT FROM chain_cursors k WHERE k.chain_id = $4 AND k.number = $2 AND k.hash = $5)
          RETURNING CASE WHEN c.refused_first + $3 <= $2
-                         AND NOT EXISTS (SELECT FROM commands ahead
+                         AND NOT EXISTS (SELECT FROM command_states ahead
                                           WHERE ahead.subject = c.subject AND ahead.seq < c.seq
-                                            AND ahead.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared',
-                                                                'broadcast')
+                                            AND ahead.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
                                             AND (ahead.refused_first IS NULL OR ahead.refused_first + $3 > $2
                                                  OR ahead.refused_last < $2 AND ahead.seq <> ALL ($1)))
                          AND NOT EXISTS (SELECT FROM slots s

@@ -24,7 +24,7 @@ async fn releasable(
            FROM slots s
           WHERE s.lane_id = $1 AND s.state <> 'open' AND NOT s.settled AND NOT s.released
             AND s.block_number <= CASE WHEN EXISTS (SELECT FROM slot_commands sc
-                                                      JOIN commands c ON c.seq = sc.command_seq
+                                                      JOIN command_states c ON c.seq = sc.command_seq
                                                      WHERE sc.lane_id = s.lane_id AND sc.nonce = s.nonce
                                                        AND sc.live AND c.cancel_requested)
                                        THEN $3
@@ -69,8 +69,8 @@ pub(crate) async fn release(
     let carried: Vec<(i64, i64)> = sqlx::query_as(
         "SELECT c.seq, s.nonce
            FROM slot_commands s
-           JOIN commands c ON c.seq = s.command_seq
-          WHERE s.lane_id = $1 AND s.nonce = ANY ($2) AND s.live AND c.state IN ('prepared', 'broadcast')
+           JOIN command_states c ON c.seq = s.command_seq
+          WHERE s.lane_id = $1 AND s.nonce = ANY ($2) AND s.live AND c.state = 'prepared'
           ORDER BY c.seq",
     )
     .bind(lane_id)

@@ -120,9 +120,10 @@ pub(crate) struct Known {
 /// The commands of these on-chain ids.
 pub(crate) async fn commands(conn: &mut PgConnection, chain_id: i64, ids: &[B256]) -> Result<Vec<Known>, sqlx::Error> {
     let rows: Vec<(i64, Word, Addr, String)> = sqlx::query_as(
-        "SELECT seq, onchain_id, executor, kind
-           FROM commands
-          WHERE onchain_id = ANY ($2) AND chain_id = $1
+        "SELECT seq, c.onchain_id, s.executor, c.kind
+           FROM commands c
+           JOIN command_states s USING (seq)
+          WHERE c.onchain_id = ANY ($2) AND s.chain_id = $1
           ORDER BY seq",
     )
     .bind(chain_id)
@@ -139,7 +140,7 @@ pub(crate) async fn commands(conn: &mut PgConnection, chain_id: i64, ids: &[B256
 pub(crate) async fn mined_to(conn: &mut PgConnection, chain_id: i64, depth: i64) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT seq
-           FROM commands
+           FROM command_states
           WHERE chain_id = $1 AND block_number <= $2 AND state = 'mined'",
     )
     .bind(chain_id)
@@ -152,7 +153,7 @@ pub(crate) async fn mined_to(conn: &mut PgConnection, chain_id: i64, depth: i64)
 pub(crate) async fn unsettled_to(conn: &mut PgConnection, chain_id: i64, depth: i64) -> Result<Vec<i64>, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT seq
-           FROM commands
+           FROM command_states
           WHERE chain_id = $1 AND block_number <= $2 AND block_number IS NOT NULL AND NOT settled
             AND state IN ('confirmed', 'failed', 'expired')",
     )
@@ -164,7 +165,7 @@ pub(crate) async fn unsettled_to(conn: &mut PgConnection, chain_id: i64, depth: 
 
 /// Commands whose verdict came from blocks above `to`.
 pub(crate) async fn commands_above(conn: &mut PgConnection, chain_id: i64, to: i64) -> Result<Vec<i64>, sqlx::Error> {
-    sqlx::query_scalar("SELECT seq FROM commands WHERE chain_id = $1 AND block_number > $2 AND NOT settled")
+    sqlx::query_scalar("SELECT seq FROM command_states WHERE chain_id = $1 AND block_number > $2 AND NOT settled")
         .bind(chain_id)
         .bind(to)
         .fetch_all(conn)

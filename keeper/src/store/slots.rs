@@ -295,19 +295,18 @@ fn read_attempt(row: &PgRow) -> Result<Option<Attempt>, sqlx::Error> {
 #[derive(Clone, Debug)]
 pub(crate) struct Sending {
     pub hash: B256,
-    pub nonce: i64,
     pub outcome: &'static str,
     /// Seconds until the same bytes are sent again; `None` = when blocks pass without it.
     pub again_after: Option<f64>,
 }
 
-/// Writes down what was sent, and that its commands are on their way. Advisory: lost, the bytes are sent again.
+/// Writes down what was sent, by which its commands are on their way. Advisory: lost, the bytes are sent again.
 pub(crate) async fn mark_sent(
     pool: &PgPool,
     (lane_id, epoch): (i64, i64),
     head: i64,
     sent: &[Sending],
-) -> Result<(), TransitionError> {
+) -> Result<(), sqlx::Error> {
     let mut tx = pool.begin().await?;
     if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(());
@@ -330,25 +329,7 @@ pub(crate) async fn mark_sent(
     .bind(head)
     .execute(&mut *tx)
     .await?;
-    let prepared: Vec<i64> = sqlx::query_scalar(
-        "SELECT c.seq
-           FROM slot_commands s
-           JOIN commands c ON c.seq = s.command_seq
-          WHERE s.lane_id = $1 AND s.nonce = ANY ($2) AND s.live AND c.state = 'prepared'",
-    )
-    .bind(lane_id)
-    .bind(sent.iter().map(|s| s.nonce).collect::<Vec<_>>())
-    .fetch_all(&mut *tx)
-    .await?;
-    let held = transition::hold(&mut tx, &prepared).await?;
-    let changes: Vec<Change> = held
-        .iter()
-        .filter(|command| command.state == crate::state::State::Prepared)
-        .map(|command| Change::of(command.seq, Event::Sent))
-        .collect();
-    transition::apply(&mut tx, &held, &changes, true).await?;
-    tx.commit().await?;
-    Ok(())
+    tx.commit().await
 }
 
 /// Gives a nonce up: its bytes can never be included.

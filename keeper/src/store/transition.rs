@@ -1,6 +1,8 @@
 //! The one way a command's state is written: lock the rows in `seq` order, step each in memory, write all back with
 //! one statement, tell the outbox what people wait for.
 
+use std::collections::HashMap;
+
 use alloy::primitives::B256;
 use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
@@ -12,8 +14,6 @@ use crate::state::{Event, Illegal, State, Verdict, step};
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub seq: i64,
-    pub scope: String,
-    pub command_id: String,
     pub state: State,
     /// A block holds its verdict.
     pub in_block: bool,
@@ -27,10 +27,10 @@ pub(crate) struct Held {
 pub(crate) struct Change {
     pub seq: i64,
     pub event: Event,
+    /// What follows at once.
+    pub then: Option<Event>,
     pub outcome: Option<Outcome>,
     pub reason: Option<Reason>,
-    /// Part of the notice's key, so that the same block told twice is one notice.
-    pub cause: Option<String>,
     /// The lane it belongs to from here on.
     pub lane: Option<i64>,
 }
@@ -54,7 +54,7 @@ pub(crate) struct Reason {
 
 impl Change {
     pub(crate) fn of(seq: i64, event: Event) -> Self {
-        Self { seq, event, outcome: None, reason: None, cause: None, lane: None }
+        Self { seq, event, then: None, outcome: None, reason: None, lane: None }
     }
 
     pub(crate) fn because(mut self, code: impl Into<String>, message: impl Into<String>) -> Self {
@@ -75,8 +75,8 @@ pub(crate) enum TransitionError {
 /// Locks commands in `seq` order, the order of every writer.
 pub(crate) async fn hold(conn: &mut PgConnection, seqs: &[i64]) -> Result<Vec<Held>, sqlx::Error> {
     let rows = sqlx::query(
-        "SELECT seq, scope, command_id, state, verdict, block_number IS NOT NULL AS in_block, cancel_requested, reason_code, failure
-           FROM commands
+        "SELECT seq, state, verdict, block_number IS NOT NULL AS in_block, cancel_requested, reason_code, failure
+           FROM command_states
           WHERE seq = ANY ($1)
           ORDER BY seq
             FOR NO KEY UPDATE",
@@ -92,8 +92,6 @@ fn held(row: &sqlx::postgres::PgRow) -> Result<Held, sqlx::Error> {
     let name: &str = row.try_get("state")?;
     Ok(Held {
         seq: row.try_get("seq")?,
-        scope: row.try_get("scope")?,
-        command_id: row.try_get("command_id")?,
         state: State::parse(name, verdict).ok_or_else(|| crate::view::decode_error("state", name.to_owned()))?,
         in_block: row.try_get("in_block")?,
         cancel_requested: row.try_get("cancel_requested")?,
@@ -133,9 +131,17 @@ pub(crate) async fn apply(
     for change in changes {
         let Ok(at) = held.binary_search_by_key(&change.seq, |command| command.seq) else { continue };
         let command = &held[at];
-        let (next, effects) = step(command.state, change.event)
-            .map_err(|illegal| TransitionError::Illegal { seq: change.seq, illegal })?;
-        if next == command.state && effects == Default::default() && change.outcome.is_none() {
+        let (mut next, mut settle, mut forget) = (command.state, false, false);
+        let mut told = Vec::new();
+        for event in std::iter::once(change.event).chain(change.then) {
+            let (state, effects) =
+                step(next, event).map_err(|illegal| TransitionError::Illegal { seq: change.seq, illegal })?;
+            settle |= effects.settle;
+            forget |= effects.forget_outcome;
+            told.extend(effects.publish.map(|kind| (kind, state)));
+            next = state;
+        }
+        if next == command.state && !settle && !forget && told.is_empty() && change.outcome.is_none() {
             continue;
         }
         let verdict = match next {
@@ -146,8 +152,8 @@ pub(crate) async fn apply(
         columns.seq.push(change.seq);
         columns.state.push(next.name());
         columns.verdict.push(verdict);
-        columns.settled.push(effects.settle);
-        columns.forget.push(effects.forget_outcome);
+        columns.settled.push(settle);
+        columns.forget.push(forget);
         columns.tx_hash.push(outcome.map(|o| Word(o.tx_hash)));
         columns.block_number.push(outcome.map(|o| o.block_number));
         columns.block_hash.push(outcome.map(|o| Word(o.block_hash)));
@@ -156,45 +162,69 @@ pub(crate) async fn apply(
         columns.reason_code.push(change.reason.as_ref().map(|r| r.code.clone()));
         columns.failure.push(change.reason.as_ref().map(|r| r.message.clone()));
         columns.lane.push(change.lane);
-        if let Some(kind) = effects.publish.filter(|_| live) {
+        if live {
             let reason = change.reason.as_ref().map(|r| (r.code.as_str(), r.message.as_str()));
-            let kept =
-                command.reason_code.as_deref().zip(command.failure.as_deref()).filter(|_| !effects.forget_outcome);
-            notices.push(notice(command, kind, next, reason.or(kept), change.cause.as_deref()));
+            let kept = command.reason_code.as_deref().zip(command.failure.as_deref()).filter(|_| !forget);
+            notices.extend(told.into_iter().map(|(kind, state)| Notice {
+                seq: change.seq,
+                kind,
+                state,
+                reason: reason.or(kept),
+            }));
         }
     }
     if columns.seq.is_empty() {
         return Ok(());
     }
     write(conn, &columns).await?;
-    outbox::append_all(conn, &notices).await?;
+    publish(conn, &notices).await?;
     Ok(())
 }
 
-fn notice(
-    command: &Held,
+/// What people are told.
+struct Notice<'a> {
+    seq: i64,
     kind: &'static str,
     state: State,
-    reason: Option<(&str, &str)>,
-    cause: Option<&str>,
-) -> outbox::Event {
-    outbox::Event {
-        kind: kind.to_owned(),
-        subject: format!("command:{}", command.seq),
-        payload: serde_json::json!({
-            "scope": command.scope,
-            "command_id": command.command_id,
-            "state": state.name(),
-            "reason_code": reason.map(|(code, _)| code),
-            "failure": reason.map(|(_, message)| message),
-        }),
-        effect_key: cause.map(|cause| format!("{kind}:{}:{cause}", command.seq)),
+    reason: Option<(&'a str, &'a str)>,
+}
+
+async fn publish(conn: &mut PgConnection, notices: &[Notice<'_>]) -> Result<(), sqlx::Error> {
+    if notices.is_empty() {
+        return Ok(());
     }
+    let ids: Vec<(i64, String, String)> =
+        sqlx::query_as("SELECT seq, scope, command_id FROM commands WHERE seq = ANY ($1)")
+            .bind(notices.iter().map(|notice| notice.seq).collect::<Vec<_>>())
+            .fetch_all(&mut *conn)
+            .await?;
+    let ids: HashMap<i64, (String, String)> = ids.into_iter().map(|(seq, scope, id)| (seq, (scope, id))).collect();
+    let events: Vec<outbox::Event> = notices
+        .iter()
+        .filter_map(|notice| {
+            let Notice { seq, kind, state, reason } = notice;
+            let (scope, command_id) = ids.get(seq)?;
+            Some(outbox::Event {
+                kind: (*kind).to_owned(),
+                subject: format!("command:{seq}"),
+                payload: serde_json::json!({
+                    "scope": scope,
+                    "command_id": command_id,
+                    "state": state.name(),
+                    "reason_code": reason.map(|(code, _)| code),
+                    "failure": reason.map(|(_, message)| message),
+                }),
+                // Its state changes with it, once.
+                effect_key: None,
+            })
+        })
+        .collect();
+    outbox::append_all(conn, &events).await
 }
 
 async fn write(conn: &mut PgConnection, columns: &Columns) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "UPDATE commands c
+        "UPDATE command_states c
             SET state        = n.state,
                 verdict      = n.verdict,
                 settled      = c.settled OR n.settled,

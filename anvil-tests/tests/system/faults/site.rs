@@ -254,8 +254,8 @@ impl Site {
     pub(super) async fn open(&self) -> i64 {
         self.count(
             "SELECT count(*)
-               FROM commands
-              WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'broadcast', 'mined', 'confirmed')",
+               FROM command_states
+              WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'mined', 'confirmed')",
         )
         .await
     }
@@ -276,8 +276,10 @@ impl Site {
 
     /// Where commands and lanes stand, for whoever has to find out why nothing happens.
     pub(super) async fn situation(&self) -> String {
-        let commands: Vec<(String, i64)> =
-            sqlx::query_as("SELECT state, count(*) FROM commands GROUP BY state").fetch_all(self.pool()).await.unwrap();
+        let commands: Vec<(String, i64)> = sqlx::query_as("SELECT state, count(*) FROM command_views GROUP BY state")
+            .fetch_all(self.pool())
+            .await
+            .unwrap();
         let lanes: Vec<(i64, i64, Option<String>, Option<String>)> = sqlx::query_as(
             "SELECT l.next_nonce, (SELECT count(*) FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open'),
                     l.problem, l.halted_reason
@@ -291,7 +293,7 @@ impl Site {
 
     /// Commands that no block holds yet.
     pub(super) async fn queued(&self) -> i64 {
-        self.count("SELECT count(*) FROM commands WHERE state IN ('accepted', 'ready', 'prepared', 'broadcast')").await
+        self.count("SELECT count(*) FROM command_states WHERE state IN ('accepted', 'ready', 'prepared')").await
     }
 
     /// Slots that the chain has not decided.

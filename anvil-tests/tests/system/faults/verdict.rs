@@ -56,7 +56,7 @@ impl Site {
             (self.open().await == 0 && self.open_slots().await == 0).then_some(())
         })
         .await;
-        let states: HashMap<String, String> = sqlx::query_as("SELECT command_id, state FROM commands")
+        let states: HashMap<String, String> = sqlx::query_as("SELECT command_id, state FROM command_views")
             .fetch_all(self.pool())
             .await
             .unwrap()

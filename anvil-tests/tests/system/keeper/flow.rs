@@ -183,7 +183,7 @@ async fn refused_commands_that_commute_hold_back_no_other_and_end_together() {
     stack.indexed().await;
     let keeper = stack.keeper().await;
     eventually("all burns are refused", || async {
-        let refused = "SELECT count(*) FROM commands WHERE kind = 'burn' AND refused_last IS NOT NULL";
+        let refused = "SELECT count(*) FROM command_states JOIN commands USING (seq) WHERE kind = 'burn' AND refused_last IS NOT NULL";
         (stack.count(refused).await == 5).then_some(())
     })
     .await;

@@ -105,7 +105,7 @@ async fn what_a_halted_lane_has_its_share_of_keeps_no_other_lane_from_its_own() 
     }
     let shares: Vec<(String, i64)> = sqlx::query_as(
         "SELECT command_id, (hashtextextended(subject, 0) & 9223372036854775807) % 2
-           FROM commands
+           FROM command_views
           WHERE state = 'accepted'
           ORDER BY seq",
     )
@@ -132,7 +132,7 @@ async fn deadlines_are_kept_for_a_halted_lane_too() {
     let (stack, keeper) = manual().await;
     sqlx::query("UPDATE lanes SET halted_reason = 'by test'").execute(stack.pool()).await.unwrap();
     stack.accept("m", mint(ALICE, 1)).await.unwrap();
-    sqlx::query("UPDATE commands SET valid_until = now() WHERE command_id = 'm'").execute(stack.pool()).await.unwrap();
+    sqlx::query("UPDATE command_states SET valid_until = now()").execute(stack.pool()).await.unwrap();
     stack.until("m", "expires", |view| view.state == State::Expired).await;
     keeper.stop().await;
 }
@@ -187,6 +187,7 @@ async fn what_a_predecessor_ran_is_found_there_when_its_successor_skips_it() {
     // A database from before the command, and an Executor that succeeds the one which ran it.
     for forget in [
         "DELETE FROM slot_commands WHERE command_seq = (SELECT seq FROM commands WHERE command_id = 'w')",
+        "DELETE FROM command_states WHERE seq = (SELECT seq FROM commands WHERE command_id = 'w')",
         "DELETE FROM commands WHERE command_id = 'w'",
     ] {
         sqlx::query(forget).execute(stack.pool()).await.unwrap();

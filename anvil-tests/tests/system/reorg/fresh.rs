@@ -15,7 +15,7 @@ use super::Whole;
 const NOT_DERIVED: &[&str] = &[
     "blocks",
     "chain_cursors",
-    "commands",
+    "command_states",
     "executors",
     "keeper_status",
     "lanes",

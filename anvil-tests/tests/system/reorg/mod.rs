@@ -208,7 +208,7 @@ impl Whole {
 
     /// Waits until every command has ended on the node's branch. The chain must not turn meanwhile.
     async fn settle(&self) {
-        let open = "SELECT count(*) FROM commands
+        let open = "SELECT count(*) FROM command_states
                      WHERE state NOT IN ('confirmed', 'final', 'failed', 'expired', 'cancelled')";
         let ended = eventually_within(2 * PATIENCE, "every command has ended", || async {
             assert_eq!(self.cursor().await.halted, None);
@@ -234,7 +234,7 @@ impl Whole {
                FROM slots s LEFT JOIN attempts a USING (lane_id, nonce)
               WHERE s.state = 'open' GROUP BY s.*
               UNION ALL
-             SELECT state || ' ' || coalesce(lane_id::text, '-') || ' ' || count(*) FROM commands GROUP BY state, lane_id",
+             SELECT state || ' ' || coalesce(lane_id::text, '-') || ' ' || count(*) FROM command_states GROUP BY state, lane_id",
         )
         .fetch_all(self.pool())
         .await

@@ -17,7 +17,7 @@ impl Whole {
     /// asked for.
     pub(super) async fn ran_once(&self, asked: &[Asked]) {
         let ends: Vec<(String, String, Option<String>)> = sqlx::query_as(
-            "SELECT command_id, state, failure FROM commands WHERE state NOT IN ('confirmed', 'final') ORDER BY seq",
+            "SELECT command_id, state, failure FROM command_states JOIN commands USING (seq) WHERE state NOT IN ('confirmed', 'final') ORDER BY seq",
         )
         .fetch_all(self.pool())
         .await
