@@ -79,6 +79,8 @@ impl Anvil {
 
     async fn start_in(options: &AnvilOptions) -> Result<Self> {
         fs::create_dir_all(&options.folder).with_context(|| format!("cannot make {}", options.folder.display()))?;
+        // An anvil that was killed leaves them, and another one has no use for them.
+        let _ = fs::remove_dir_all(past(options));
         let log = options.folder.join("anvil.log");
         let mut node = task(options).start(&log)?;
         let Some(port) = listening(&mut node, &log).await? else {
@@ -142,12 +144,20 @@ impl Anvil {
     }
 }
 
+/// Where anvil keeps states of past blocks that it has no room for in memory. Else they go to the user's home, and stay
+/// there whenever it is killed.
+fn past(options: &AnvilOptions) -> PathBuf {
+    options.folder.join("past-states")
+}
+
 fn task(options: &AnvilOptions) -> Task {
     let mut task = Task::new(&options.program)
         .args(["--host", "127.0.0.1", "--port", &options.port.unwrap_or(0).to_string()])
         .args(["--chain-id", &CHAIN_ID.to_string(), "--gas-limit", &BLOCK_GAS_LIMIT.to_string()])
         // A transaction above the protocol's cap of 2^24 gas must fail here as it would anywhere.
         .arg("--enable-tx-gas-limit")
+        .arg("--cache-path")
+        .arg(past(options))
         .without_env("ANVIL_IP_ADDR")
         .asked_by(&[Ask::Int, Ask::Term]);
     task = match options.mining {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{query, query_scalar};
 use tokenx::local::anvil::{CHAIN_ID, KEYS, Mining};
+use tokenx::local::{Anvil, AnvilOptions, tools};
 use tokenx_anvil_tests::{World, eventually};
 
 #[tokio::test]
@@ -51,6 +52,30 @@ async fn a_test_leaves_no_database_behind() {
         .await
         .unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_chain_that_is_killed_leaves_no_states_behind() {
+    let program = tools::anvil(&|line| eprintln!("{line}")).await.unwrap();
+    let above = tempfile::tempdir().unwrap();
+    let folder = above.path().join("node");
+    let options = AnvilOptions {
+        program,
+        folder: folder.clone(),
+        port: None,
+        mining: Mining::Manual,
+        state: None,
+        scratch: true,
+    };
+    let chain = Anvil::start(options).await.unwrap();
+    chain.mine(2_048).await.unwrap();
+    eventually("states of past blocks are on the disk", || async {
+        let runs = std::fs::read_dir(folder.join("past-states")).ok()?;
+        runs.flatten().any(|run| run.path().is_dir()).then_some(())
+    })
+    .await;
+    drop(chain);
+    eventually("the folder is gone", || async { (!folder.exists()).then_some(()) }).await;
 }
 
 #[tokio::test]
