@@ -45,13 +45,11 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
         return Ok(Applied::default());
     }
     let (chain_id, logs) = (batch.chain_id, batch.logs.as_slice());
-    rows::logs(chain_id, logs, tx).await?;
     instruments::deployed(chain_id, logs, batch.blocks.is_empty(), tx).await?;
     let tokens = instruments::load(chain_id, logs, tx).await?;
     settings::write(chain_id, logs, &tokens, tx).await?;
     documents::write(chain_id, logs, tx).await?;
 
-    rows::transfers(chain_id, logs, tx).await?;
     rows::recoveries(chain_id, logs, tx).await?;
     let supplies = rows::supply_of(logs, |token| tokens.get(&token).is_some_and(|token| token.followed));
     rows::supplies(chain_id, &supplies, tx).await?;
@@ -69,10 +67,19 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
     let touched_holds = ledger::touched_holds(logs);
     let holds = holds::load(chain_id, &touched_holds, tx).await?;
     let mut ledger = Ledger { accounts: before.clone(), holds, books, ..Ledger::default() };
-    ledger.apply(logs);
+    let kept = rows::logs(chain_id, logs);
+    // While Postgres takes the logs, what they come to is worked out.
+    let (kept, (transfers, balances)) = tokio::join!(kept.send(tx), async {
+        ledger.apply(logs);
+        (rows::transfers(chain_id, logs), rows::balances(chain_id, &ledger))
+    });
+    kept?;
+    transfers.send(tx).await?;
+    for rows in balances {
+        rows.send(tx).await?;
+    }
     rows::freezes(chain_id, logs, &ledger.freeze_changes, tx).await?;
     holds::write(chain_id, logs, &touched_holds, &ledger, tx).await?;
-    rows::balances(chain_id, &ledger, tx).await?;
     holdings(chain_id, logs, &before, &ledger, tx).await?;
     let inexact = supplies_and_marks(chain_id, &tokens, &ledger, tx).await?;
 

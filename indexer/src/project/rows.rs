@@ -4,12 +4,26 @@ use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256};
 use sqlx::PgConnection;
+use tokenx_migrations::Delta;
 use tokenx_migrations::copy::Rows;
 
 use super::ledger::{FreezeChange, Ledger};
 use crate::event::{RegistryEvent, TokenEvent};
 use crate::read::int;
 use crate::{Batch, ChainLog, Event};
+
+/// Rows and the table that takes them.
+pub(super) struct Ready {
+    rows: Rows,
+    into: &'static str,
+}
+
+impl Ready {
+    pub(super) async fn send(self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+        self.rows.send(tx, self.into).await?;
+        Ok(())
+    }
+}
 
 /// A log's place in its block; no block holds 2^31 logs.
 pub(super) fn index(log_index: u64) -> i32 {
@@ -40,7 +54,7 @@ pub(super) async fn blocks(batch: &Batch, tx: &mut PgConnection) -> Result<(), s
     Ok(())
 }
 
-pub(super) async fn logs(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) fn logs(chain_id: u64, logs: &[ChainLog]) -> Ready {
     let mut rows = Rows::new(12);
     let mut topics = Vec::with_capacity(128);
     for log in logs {
@@ -60,13 +74,10 @@ pub(super) async fn logs(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection
             .boolean(log.event.is_some())
             .or_null(log.command, Rows::word);
     }
-    rows.send(
-        tx,
+    let into =
         "logs (chain_id, block_number, log_index, block_hash, block_time, tx_hash, tx_index, address, topics, data,
-               decoded, command_key)",
-    )
-    .await?;
-    Ok(())
+                      decoded, command_key)";
+    Ready { rows, into }
 }
 
 /// Why and by whom, from the label that our own tokens log after a movement.
@@ -104,7 +115,7 @@ fn forced(logs: &[ChainLog]) -> HashMap<usize, Label> {
     labels
 }
 
-pub(super) async fn transfers(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+pub(super) fn transfers(chain_id: u64, logs: &[ChainLog]) -> Ready {
     let labels = forced(logs);
     let mut rows = Rows::new(13);
     for (place, log) in logs.iter().enumerate() {
@@ -120,13 +131,10 @@ pub(super) async fn transfers(chain_id: u64, logs: &[ChainLog], tx: &mut PgConne
             .or_null(label.map(|label| label.operator), Rows::address)
             .or_null(log.command, Rows::word);
     }
-    rows.send(
-        tx,
+    let into =
         "transfers (chain_id, block_number, log_index, block_time, tx_hash, token, from_wallet, to_wallet, amount,
-                    forced, reason, operator, command_key)",
-    )
-    .await?;
-    Ok(())
+                           forced, reason, operator, command_key)";
+    Ready { rows, into }
 }
 
 pub(super) async fn recoveries(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -244,9 +252,7 @@ pub(super) async fn freezes(
     Ok(())
 }
 
-pub(super) async fn balances(chain_id: u64, ledger: &Ledger, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-    use tokenx_migrations::Delta;
-
+pub(super) fn balances(chain_id: u64, ledger: &Ledger) -> [Ready; 2] {
     // In the order of their index, whose pages are then touched once.
     let mut changes: Vec<_> = ledger.holding_changes.iter().collect();
     changes.sort_unstable_by_key(|change| (change.token, change.wallet, change.block, change.log_index));
@@ -262,9 +268,6 @@ pub(super) async fn balances(chain_id: u64, ledger: &Ledger, tx: &mut PgConnecti
             .int257(Delta::between(change.before, change.after))
             .uint256(change.after);
     }
-    holdings
-        .send(tx, "holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after)")
-        .await?;
     let mut supplies = Rows::new(6);
     for change in &ledger.supply_changes {
         supplies
@@ -276,8 +279,16 @@ pub(super) async fn balances(chain_id: u64, ledger: &Ledger, tx: &mut PgConnecti
             .int257(Delta::between(change.before, change.after))
             .uint256(change.after);
     }
-    supplies.send(tx, "supply_changes (chain_id, token, block_number, log_index, delta, supply_after)").await?;
-    Ok(())
+    [
+        Ready {
+            rows: holdings,
+            into: "holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after)",
+        },
+        Ready {
+            rows: supplies,
+            into: "supply_changes (chain_id, token, block_number, log_index, delta, supply_after)",
+        },
+    ]
 }
 
 pub(super) async fn investors(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
