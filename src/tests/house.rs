@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 12] = [
+const WRITERS: [(&str, &str); 13] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -34,6 +34,7 @@ const WRITERS: [(&str, &str); 12] = [
     ("0009_indexer.sql", "indexer"),
     ("0010_keeper.sql", "keeper"),
     ("0011_history.sql", "indexer"),
+    ("0012_accounts.sql", "indexer"),
     ("0013_commands.sql", "keeper"),
 ];
 

@@ -28,7 +28,8 @@ const STATE: &[&str] = &[
              SELECT token, wallet FROM freezes         WHERE chain_id = $1 AND block_number > $2) t
       WHERE h.chain_id = $1 AND h.token = t.token AND h.wallet = t.wallet
         AND NOT EXISTS (SELECT FROM holding_changes c
-                         WHERE c.chain_id = $1 AND c.token = t.token AND c.wallet = t.wallet AND c.block_number <= $2)
+                         WHERE c.account_key = account_key(t.token, t.wallet)
+                           AND c.chain_id = $1 AND c.token = t.token AND c.wallet = t.wallet AND c.block_number <= $2)
         AND NOT EXISTS (SELECT FROM freezes f
                          WHERE f.chain_id = $1 AND f.token = t.token AND f.wallet = t.wallet AND f.block_number <= $2)",
     // Balances.
@@ -38,7 +39,8 @@ const STATE: &[&str] = &[
      UPDATE holdings h
         SET balance = coalesce((SELECT c.balance_after
                                   FROM holding_changes c
-                                 WHERE c.chain_id = $1 AND c.token = t.token AND c.wallet = t.wallet
+                                 WHERE c.account_key = account_key(t.token, t.wallet)
+                                   AND c.chain_id = $1 AND c.token = t.token AND c.wallet = t.wallet
                                    AND c.block_number <= $2
                                  ORDER BY c.block_number DESC, c.log_index DESC
                                  LIMIT 1), 0)

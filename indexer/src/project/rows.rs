@@ -9,7 +9,7 @@ use tokenx_migrations::copy::Rows;
 
 use super::ledger::{FreezeChange, Ledger};
 use crate::event::{RegistryEvent, TokenEvent};
-use crate::read::int;
+use crate::read::{account_key, int};
 use crate::{Batch, ChainLog, Event};
 
 /// Rows and the table that takes them.
@@ -254,10 +254,11 @@ pub(super) async fn freezes(
 
 pub(super) fn balances(chain_id: u64, ledger: &Ledger) -> [Ready; 2] {
     // In the order of their index, whose pages are then touched once.
-    let mut changes: Vec<_> = ledger.holding_changes.iter().collect();
-    changes.sort_unstable_by_key(|change| (change.token, change.wallet, change.block, change.log_index));
-    let mut holdings = Rows::new(7);
-    for change in changes {
+    let mut changes: Vec<_> =
+        ledger.holding_changes.iter().map(|change| (account_key(change.token, change.wallet), change)).collect();
+    changes.sort_unstable_by_key(|(account, change)| (*account, change.block, change.log_index));
+    let mut holdings = Rows::new(8);
+    for (account, change) in changes {
         holdings
             .row()
             .bigint(int(chain_id))
@@ -266,7 +267,8 @@ pub(super) fn balances(chain_id: u64, ledger: &Ledger) -> [Ready; 2] {
             .bigint(int(change.block))
             .integer(index(change.log_index))
             .int257(Delta::between(change.before, change.after))
-            .uint256(change.after);
+            .uint256(change.after)
+            .bigint(account);
     }
     let mut supplies = Rows::new(6);
     for change in &ledger.supply_changes {
@@ -282,7 +284,7 @@ pub(super) fn balances(chain_id: u64, ledger: &Ledger) -> [Ready; 2] {
     [
         Ready {
             rows: holdings,
-            into: "holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after)",
+            into: "holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after, account_key)",
         },
         Ready {
             rows: supplies,

@@ -25,6 +25,7 @@ pub use documents::{Document, documents_of_tokens};
 pub use history::{Filter, Party, SupplyRow, burns, mints};
 pub use holds::{Hold, HoldKind, holds_of_wallets};
 pub use instruments::{CountryRule, Instrument, instrument, instrument_of_token, instruments};
+pub(crate) use past::account_key;
 pub use past::balance_at;
 pub use positions::{InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor};
 pub use reconciliation::{ReconciliationStatus, reconciliation};

@@ -6,6 +6,12 @@ use tokenx_migrations::{Addr, Uint256};
 
 use super::int;
 
+/// The account's number in `holding_changes`, as SQL's `account_key(token, wallet)` gives it. Another may share it.
+pub(crate) fn account_key(token: Address, wallet: Address) -> i64 {
+    let last = |address: Address| address[12..].iter().fold(0, |number: u64, byte| number << 8 | u64::from(*byte));
+    (last(token) ^ last(wallet)).cast_signed()
+}
+
 /// The balance of `wallet` in `token` after `block`: one seek in the index of its changes, however long its history.
 /// Blocks above the indexed head answer as the head does. Meaningless for a token that is marked inexact before `block`.
 ///
@@ -21,7 +27,7 @@ pub async fn balance_at(
     let last: Option<Uint256> = sqlx::query_scalar(
         "SELECT balance_after
            FROM holding_changes
-          WHERE chain_id = $1 AND token = $2 AND wallet = $3 AND block_number <= $4
+          WHERE account_key = $5 AND chain_id = $1 AND token = $2 AND wallet = $3 AND block_number <= $4
           ORDER BY block_number DESC, log_index DESC
           LIMIT 1",
     )
@@ -29,6 +35,7 @@ pub async fn balance_at(
     .bind(Addr(token))
     .bind(Addr(wallet))
     .bind(int(block))
+    .bind(account_key(token, wallet))
     .fetch_optional(db)
     .await?;
     Ok(last.map(|last| last.0).unwrap_or_default())

@@ -61,13 +61,14 @@ pub(super) async fn read(pool: &PgPool, chain_id: u64, part: Part<'_>) -> Result
 }
 
 /// The next places. Rows of state alone would not do, since one may have been removed: whoever has a history must have a
-/// state. The histories are long, so they are stepped through by index, wallet by wallet.
+/// state. The histories are long, so they are stepped through by index, wallet by wallet: each begins with a change from
+/// nothing.
 async fn next(chain_id: u64, after: &Key, limit: u32, tx: &mut PgConnection) -> Result<Vec<Key>, sqlx::Error> {
     sqlx::query_as(
         "WITH RECURSIVE moved AS (
              (SELECT token::bytea AS token, wallet::bytea AS wallet
                 FROM holding_changes
-               WHERE chain_id = $1 AND (token, wallet) > ($2, $3)
+               WHERE chain_id = $1 AND (token, wallet) > ($2, $3) AND delta = balance_after
                ORDER BY token, wallet
                LIMIT 1)
               UNION ALL
@@ -76,6 +77,7 @@ async fn next(chain_id: u64, after: &Key, limit: u32, tx: &mut PgConnection) -> 
               CROSS JOIN LATERAL (SELECT c.token::bytea AS token, c.wallet::bytea AS wallet
                                     FROM holding_changes c
                                    WHERE c.chain_id = $1 AND (c.token, c.wallet) > (m.token, m.wallet)
+                                     AND c.delta = c.balance_after
                                    ORDER BY c.token, c.wallet
                                    LIMIT 1) n
          ),
@@ -225,7 +227,8 @@ async fn wallets(chain_id: u64, keys: &[Key], tx: &mut PgConnection) -> Result<V
            LEFT JOIN holdings h    ON h.chain_id = $1 AND h.token = k.token AND h.wallet = k.wallet
            LEFT JOIN LATERAL (SELECT c.balance_after
                                 FROM holding_changes c
-                               WHERE c.chain_id = $1 AND c.token = k.token AND c.wallet = k.wallet
+                               WHERE c.account_key = account_key(k.token, k.wallet)
+                                 AND c.chain_id = $1 AND c.token = k.token AND c.wallet = k.wallet
                                ORDER BY c.block_number DESC, c.log_index DESC
                                LIMIT 1) m ON true
            LEFT JOIN LATERAL (SELECT c.frozen, c.address_frozen
