@@ -118,7 +118,9 @@ impl Doomed<'_> {
     async fn cancel(&mut self) {
         let site = self.site.clone();
         // While no block comes there are slots for a few commands only: this one must not stand in a queue.
-        self.dead_or(async || site.queued().await == 0).await;
+        if self.dead_or(async || site.queued().await == 0).await || site.queued().await > 0 {
+            return;
+        }
         let still = site.still().await;
         let id = site.mint().await;
         self.dead_or(async || site.view(&id).await.state == State::Broadcast).await;
