@@ -12,10 +12,12 @@ import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/Upgradeabl
 import {Create2} from "@openzeppelin/contracts/utils/Create2.sol";
 import {ExecutorDeployer} from "./ExecutorDeployer.sol";
 import {IExecutor} from "./interfaces/IExecutor.sol";
+import {INodeContract} from "./interfaces/INodeContract.sol";
 import {INodeFactory} from "./interfaces/INodeFactory.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "./interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
+import {NodeProxy} from "./node/NodeProxy.sol";
 
 /// @title NodeFactory
 /// @notice Deploys an issuer's node, wired, and then its tokens, all by CREATE2. Keeps no power over what it made
@@ -30,6 +32,7 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
 
     ExecutorDeployer private immutable _executorDeployer;
 
+    NodeContracts private _implementations;
     mapping(bytes32 nodeKey => Node) private _nodes;
     mapping(bytes32 salt => address) private _tokens;
 
@@ -48,13 +51,22 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     }
 
     /// @inheritdoc INodeFactory
+    function setImplementations(NodeContracts calldata next) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        address[6] memory list = _list(next);
+        for (uint256 i = 0; i < list.length; ++i) {
+            if (list[i] != address(0) && list[i].code.length == 0) revert InvalidImplementation(list[i]);
+        }
+        _implementations = next;
+        emit ImplementationsChanged(next, _msgSender());
+    }
+
+    /// @inheritdoc INodeFactory
     function deployNode(NodeConfig calldata config) external onlyRole(DEPLOYER_ROLE) returns (address executor) {
         if (config.nodeKey == 0) revert InvalidNodeKey();
         Node storage node = _nodes[config.nodeKey];
         if (node.executor != address(0)) revert NodeExists(config.nodeKey);
 
-        IExecutor.Rule[] memory rules = new IExecutor.Rule[](1);
-        rules[0] = IExecutor.Rule(address(this), INodeFactory.deployToken.selector, 0, 0);
+        NodeContracts memory contracts = _deployContracts(config);
         executor = _executorDeployer.deploy(
             config.nodeKey,
             IExecutor.ExecutorConfig({
@@ -64,11 +76,12 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
                 keepers: config.keepers,
                 factory: address(this),
                 previous: config.previousExecutor,
-                rules: rules
+                rules: _nodeRules(contracts)
             })
         );
-        (node.issuer, node.executor, node.treasury) = (config.issuer, executor, config.treasury);
-        emit NodeDeployed(config.nodeKey, config.issuer, executor, config.treasury, config.admin, node.contracts);
+        (node.issuer, node.executor, node.treasury, node.contracts) =
+        (config.issuer, executor, config.treasury, contracts);
+        emit NodeDeployed(config.nodeKey, config.issuer, executor, config.treasury, config.admin, contracts);
     }
 
     /// @inheritdoc INodeFactory
@@ -95,7 +108,8 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
                 registry: registry,
                 admin: admin,
                 adminDelay: IAccessControlDefaultAdminRules(executor).defaultAdminDelay(),
-                operator: executor
+                operator: executor,
+                contracts: node.contracts
             })
             );
         IExecutor(executor).register(_operatingRules(token, config));
@@ -132,6 +146,11 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     }
 
     /// @inheritdoc INodeFactory
+    function implementations() external view returns (NodeContracts memory) {
+        return _implementations;
+    }
+
+    /// @inheritdoc INodeFactory
     function nodeOf(bytes32 nodeKey) external view returns (Node memory) {
         return _nodes[nodeKey];
     }
@@ -139,6 +158,52 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     /// @inheritdoc INodeFactory
     function tokenOf(bytes32 nodeKey, string calldata instrumentId) external view returns (address) {
         return _tokens[_salt(nodeKey, _nodes[nodeKey].issuer, instrumentId)];
+    }
+
+    /// @dev All of a node's proxies first, so that each can be told where the others are.
+    function _deployContracts(NodeConfig calldata config) private returns (NodeContracts memory contracts) {
+        address[6] memory list = _list(_implementations);
+        for (uint256 i = 0; i < list.length; ++i) {
+            if (list[i] == address(0)) continue;
+            bytes32 salt = keccak256(abi.encode(config.nodeKey, i));
+            list[i] = address(new NodeProxy{salt: salt}(list[i]));
+        }
+        contracts = NodeContracts(list[0], list[1], list[2], list[3], list[4], list[5]);
+        INodeContract.NodeInit memory init =
+            INodeContract.NodeInit(config.admin, config.adminDelay, config.treasury, contracts);
+        for (uint256 i = 0; i < list.length; ++i) {
+            if (list[i] != address(0)) INodeContract(list[i]).initialize(init);
+        }
+    }
+
+    /// @dev What a node's Executor may do from the start: deploy tokens, and what the node's contracts say it is for.
+    function _nodeRules(NodeContracts memory contracts) private view returns (IExecutor.Rule[] memory rules) {
+        address[6] memory list = _list(contracts);
+        bytes4[][6] memory selectors;
+        uint256 count = 1;
+        for (uint256 i = 0; i < list.length; ++i) {
+            if (list[i] == address(0)) continue;
+            selectors[i] = INodeContract(list[i]).operations();
+            count += selectors[i].length;
+        }
+        rules = new IExecutor.Rule[](count);
+        rules[0] = IExecutor.Rule(address(this), INodeFactory.deployToken.selector, 0, 0);
+        for (uint256 i = 0; i < list.length; ++i) {
+            for (uint256 s = 0; s < selectors[i].length; ++s) {
+                rules[--count] = IExecutor.Rule(list[i], selectors[i][s], 0, 0);
+            }
+        }
+    }
+
+    function _list(NodeContracts memory contracts) private pure returns (address[6] memory) {
+        return [
+            contracts.listing,
+            contracts.secondaryMarket,
+            contracts.otcDesk,
+            contracts.rentDistributor,
+            contracts.feeVault,
+            contracts.redemptionDesk
+        ];
     }
 
     function _announce(address token, address executor, bytes32 issuer, TokenConfig calldata config, bytes32 salt)

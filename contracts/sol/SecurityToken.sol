@@ -16,6 +16,7 @@ import {ExtensionCalls} from "./ExtensionCalls.sol";
 import {TokenCore} from "./TokenCore.sol";
 import {IERC1404} from "./interfaces/IERC1404.sol";
 import {IERC7943Fungible} from "./interfaces/IERC7943.sol";
+import {INodeFactory} from "./interfaces/INodeFactory.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "./interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
@@ -54,10 +55,11 @@ contract SecurityToken is
         $.head = TokenHeads.create(init.registry, init.decimals);
         $.supply = TokenSupplies.create(init.maxSupply);
         $.instrumentId = init.instrumentId;
-        bytes32[7] memory roles = _operatingRoles();
+        bytes32[11] memory roles = _operatingRoles();
         for (uint256 i = 0; i < roles.length; ++i) {
             _grantRole(roles[i], init.operator);
         }
+        _admit(init.contracts);
         _announce(init);
     }
 
@@ -141,28 +143,6 @@ contract SecurityToken is
         (HolderSlot sender, uint256 unfrozen) = _seize(from, giver, amount, reason);
         (uint256 balance, uint256 supply) = _destroy(from, amount, giver, sender);
         emit ForcedBurnExecuted(from, amount, unfrozen, balance, supply, reason, _msgSender());
-    }
-
-    // ---------------------------------------------------------------- wiring
-
-    /// @inheritdoc ISecurityToken
-    function setRegistry(address newRegistry, bytes32 reason) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        if (newRegistry.code.length == 0) revert InvalidRegistry(newRegistry);
-        TokenStorage storage $ = _token();
-        emit RegistryChanged($.head.registry(), newRegistry, reason, _msgSender());
-        $.head = $.head.withRegistry(newRegistry);
-    }
-
-    /// @inheritdoc ISecurityToken
-    function replaceOperator(address from, address to) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        bytes32[7] memory roles = _operatingRoles();
-        for (uint256 i = 0; i < roles.length; ++i) {
-            _revokeRole(roles[i], from);
-        }
-        for (uint256 i = 0; i < roles.length; ++i) {
-            _grantRole(roles[i], to);
-        }
-        emit OperatorReplaced(from, to, _msgSender());
     }
 
     // ---------------------------------------------------------------- views
@@ -365,8 +345,14 @@ contract SecurityToken is
         );
     }
 
-    function _operatingRoles() private pure returns (bytes32[7] memory) {
-        return [MINTER_ROLE, BURNER_ROLE, FREEZER_ROLE, ENFORCER_ROLE, PAUSER_ROLE, HOLD_ROLE, RULES_ROLE];
+    /// @dev What the node's contracts need: those that sell mint, the one that redeems holds, burns and retires.
+    function _admit(INodeFactory.NodeContracts memory contracts) private {
+        if (contracts.listing != address(0)) _grantRole(MINTER_ROLE, contracts.listing);
+        if (contracts.feeVault != address(0)) _grantRole(MINTER_ROLE, contracts.feeVault);
+        if (contracts.redemptionDesk != address(0)) {
+            _grantRole(HOLD_ROLE, contracts.redemptionDesk);
+            _grantRole(BURNER_ROLE, contracts.redemptionDesk);
+        }
     }
 }
 

@@ -11,6 +11,7 @@ import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
 import {Holds} from "./lib/Holds.sol";
 import {HolderSlot} from "./lib/HolderSlot.sol";
 import {RestrictionCodes} from "./lib/RestrictionCodes.sol";
+import {TokenRoles} from "./lib/TokenRoles.sol";
 import {TokenHead, TokenHeads, TokenSupplies, TokenSupply} from "./lib/TokenWords.sol";
 
 /// @title TokenCore
@@ -297,5 +298,22 @@ abstract contract TokenCore is ContextUpgradeable {
         assembly ("memory-safe") {
             $.slot := TOKEN_STORAGE
         }
+    }
+
+    /// @dev What the one who operates a token holds: all but the admin's role.
+    function _operatingRoles() internal pure returns (bytes32[11] memory) {
+        return [
+            MINTER_ROLE,
+            BURNER_ROLE,
+            FREEZER_ROLE,
+            ENFORCER_ROLE,
+            PAUSER_ROLE,
+            HOLD_ROLE,
+            RULES_ROLE,
+            TokenRoles.TERMS_ROLE,
+            TokenRoles.MATCHER_ROLE,
+            TokenRoles.PAYOUT_ROLE,
+            TokenRoles.CARRIER_ROLE
+        ];
     }
 }

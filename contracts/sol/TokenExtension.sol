@@ -179,6 +179,28 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         emit DocumentChanged(name, "", 0, _msgSender());
     }
 
+    // ---------------------------------------------------------------- wiring
+
+    /// @inheritdoc ITokenExtension
+    function setRegistry(address newRegistry, bytes32 reason) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        if (newRegistry.code.length == 0) revert ISecurityToken.InvalidRegistry(newRegistry);
+        TokenStorage storage $ = _token();
+        emit ISecurityToken.RegistryChanged($.head.registry(), newRegistry, reason, _msgSender());
+        $.head = $.head.withRegistry(newRegistry);
+    }
+
+    /// @inheritdoc ITokenExtension
+    function replaceOperator(address from, address to) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        bytes32[11] memory roles = _operatingRoles();
+        for (uint256 i = 0; i < roles.length; ++i) {
+            _revokeRole(roles[i], from);
+        }
+        for (uint256 i = 0; i < roles.length; ++i) {
+            _grantRole(roles[i], to);
+        }
+        emit ISecurityToken.OperatorReplaced(from, to, _msgSender());
+    }
+
     // ---------------------------------------------------------------- words
 
     /// @notice The sentence for a restriction code, which tokens ask for here.

@@ -9,6 +9,8 @@ import {IExecutor} from "../sol/interfaces/IExecutor.sol";
 import {IInvestorRegistry} from "../sol/interfaces/IInvestorRegistry.sol";
 import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
+import {FeeVault} from "../sol/node/FeeVault.sol";
+import {Listing} from "../sol/node/Listing.sol";
 
 /// @notice The cheat codes these tests use, as forge answers them at `vm`.
 interface Vm {
@@ -97,6 +99,8 @@ abstract contract Base {
     NodeFactory internal factory;
     Executor internal executor;
     Token internal token;
+    Listing internal listing;
+    FeeVault internal feeVault;
 
     function setUp() public virtual {
         vm.warp(START);
@@ -109,12 +113,22 @@ abstract contract Base {
         vm.prank(admin);
         registry.grantRole(registrar, address(this));
         factory = new NodeFactory(admin, ADMIN_DELAY, address(registry), address(new SecurityToken()));
+        INodeFactory.NodeContracts memory contracts = implementations();
+        vm.prank(admin);
+        factory.setImplementations(contracts);
         vm.prank(admin);
         executor = Executor(factory.deployNode(nodeConfig(NODE_KEY)));
+        contracts = factory.nodeOf(NODE_KEY).contracts;
+        (listing, feeVault) = (Listing(contracts.listing), FeeVault(contracts.feeVault));
         vm.prank(admin);
         token = Token(factory.deployToken(tokenConfig(NODE_KEY, INSTRUMENT)));
         whitelist(alice, 1);
         whitelist(bob, 2);
+    }
+
+    function implementations() internal returns (INodeFactory.NodeContracts memory contracts) {
+        contracts.listing = address(new Listing());
+        contracts.feeVault = address(new FeeVault());
     }
 
     function registryExecutorConfig() internal view returns (IExecutor.ExecutorConfig memory config) {

@@ -8,7 +8,10 @@ import {
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {TestUSD} from "../sol/TestUSD.sol";
 import {IExecutor} from "../sol/interfaces/IExecutor.sol";
+import {INodeContract} from "../sol/interfaces/INodeContract.sol";
+import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
+import {ITokenExtension} from "../sol/interfaces/ITokenExtension.sol";
 import {Base} from "./Base.sol";
 
 /// @notice What an Executor may do, who decides it, and how much of it a day.
@@ -54,7 +57,7 @@ contract ExecutorRulesTest is Base {
         vm.prank(admin);
         vm.expectRevert(abi.encodeWithSelector(IExecutor.InvalidTarget.selector, carol));
         executor.scheduleRule(rule);
-        bytes4[20] memory selectors = [
+        bytes4[23] memory selectors = [
             IERC20.transfer.selector,
             IERC20.transferFrom.selector,
             IERC20.approve.selector,
@@ -71,10 +74,13 @@ contract ExecutorRulesTest is Base {
             bytes4(keccak256("upgradeTo(address)")),
             bytes4(keccak256("upgradeToAndCall(address,bytes)")),
             ISecurityToken.initialize.selector,
-            ISecurityToken.setRegistry.selector,
-            ISecurityToken.replaceOperator.selector,
+            ITokenExtension.setRegistry.selector,
+            ITokenExtension.replaceOperator.selector,
             bytes4(keccak256("replaceExecutor(bytes32,address)")),
-            bytes4(keccak256("upgradeTokens(address)"))
+            bytes4(keccak256("upgradeTokens(address)")),
+            INodeFactory.setImplementations.selector,
+            INodeContract.initialize.selector,
+            INodeContract.setTreasury.selector
         ];
         rule.target = address(token);
         for (uint256 i = 0; i < selectors.length; ++i) {

@@ -34,7 +34,16 @@ contract GasTest is Base {
         SecurityToken direct = new SecurityToken();
         vm.store(address(direct), 0xf0c57e16840df040f15088dc2f81fe391c3923bec73e23a9662efc9c229c6a00, 0);
         ISecurityToken.TokenInit memory init = ISecurityToken.TokenInit(
-            INSTRUMENT, "n", "s", 18, MAX_SUPPLY, address(registry), admin, ADMIN_DELAY, address(executor)
+            INSTRUMENT,
+            "n",
+            "s",
+            18,
+            MAX_SUPPLY,
+            address(registry),
+            admin,
+            ADMIN_DELAY,
+            address(executor),
+            factory.nodeOf(NODE_KEY).contracts
         );
         direct.initialize(init);
         token = Token(address(direct));

@@ -27,10 +27,8 @@ contract NodeFactoryTest is Base {
         vm.assertEq(last.topics[1], key);
         vm.assertEq(last.topics[2], ISSUER);
         vm.assertEq(last.topics[3], bytes32(uint256(uint160(made))));
-        INodeFactory.NodeContracts memory none;
-        vm.assertEq(last.data, abi.encode(treasury, admin, none));
-
         INodeFactory.Node memory node = factory.nodeOf(key);
+        vm.assertEq(last.data, abi.encode(treasury, admin, node.contracts));
         vm.assertEq(node.executor, made);
         vm.assertEq(node.treasury, treasury);
         vm.assertEq(node.issuer, ISSUER);

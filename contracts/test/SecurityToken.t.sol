@@ -9,6 +9,7 @@ import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/Upgradeabl
 import {SecurityToken} from "../sol/SecurityToken.sol";
 import {IERC1404} from "../sol/interfaces/IERC1404.sol";
 import {IERC7943Fungible} from "../sol/interfaces/IERC7943.sol";
+import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "../sol/interfaces/ITokenExtension.sol";
 import {RestrictionCodes} from "../sol/lib/RestrictionCodes.sol";
@@ -507,6 +508,7 @@ contract SecurityTokenTest is Base {
     }
 
     function tokenInit() private view returns (ISecurityToken.TokenInit memory) {
+        INodeFactory.NodeContracts memory none;
         return ISecurityToken.TokenInit({
             instrumentId: INSTRUMENT,
             name: "n",
@@ -516,7 +518,8 @@ contract SecurityTokenTest is Base {
             registry: address(registry),
             admin: admin,
             adminDelay: 0,
-            operator: address(executor)
+            operator: address(executor),
+            contracts: none
         });
     }
 }

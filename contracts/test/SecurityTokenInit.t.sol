@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ERC1967Proxy} from "@openzeppelin/contracts/proxy/ERC1967/ERC1967Proxy.sol";
 import {SecurityToken} from "../sol/SecurityToken.sol";
+import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
 import {Base} from "./Base.sol";
 
@@ -21,6 +22,8 @@ contract SecurityTokenInitTest is Base {
     }
 
     function valid() private view returns (ISecurityToken.TokenInit memory) {
-        return ISecurityToken.TokenInit(INSTRUMENT, "n", "s", 18, 1, address(registry), admin, 0, address(executor));
+        INodeFactory.NodeContracts memory none;
+        return
+            ISecurityToken.TokenInit(INSTRUMENT, "n", "s", 18, 1, address(registry), admin, 0, address(executor), none);
     }
 }

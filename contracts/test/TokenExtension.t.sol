@@ -37,7 +37,7 @@ contract TokenExtensionTest is Base {
         address implementation = UpgradeableBeacon(factory.beacon()).implementation();
         address extension = vm.computeCreateAddress(implementation, 1);
         vm.etch(extension, hex"602a5f5260205ff3"); // 42 to everything
-        bytes4[15] memory own = [
+        bytes4[17] memory own = [
             ITokenHolds.mintLocked.selector,
             ITokenHolds.placeHold.selector,
             ITokenHolds.releaseHold.selector,
@@ -52,7 +52,9 @@ contract TokenExtensionTest is Base {
             ITokenExtension.setLimits.selector,
             ITokenExtension.setCountryRule.selector,
             ITokenExtension.setDocument.selector,
-            ITokenExtension.removeDocument.selector
+            ITokenExtension.removeDocument.selector,
+            ITokenExtension.setRegistry.selector,
+            ITokenExtension.replaceOperator.selector
         ];
         bytes4 all = type(ITokenHolds).interfaceId ^ type(ITokenExtension).interfaceId;
         for (uint256 i = 0; i < own.length; ++i) {

@@ -59,6 +59,9 @@ interface INodeFactory {
         uint104 dailyForceLimit;
     }
 
+    /// @notice What the contracts of nodes to come run; zero = those nodes have none of it.
+    event ImplementationsChanged(NodeContracts implementations, address operator);
+
     event NodeDeployed(
         bytes32 indexed nodeKey,
         bytes32 indexed issuer,
@@ -87,6 +90,8 @@ interface INodeFactory {
     );
 
     error InvalidNodeKey();
+    /// @notice No contract stands there.
+    error InvalidImplementation(address implementation);
     error NodeExists(bytes32 nodeKey);
     error UnknownNode(bytes32 nodeKey);
     /// @notice Neither the node's Executor nor its admin.
@@ -97,7 +102,12 @@ interface INodeFactory {
     /// @notice `token` of this node carries this instrument id.
     error InstrumentExists(string instrumentId, address token);
 
-    /// @notice Deploys a node: its Executor, allowed to deploy tokens.
+    /// @notice Says what the contracts of new nodes run. Those of nodes that stand are their own admin's to upgrade.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function setImplementations(NodeContracts calldata implementations) external;
+
+    /// @notice Deploys a node: its contracts, each behind a proxy, and its Executor, allowed to operate them and to deploy
+    /// tokens.
     /// @custom:access DEPLOYER_ROLE
     function deployNode(NodeConfig calldata config) external returns (address executor);
 
@@ -121,6 +131,9 @@ interface INodeFactory {
         external
         view
         returns (address token);
+
+    /// @notice What the contracts of new nodes run.
+    function implementations() external view returns (NodeContracts memory);
 
     function nodeOf(bytes32 nodeKey) external view returns (Node memory);
 

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC1404} from "./IERC1404.sol";
 import {IERC7943Fungible} from "./IERC7943.sol";
+import {INodeFactory} from "./INodeFactory.sol";
 import {ITokenHolds} from "./ITokenHolds.sol";
 
 /// @title ISecurityToken
@@ -17,6 +18,7 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
     /// @param admin Cold key: default admin of the token.
     /// @param adminDelay Seconds that a change of admin waits.
     /// @param operator Holder of all operating roles: the node's Executor.
+    /// @param contracts The node's contracts, which get the roles that they need; zero where there is none.
     struct TokenInit {
         string instrumentId;
         string name;
@@ -27,6 +29,7 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
         address admin;
         uint48 adminDelay;
         address operator;
+        INodeFactory.NodeContracts contracts;
     }
 
     event TokenInitialized(
@@ -118,14 +121,6 @@ interface ISecurityToken is IERC20, IERC7943Fungible, IERC1404 {
     /// @notice Destroys units as `forcedTransfer` takes them. Works while paused.
     /// @custom:access ENFORCER_ROLE
     function forcedBurn(address from, uint256 amount, bytes32 reason) external;
-
-    /// @notice Points the token at another registry.
-    /// @custom:access DEFAULT_ADMIN_ROLE
-    function setRegistry(address registry, bytes32 reason) external;
-
-    /// @notice Takes every operating role from one address and gives it to another, in that order.
-    /// @custom:access DEFAULT_ADMIN_ROLE
-    function replaceOperator(address from, address to) external;
 
     function isFrozen(address account) external view returns (bool);
 

@@ -82,4 +82,12 @@ interface ITokenExtension is ITokenHolds {
 
     /// @custom:access RULES_ROLE
     function removeDocument(bytes32 name) external;
+
+    /// @notice Points the token at another registry.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function setRegistry(address registry, bytes32 reason) external;
+
+    /// @notice Takes every operating role from one address and gives it to another, in that order.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function replaceOperator(address from, address to) external;
 }

@@ -9,8 +9,10 @@ import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {INodeContract} from "../interfaces/INodeContract.sol";
 import {INodeFactory} from "../interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../interfaces/ISecurityToken.sol";
+import {ITokenExtension} from "../interfaces/ITokenExtension.sol";
 
 /// @title ForbiddenSelectors
 /// @notice What no Executor may ever be allowed to call: functions that move money, roles or code.
@@ -26,8 +28,9 @@ library ForbiddenSelectors {
             || selector == IAccessControlDefaultAdminRules.rollbackDefaultAdminDelay.selector
             || selector == Ownable.transferOwnership.selector || selector == Ownable.renounceOwnership.selector
             || selector == UpgradeableBeacon.upgradeTo.selector || selector == UUPSUpgradeable.upgradeToAndCall.selector
-            || selector == ISecurityToken.initialize.selector || selector == ISecurityToken.setRegistry.selector
-            || selector == ISecurityToken.replaceOperator.selector || selector == INodeFactory.replaceExecutor.selector
-            || selector == INodeFactory.upgradeTokens.selector;
+            || selector == ISecurityToken.initialize.selector || selector == ITokenExtension.setRegistry.selector
+            || selector == ITokenExtension.replaceOperator.selector || selector == INodeFactory.replaceExecutor.selector
+            || selector == INodeFactory.upgradeTokens.selector || selector == INodeFactory.setImplementations.selector
+            || selector == INodeContract.initialize.selector || selector == INodeContract.setTreasury.selector;
     }
 }

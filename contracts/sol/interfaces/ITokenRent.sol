@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title ITokenRent
+/// @notice What holders have earned by their balances. The token keeps the count and a distributor the money: rent
+/// follows the units within the token, so that no transfer ever calls anybody for it.
+/// @dev Figures marked Q64 are base units of the payment token, times 2^64: nothing is rounded until it is paid.
+interface ITokenRent {
+    /// @param distributor Who opened the periods, and pays; zero = nobody ever.
+    /// @param bound Whether it may open more.
+    /// @param period Last period opened; 0 = none.
+    /// @param minimum What a wallet must have to earn, in base units; 0 = anything.
+    /// @param earning Units that would earn now.
+    /// @param perUnit What a unit has earned since the first period, Q64.
+    /// @param carry What was too little to be divided, Q64; part of the next period.
+    struct Rent {
+        address distributor;
+        bool bound;
+        uint16 period;
+        uint104 minimum;
+        uint104 earning;
+        uint256 perUnit;
+        uint256 carry;
+    }
+
+    event RentDistributorChanged(address indexed distributor, bool bound, bytes32 reason, address operator);
+    event RentMinimumChanged(uint104 minimum, bytes32 reason, address operator);
+    /// @notice After its `Transfer`: what `lost` had earned is `replacement`'s, Q64.
+    event RentMoved(address indexed lost, address indexed replacement, uint256 amount, uint256 accruedAfter);
+
+    /// @notice Not the distributor, or no longer bound.
+    error NotRentDistributor(address account);
+
+    /// @notice Periods have been opened by another one, who owes them.
+    error RentOwedBy(address distributor);
+
+    /// @notice Units are there, and who earned by them is decided.
+    error RentMinimumFixed();
+
+    /// @notice No unit earns.
+    error NobodyEarns();
+
+    /// @notice The next period is `next`; there are 65,535.
+    error NotNextPeriod(uint256 next, uint256 period);
+
+    /// @notice More than 2^128 − 1.
+    error RentTooLarge(uint256 amount);
+
+    /// @notice `account` may not be paid now; what it has earned stays its own.
+    error RentWithheld(address account);
+
+    /// @notice Binds a distributor, or lets it go: then no period can be opened, and what is owed is owed still.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function setRentDistributor(address distributor, bool bound, bytes32 reason) external;
+
+    /// @notice Sets what a wallet must have to earn. Only while there are no units.
+    /// @custom:access RULES_ROLE
+    function setRentMinimum(uint104 minimum, bytes32 reason) external;
+
+    /// @notice Opens the next period: divides `amount` among the units that earn at this moment.
+    /// @return perUnit What a unit has earned in all from now on, Q64.
+    /// @return earning Units that earned.
+    /// @return carry What is left over, Q64.
+    /// @custom:access the distributor that is bound
+    function openRent(uint256 period, uint256 amount) external returns (uint256 perUnit, uint256 earning, uint256 carry);
+
+    /// @notice Takes what `account` has earned out of the count, to be paid: whole base units, the fraction stays.
+    /// @custom:access the distributor
+    function collectRent(address account) external returns (uint256 amount);
+
+    function rent() external view returns (Rent memory);
+
+    /// @notice What `account` has earned and not been paid, Q64.
+    function rentOf(address account) external view returns (uint256);
+}
