@@ -9,6 +9,7 @@ import {
 } from "@openzeppelin/contracts/access/extensions/AccessControlDefaultAdminRules.sol";
 import {BeaconProxy} from "@openzeppelin/contracts/proxy/beacon/BeaconProxy.sol";
 import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol";
+import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {Create2} from "@openzeppelin/contracts/utils/Create2.sol";
 import {ExecutorDeployer} from "./ExecutorDeployer.sol";
 import {IExecutor} from "./interfaces/IExecutor.sol";
@@ -17,6 +18,7 @@ import {INodeFactory} from "./interfaces/INodeFactory.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "./interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
+import {ITokenRent} from "./interfaces/ITokenRent.sol";
 import {NodeProxy} from "./node/NodeProxy.sol";
 
 /// @title NodeFactory
@@ -230,7 +232,7 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
     {
         (uint104 mintLimit, uint104 burnLimit, uint104 forceLimit) =
             (config.dailyMintLimit, config.dailyBurnLimit, config.dailyForceLimit);
-        bytes4[13] memory unlimited = [
+        bytes4[15] memory unlimited = [
             bytes4(keccak256("setFrozenTokens(address,uint256,bytes32)")),
             ISecurityToken.setAddressFrozen.selector,
             ITokenExtension.pause.selector,
@@ -243,9 +245,12 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
             ITokenExtension.setLimits.selector,
             ITokenExtension.setCountryRule.selector,
             ITokenExtension.setDocument.selector,
-            ITokenExtension.removeDocument.selector
+            ITokenExtension.removeDocument.selector,
+            ITokenRent.setRentMinimum.selector,
+            // What a wallet has signed for whoever brings it.
+            IERC20Permit.permit.selector
         ];
-        rules = new IExecutor.Rule[](20);
+        rules = new IExecutor.Rule[](22);
         rules[0] = IExecutor.Rule(token, ISecurityToken.mint.selector, 2, mintLimit);
         rules[1] = IExecutor.Rule(token, ITokenHolds.mintLocked.selector, 2, mintLimit);
         rules[2] = IExecutor.Rule(token, ISecurityToken.burn.selector, 2, burnLimit);

@@ -20,6 +20,7 @@ import {INodeFactory} from "./interfaces/INodeFactory.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "./interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
+import {ITokenRent} from "./interfaces/ITokenRent.sol";
 import {Holds} from "./lib/Holds.sol";
 import {HolderSlot, HolderSlots} from "./lib/HolderSlot.sol";
 import {RestrictionCodes} from "./lib/RestrictionCodes.sol";
@@ -131,7 +132,7 @@ contract SecurityToken is
         uint8 code = _receiverRestriction($, $.head, address(0), to, receiver);
         if (code != RestrictionCodes.OK) revert TransferRestricted(from, to, amount, code);
         (HolderSlot sender, uint256 unfrozen) = _seize(from, giver, amount, reason);
-        _settle(from, to, amount, giver, sender, taker, receiver);
+        _settle($.head, from, to, amount, giver, sender, taker, receiver);
         emit ForcedTransfer(from, to, amount);
         emit ForcedTransferExecuted(from, to, amount, unfrozen, reason, _msgSender());
         return true;
@@ -151,9 +152,9 @@ contract SecurityToken is
     function detectTransferRestriction(address from, address to, uint256 amount) public view returns (uint8) {
         TokenStorage storage $ = _token();
         (HolderSlot sender, HolderSlot receiver) = ($.holders[from].slot, $.holders[to].slot);
-        if (from == address(0)) return _mintRestriction($, $.supply, to, amount, receiver);
+        if (from == address(0)) return _mintRestriction($, $.head, $.supply, to, amount, receiver);
         if (to == address(0)) return _burnRestriction($, sender, heldOf(from), amount);
-        return _transferRestriction($, from, to, amount, sender, heldOf(from), receiver);
+        return _transferRestriction($, $.head, from, to, amount, sender, heldOf(from), receiver);
     }
 
     /// @inheritdoc IERC1404
@@ -352,6 +353,11 @@ contract SecurityToken is
         if (contracts.redemptionDesk != address(0)) {
             _grantRole(HOLD_ROLE, contracts.redemptionDesk);
             _grantRole(BURNER_ROLE, contracts.redemptionDesk);
+        }
+        if (contracts.rentDistributor != address(0)) {
+            RentStorage storage rent = _token().rent;
+            (rent.distributor, rent.bound) = (contracts.rentDistributor, true);
+            emit ITokenRent.RentDistributorChanged(contracts.rentDistributor, true, 0, _msgSender());
         }
     }
 }

@@ -45,6 +45,18 @@ abstract contract TokenCore is ContextUpgradeable {
         ITokenHolds.Hold[] holds;
     }
 
+    /// @dev `earning` counts the units that earn, and only where there is a minimum: else all do. `perUnit` is what a unit
+    /// has earned up to a period, `accrued` what a wallet has up to the period in its word; both Q128.
+    struct RentStorage {
+        address distributor;
+        bool bound;
+        uint104 minimum;
+        uint104 earning;
+        uint256 carry;
+        mapping(uint256 period => uint256) perUnit;
+        mapping(address account => uint256) accrued;
+    }
+
     /// @custom:storage-location erc7201:tokenx.storage.SecurityToken
     struct TokenStorage {
         TokenHead head;
@@ -55,6 +67,7 @@ abstract contract TokenCore is ContextUpgradeable {
         mapping(address account => Holder) holders;
         mapping(bytes32 name => Document) documents;
         string instrumentId;
+        RentStorage rent;
     }
 
     // keccak256(abi.encode(uint256(keccak256("tokenx.storage.SecurityToken")) - 1)) & ~bytes32(uint256(0xff))
@@ -68,9 +81,10 @@ abstract contract TokenCore is ContextUpgradeable {
         (Holder storage giver, Holder storage taker) = ($.holders[from], $.holders[to]);
         (HolderSlot sender, uint256 held) = _meet(from, giver);
         HolderSlot receiver = taker.slot;
-        uint8 code = _transferRestriction($, from, to, value, sender, held, receiver);
+        TokenHead head = $.head;
+        uint8 code = _transferRestriction($, head, from, to, value, sender, held, receiver);
         if (code != RestrictionCodes.OK) _refuse(from, to, value, code, sender);
-        _settle(from, to, value, giver, sender, taker, receiver);
+        _settle(head, from, to, value, giver, sender, taker, receiver);
     }
 
     /// @dev A mint under all rules, told.
@@ -78,9 +92,10 @@ abstract contract TokenCore is ContextUpgradeable {
         if (to == address(0)) revert IERC20Errors.ERC20InvalidReceiver(to);
         TokenStorage storage $ = _token();
         Holder storage taker = $.holders[to];
-        (HolderSlot receiver, TokenSupply supply) = (taker.slot, $.supply);
-        uint8 code = _mintRestriction($, supply, to, amount, receiver);
+        (HolderSlot receiver, TokenSupply supply, TokenHead head) = (taker.slot, $.supply, $.head);
+        uint8 code = _mintRestriction($, head, supply, to, amount, receiver);
         if (code != RestrictionCodes.OK) _refuse(address(0), to, amount, code, receiver);
+        if (head.hasRent()) receiver = _earn($, head, to, receiver, receiver.balance() + amount);
         supply = supply.changedBy(amount);
         if (receiver.balance() == 0 && amount != 0) supply = supply.changedBy(TokenSupplies.ONE_HOLDER);
         receiver = receiver.plus(amount);
@@ -92,6 +107,7 @@ abstract contract TokenCore is ContextUpgradeable {
     /// @dev Moves units between two wallets; no rule is asked. A transfer to oneself changes nothing. `sender` and
     /// `receiver` are what is stored for both, but for changes that are to be stored with the new balances.
     function _settle(
+        TokenHead head,
         address from,
         address to,
         uint256 value,
@@ -102,6 +118,10 @@ abstract contract TokenCore is ContextUpgradeable {
     ) internal {
         _checkBalance(from, sender, value);
         if (from != to) {
+            if (head.hasRent()) {
+                sender = _earn(_token(), head, from, sender, sender.balance() - value);
+                receiver = _earn(_token(), head, to, receiver, receiver.balance() + value);
+            }
             uint256 change;
             unchecked {
                 if (value != 0 && sender.balance() == value) change -= TokenSupplies.ONE_HOLDER;
@@ -123,12 +143,14 @@ abstract contract TokenCore is ContextUpgradeable {
         returns (uint256 balance, uint256 total)
     {
         _checkBalance(from, sender, value);
+        TokenStorage storage $ = _token();
+        TokenHead head = $.head;
+        if (head.hasRent()) sender = _earn($, head, from, sender, sender.balance() - value);
         uint256 change;
         unchecked {
             change -= value;
             if (value != 0 && sender.balance() == value) change -= TokenSupplies.ONE_HOLDER;
         }
-        TokenStorage storage $ = _token();
         TokenSupply supply = $.supply.changedBy(change);
         sender = sender.minus(value);
         (giver.slot, $.supply) = (sender, supply);
@@ -150,6 +172,53 @@ abstract contract TokenCore is ContextUpgradeable {
         }
     }
 
+    // ---------------------------------------------------------------- rent
+
+    /// @dev The hook: before the balance of a wallet becomes `balance`, what it has earned by the one it has goes to its
+    /// account. Calls nobody and cannot fail: what a wallet earns is part of what was opened, 2^248 at most.
+    function _earn(TokenStorage storage $, TokenHead head, address account, HolderSlot slot, uint256 balance)
+        internal
+        returns (HolderSlot)
+    {
+        uint256 period = head.rentPeriod();
+        if (slot.rentPeriod() != period) {
+            $.rent.accrued[account] = _accrued($, account, slot, period);
+            slot = slot.withRentPeriod(period);
+        }
+        if (head.has(TokenHeads.HAS_RENT_MINIMUM)) _count($.rent, slot.balance(), balance);
+        return slot;
+    }
+
+    /// @dev What a wallet has earned up to a period, by a balance it has had since the one in its word.
+    function _accrued(TokenStorage storage $, address account, HolderSlot slot, uint256 period)
+        internal
+        view
+        returns (uint256 accrued)
+    {
+        RentStorage storage rent_ = $.rent;
+        accrued = rent_.accrued[account];
+        uint256 balance = slot.balance();
+        if (balance != 0 && balance >= rent_.minimum) {
+            unchecked {
+                accrued += balance * (rent_.perUnit[period] - rent_.perUnit[slot.rentPeriod()]);
+            }
+        }
+    }
+
+    /// @dev Units earn where a wallet has the minimum, all of them or none.
+    function _count(RentStorage storage rent_, uint256 before, uint256 balance) private {
+        uint256 minimum = rent_.minimum;
+        if (before < minimum) before = 0;
+        if (balance < minimum) balance = 0;
+        if (balance != before) {
+            unchecked {
+                // Units that earn are part of the supply.
+                // forge-lint: disable-next-line(unsafe-typecast)
+                rent_.earning = uint104(rent_.earning + balance - before);
+            }
+        }
+    }
+
     // ---------------------------------------------------------------- rules
 
     /// @dev Why `amount` may not go from one wallet to another.
@@ -157,6 +226,7 @@ abstract contract TokenCore is ContextUpgradeable {
     /// @param receiver What is stored for `to`.
     function _transferRestriction(
         TokenStorage storage $,
+        TokenHead head,
         address from,
         address to,
         uint256 amount,
@@ -164,7 +234,6 @@ abstract contract TokenCore is ContextUpgradeable {
         uint256 held,
         HolderSlot receiver
     ) internal view returns (uint8 code) {
-        TokenHead head = $.head;
         if (head.has(TokenHeads.TRANSFERS_PAUSED)) return RestrictionCodes.TOKEN_PAUSED;
         code = _amountRestriction(sender, held, amount);
         if (code != RestrictionCodes.OK) return code;
@@ -177,12 +246,12 @@ abstract contract TokenCore is ContextUpgradeable {
     /// @dev Why `amount` may not be minted.
     function _mintRestriction(
         TokenStorage storage $,
+        TokenHead head,
         TokenSupply supply,
         address to,
         uint256 amount,
         HolderSlot receiver
     ) internal view returns (uint8 code) {
-        TokenHead head = $.head;
         if (head.has(TokenHeads.SUPPLY_PAUSED)) return RestrictionCodes.SUPPLY_PAUSED;
         code = _receiverRestriction($, head, address(0), to, receiver);
         if (code != RestrictionCodes.OK) return code;

@@ -7,6 +7,7 @@ import {IInvestorRegistry} from "./interfaces/IInvestorRegistry.sol";
 import {ISecurityToken} from "./interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "./interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "./interfaces/ITokenHolds.sol";
+import {ITokenRent} from "./interfaces/ITokenRent.sol";
 import {HoldCauses, HoldKinds, Holds} from "./lib/Holds.sol";
 import {HolderSlot, HolderSlots} from "./lib/HolderSlot.sol";
 import {InvestorFlags} from "./lib/InvestorFlags.sol";
@@ -120,8 +121,91 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         _meet(replacement, taker);
         _moveHolds(lost, replacement, reason);
         _moveFreezes(lost, replacement, reason);
-        _settle(lost, replacement, amount, giver, giver.slot, taker, taker.slot);
+        _settle($.head, lost, replacement, amount, giver, giver.slot, taker, taker.slot);
+        _moveRent(lost, replacement);
         emit WalletRecovered(lost, replacement, amount, reason, _msgSender());
+    }
+
+    // ---------------------------------------------------------------- rent
+
+    /// @inheritdoc ITokenRent
+    function setRentDistributor(address distributor, bool bound, bytes32 reason) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        TokenStorage storage $ = _token();
+        address owing = $.rent.distributor;
+        if ($.head.rentPeriod() != 0 && distributor != owing) revert RentOwedBy(owing);
+        ($.rent.distributor, $.rent.bound) = (distributor, bound);
+        emit RentDistributorChanged(distributor, bound, reason, _msgSender());
+    }
+
+    /// @inheritdoc ITokenRent
+    function setRentMinimum(uint104 minimum, bytes32 reason) external onlyRole(RULES_ROLE) {
+        TokenStorage storage $ = _token();
+        if ($.supply.total() != 0) revert RentMinimumFixed();
+        $.head = $.head.withSetting(TokenHeads.HAS_RENT_MINIMUM, minimum != 0);
+        $.rent.minimum = minimum;
+        emit RentMinimumChanged(minimum, reason, _msgSender());
+    }
+
+    /// @inheritdoc ITokenRent
+    function openRent(uint256 period, uint256 amount)
+        external
+        returns (uint256 perUnit, uint256 earning, uint256 carry)
+    {
+        TokenStorage storage $ = _token();
+        RentStorage storage rent_ = $.rent;
+        TokenHead head = $.head;
+        if (_msgSender() != rent_.distributor || !rent_.bound) revert NotRentDistributor(_msgSender());
+        uint256 next = head.rentPeriod() + 1;
+        if (period != next || next > type(uint16).max) revert NotNextPeriod(next, period);
+        if (amount > type(uint104).max) revert RentTooLarge(amount);
+        earning = _earning($);
+        if (earning == 0) revert NobodyEarns();
+        uint256 total = (amount << 128) + rent_.carry;
+        perUnit = rent_.perUnit[next - 1] + total / earning;
+        carry = total % earning;
+        (rent_.perUnit[next], rent_.carry) = (perUnit, carry);
+        // It was just compared.
+        // forge-lint: disable-next-line(unsafe-typecast)
+        $.head = head.withRentPeriod(uint16(next));
+    }
+
+    /// @inheritdoc ITokenRent
+    function collectRent(address account) external returns (uint256 amount) {
+        TokenStorage storage $ = _token();
+        if (_msgSender() != $.rent.distributor) revert NotRentDistributor(_msgSender());
+        Holder storage holder = $.holders[account];
+        TokenHead head = $.head;
+        HolderSlot slot = holder.slot;
+        (uint8 code,) = _ask(head.registry(), account, address(0));
+        if (slot.addressFrozen() || code != RestrictionCodes.OK) revert RentWithheld(account);
+        uint256 accrued = _accrued($, account, slot, head.rentPeriod());
+        holder.slot = slot.withRentPeriod(head.rentPeriod());
+        amount = accrued >> 128;
+        $.rent.accrued[account] = accrued - (amount << 128);
+    }
+
+    /// @inheritdoc ITokenRent
+    function rent() external view returns (Rent memory) {
+        TokenStorage storage $ = _token();
+        RentStorage storage rent_ = $.rent;
+        uint256 period = $.head.rentPeriod();
+        return Rent({
+            distributor: rent_.distributor,
+            bound: rent_.bound,
+            // forge-lint: disable-next-line(unsafe-typecast)
+            period: uint16(period),
+            minimum: rent_.minimum,
+            // forge-lint: disable-next-line(unsafe-typecast)
+            earning: uint104(_earning($)),
+            perUnit: rent_.perUnit[period],
+            carry: rent_.carry
+        });
+    }
+
+    /// @inheritdoc ITokenRent
+    function rentOf(address account) external view returns (uint256) {
+        TokenStorage storage $ = _token();
+        return _accrued($, account, $.holders[account].slot, $.head.rentPeriod());
     }
 
     // ---------------------------------------------------------------- rules
@@ -143,7 +227,20 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
 
     /// @inheritdoc ITokenExtension
     function unpauseSupply(bytes32 reason) external {
+        if (_token().head.has(TokenHeads.RETIRED)) revert Retired();
         _setPause(TokenHeads.SUPPLY_PAUSED, false, reason);
+    }
+
+    /// @inheritdoc ITokenExtension
+    function retire(bytes32 reason) external onlyRole(BURNER_ROLE) {
+        TokenStorage storage $ = _token();
+        TokenHead head = $.head;
+        if ($.supply.total() != 0) revert StillHeld($.supply.total());
+        if (head.has(TokenHeads.RETIRED)) revert Retired();
+        head = head.withSetting(TokenHeads.RETIRED, true).withSetting(TokenHeads.SUPPLY_PAUSED, true);
+        $.head = head;
+        emit PauseChanged(head.has(TokenHeads.TRANSFERS_PAUSED), true, reason, _msgSender());
+        emit TokenRetired(reason, _msgSender());
     }
 
     /// @inheritdoc ITokenExtension
@@ -279,6 +376,21 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
             }
         }
         _flag(giver);
+    }
+
+    /// @dev Both accounts are up to date: the balances have just moved.
+    function _moveRent(address lost, address replacement) private {
+        mapping(address account => uint256) storage accounts = _token().rent.accrued;
+        uint256 amount = accounts[lost];
+        if (amount == 0) return;
+        uint256 sum = accounts[replacement] + amount;
+        (accounts[lost], accounts[replacement]) = (0, sum);
+        emit RentMoved(lost, replacement, amount, sum);
+    }
+
+    /// @dev Units that earn now.
+    function _earning(TokenStorage storage $) private view returns (uint256) {
+        return $.head.has(TokenHeads.HAS_RENT_MINIMUM) ? $.rent.earning : $.supply.total();
     }
 
     /// @dev A frozen amount adds to that of the replacement; a freeze of the whole wallet holds for both from now on.

@@ -11,6 +11,8 @@ import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
 import {FeeVault} from "../sol/node/FeeVault.sol";
 import {Listing} from "../sol/node/Listing.sol";
+import {RedemptionDesk} from "../sol/node/RedemptionDesk.sol";
+import {RentDistributor} from "../sol/node/RentDistributor.sol";
 
 /// @notice The cheat codes these tests use, as forge answers them at `vm`.
 interface Vm {
@@ -101,6 +103,8 @@ abstract contract Base {
     Token internal token;
     Listing internal listing;
     FeeVault internal feeVault;
+    RedemptionDesk internal redemptions;
+    RentDistributor internal rents;
 
     function setUp() public virtual {
         vm.warp(START);
@@ -120,6 +124,8 @@ abstract contract Base {
         executor = Executor(factory.deployNode(nodeConfig(NODE_KEY)));
         contracts = factory.nodeOf(NODE_KEY).contracts;
         (listing, feeVault) = (Listing(contracts.listing), FeeVault(contracts.feeVault));
+        redemptions = RedemptionDesk(contracts.redemptionDesk);
+        rents = RentDistributor(contracts.rentDistributor);
         vm.prank(admin);
         token = Token(factory.deployToken(tokenConfig(NODE_KEY, INSTRUMENT)));
         whitelist(alice, 1);
@@ -129,6 +135,8 @@ abstract contract Base {
     function implementations() internal returns (INodeFactory.NodeContracts memory contracts) {
         contracts.listing = address(new Listing());
         contracts.feeVault = address(new FeeVault());
+        contracts.redemptionDesk = address(new RedemptionDesk());
+        contracts.rentDistributor = address(new RentDistributor());
     }
 
     function registryExecutorConfig() internal view returns (IExecutor.ExecutorConfig memory config) {

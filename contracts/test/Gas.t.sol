@@ -127,6 +127,39 @@ contract GasTest is Base {
         vm.snapshotGasLastCall("gas", "whitelist one wallet");
     }
 
+    /// @dev What rent adds to transfers: nothing to speak of before the first period.
+    function test_gas_rent() public {
+        openRent(1);
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer, first since a rent period");
+        openRent(2);
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer, first since another rent period");
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer between rent periods");
+        vm.prank(admin);
+        token = Token(factory.deployToken(tokenConfig(NODE_KEY, "minimum")));
+        vm.prank(address(executor));
+        token.setRentMinimum(50e18, REASON);
+        give(alice, 1_000e18);
+        give(bob, 1_000e18);
+        give(bob, 1);
+        vm.prank(alice);
+        token.transfer(bob, AMOUNT);
+        vm.snapshotGasLastCall("gas", "transfer under a rent minimum");
+        vm.prank(alice);
+        token.transfer(bob, 850e18);
+        vm.snapshotGasLastCall("gas", "transfer across a rent minimum");
+    }
+
+    function openRent(uint256 period) private {
+        vm.prank(address(rents));
+        token.openRent(period, 1e12);
+    }
+
     function test_gas_single_command() public {
         execute(command("first", address(token), mintCall(alice, AMOUNT)));
         execute(command("id", address(token), mintCall(alice, AMOUNT)));

@@ -43,6 +43,13 @@ contract HolderSlotTest is Base {
         vm.assertEq(changed.balance(), slot.balance());
         vm.assertEq(changed.frozen(), slot.frozen());
         vm.assertEq(HolderSlot.unwrap(changed) >> 210, spareFlags);
+
+        changed = slot.withRentPeriod(uint16(amount));
+        vm.assertEq(changed.rentPeriod(), uint16(amount));
+        vm.assertEq(HolderSlot.unwrap(changed) << 16, word << 16);
+        bool plain = slot.frozen() == 0 && uint32(word >> 208) == 0;
+        vm.assertEq(slot.isPlain(), plain);
+        vm.assertTrue(HolderSlot.wrap(word & ~(uint256(type(uint136).max) << 104)).withRentPeriod(7).isPlain());
     }
 
     function testFuzz_free_is_what_is_neither_frozen_nor_missing(uint104 balance, uint104 frozen) public pure {
@@ -96,7 +103,11 @@ contract HolderSlotTest is Base {
         assertWord(document, uint256(bytes32("hash")));
         assertWord(document + 1, START);
         assertWord(uint256(STORAGE) + 9, uint256(bytes32(bytes(INSTRUMENT))) | 2 * bytes(INSTRUMENT).length);
-        assertWord(uint256(STORAGE) + 10, 0);
+        address distributor = token.rent().distributor;
+        assertWord(uint256(STORAGE) + 10, uint256(uint160(distributor)) | 1 << 160);
+        for (uint256 i = 11; i < 16; ++i) {
+            assertWord(uint256(STORAGE) + i, 0);
+        }
     }
 
     function assertWord(uint256 slot, uint256 word) private view {
@@ -126,7 +137,7 @@ contract HolderSlotTest is Base {
         give(alice, 100);
         give(bob, 100);
         bytes32 slot = keccak256(abi.encode(alice, uint256(STORAGE) + 7));
-        uint256 later = uint256(type(uint40).max) << 210;
+        uint256 later = ((1 << 30) - 1) << 210;
         vm.store(address(token), slot, bytes32(uint256(vm.load(address(token), slot)) | later));
         freeze(alice, 50);
         freezeAddress(alice, true);

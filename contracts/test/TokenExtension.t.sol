@@ -5,6 +5,7 @@ import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol"
 import {UpgradeableBeacon} from "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol";
 import {IERC7943Fungible} from "../sol/interfaces/IERC7943.sol";
 import {ITokenHolds} from "../sol/interfaces/ITokenHolds.sol";
+import {ITokenRent} from "../sol/interfaces/ITokenRent.sol";
 import {ITokenExtension} from "../sol/interfaces/ITokenExtension.sol";
 import {IInvestorRegistry} from "../sol/interfaces/IInvestorRegistry.sol";
 import {TokenExtension} from "../sol/TokenExtension.sol";
@@ -37,7 +38,7 @@ contract TokenExtensionTest is Base {
         address implementation = UpgradeableBeacon(factory.beacon()).implementation();
         address extension = vm.computeCreateAddress(implementation, 1);
         vm.etch(extension, hex"602a5f5260205ff3"); // 42 to everything
-        bytes4[17] memory own = [
+        bytes4[24] memory own = [
             ITokenHolds.mintLocked.selector,
             ITokenHolds.placeHold.selector,
             ITokenHolds.releaseHold.selector,
@@ -54,9 +55,16 @@ contract TokenExtensionTest is Base {
             ITokenExtension.setDocument.selector,
             ITokenExtension.removeDocument.selector,
             ITokenExtension.setRegistry.selector,
-            ITokenExtension.replaceOperator.selector
+            ITokenExtension.replaceOperator.selector,
+            ITokenExtension.retire.selector,
+            ITokenRent.setRentDistributor.selector,
+            ITokenRent.setRentMinimum.selector,
+            ITokenRent.openRent.selector,
+            ITokenRent.collectRent.selector,
+            ITokenRent.rent.selector,
+            ITokenRent.rentOf.selector
         ];
-        bytes4 all = type(ITokenHolds).interfaceId ^ type(ITokenExtension).interfaceId;
+        bytes4 all = type(ITokenHolds).interfaceId ^ type(ITokenRent).interfaceId ^ type(ITokenExtension).interfaceId;
         for (uint256 i = 0; i < own.length; ++i) {
             vm.assertTrue(extended(own[i]));
             all ^= own[i];
@@ -164,18 +172,24 @@ contract TokenExtensionTest is Base {
         pure
     {
         // An id is left.
-        TokenHead head = TokenHead.wrap(word >> 1);
-        TokenHead changed = head.withMaxHolders(holders).withRegistry(registry_).withSetting(4, on);
+        word &= ~(uint256(1) << 239);
+        TokenHead head = TokenHead.wrap(word);
+        TokenHead changed =
+            head.withMaxHolders(holders).withRegistry(registry_).withSetting(4, on).withRentPeriod(uint16(holders));
         vm.assertEq(changed.maxHolders(), holders);
         vm.assertEq(changed.registry(), registry_);
         vm.assertEq(changed.has(4), on);
-        // All that no setter was called for: 208 to 255 the id, 168 to 175 the decimals, 160 to 167 the other settings.
-        uint256 others = ~(uint256(type(uint32).max) << 176 | uint256(4) << 160 | type(uint160).max);
-        vm.assertEq(TokenHead.unwrap(changed) & others, word >> 1 & others);
-        vm.assertEq(changed.lastHoldId(), word >> 209);
-        vm.assertEq(changed.decimals(), uint8(word >> 169));
+        // All that no setter was called for: 208 to 239 the id, 168 to 175 the decimals, 160 to 167 the other settings.
+        uint256 others =
+            ~(uint256(type(uint16).max) << 240 | uint256(type(uint32).max) << 176 | uint256(4) << 160
+                | type(uint160).max);
+        vm.assertEq(TokenHead.unwrap(changed) & others, word & others);
+        vm.assertEq(changed.rentPeriod(), uint16(holders));
+        vm.assertEq(changed.lastHoldId(), uint32(word >> 208));
+        vm.assertEq(changed.decimals(), uint8(word >> 168));
+        vm.assertEq(head.hasRent(), word >> 240 != 0 || word >> 164 & 1 != 0);
         unchecked {
-            vm.assertEq(TokenHead.unwrap(head.withNextHoldId()), (word >> 1) + (1 << 208));
+            vm.assertEq(TokenHead.unwrap(head.withNextHoldId()), word + (1 << 208));
             word = word % (1 << 240) & ~uint256(type(uint104).max) | uint256(holders) + 5;
             TokenSupply supply = TokenSupply.wrap(word).changedBy(TokenSupplies.ONE_HOLDER - 5);
             vm.assertEq(supply.total(), holders);

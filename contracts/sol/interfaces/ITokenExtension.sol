@@ -2,21 +2,30 @@
 pragma solidity 0.8.37;
 
 import {ITokenHolds} from "./ITokenHolds.sol";
+import {ITokenRent} from "./ITokenRent.sol";
 
 /// @title ITokenExtension
-/// @notice What a token does rarely: holds, batches, recovery, pauses, limits, the country rule, documents. Its code stands in
-/// a second contract, since one alone may not be that large; callers see one token.
-interface ITokenExtension is ITokenHolds {
+/// @notice What a token does rarely: holds, batches, recovery, rent, pauses, limits, the country rule, documents. Its code
+/// stands in a second contract, since one alone may not be that large; callers see one token.
+interface ITokenExtension is ITokenHolds, ITokenRent {
     /// @notice After its `Transfer`: `replacement` has taken the place of `lost`, with all its units.
     event WalletRecovered(
         address indexed lost, address indexed replacement, uint256 amount, bytes32 reason, address operator
     );
     event PauseChanged(bool transfersPaused, bool supplyPaused, bytes32 reason, address operator);
+    /// @notice No unit is left and none will come: supply is paused for ever.
+    event TokenRetired(bytes32 reason, address operator);
     event LimitsChanged(uint32 maxHolders, uint104 maxBalance, bytes32 reason, address operator);
     event CountryRuleChanged(uint8 mode, uint256[4] countries, bytes32 reason, address operator);
 
     /// @notice The document `name` is now this one; without uri and hash it has been removed. The uri stands here only.
     event DocumentChanged(bytes32 indexed name, string uri, bytes32 hash, address operator);
+
+    /// @notice Units are left.
+    error StillHeld(uint256 totalSupply);
+
+    /// @notice The token is retired.
+    error Retired();
 
     /// @notice As many recipients as amounts are needed.
     error LengthMismatch();
@@ -64,6 +73,10 @@ interface ITokenExtension is ITokenHolds {
 
     /// @custom:access PAUSER_ROLE
     function unpauseSupply(bytes32 reason) external;
+
+    /// @notice Ends a token that has no units: supply is paused for ever.
+    /// @custom:access BURNER_ROLE
+    function retire(bytes32 reason) external;
 
     /// @notice Limits how many wallets may hold the token, and how much each; 0 = no limit. Binds transfers and mints,
     /// neither force nor recovery; what is above already may stay.

@@ -4,15 +4,15 @@ pragma solidity 0.8.37;
 /// @title ITokenRent
 /// @notice What holders have earned by their balances. The token keeps the count and a distributor the money: rent
 /// follows the units within the token, so that no transfer ever calls anybody for it.
-/// @dev Figures marked Q64 are base units of the payment token, times 2^64: nothing is rounded until it is paid.
+/// @dev Figures marked Q128 are base units of the payment token, times 2^128: nothing is rounded until it is paid.
 interface ITokenRent {
     /// @param distributor Who opened the periods, and pays; zero = nobody ever.
     /// @param bound Whether it may open more.
     /// @param period Last period opened; 0 = none.
     /// @param minimum What a wallet must have to earn, in base units; 0 = anything.
     /// @param earning Units that would earn now.
-    /// @param perUnit What a unit has earned since the first period, Q64.
-    /// @param carry What was too little to be divided, Q64; part of the next period.
+    /// @param perUnit What a unit has earned since the first period, Q128.
+    /// @param carry What was too little to be divided, Q128; part of the next period.
     struct Rent {
         address distributor;
         bool bound;
@@ -25,7 +25,7 @@ interface ITokenRent {
 
     event RentDistributorChanged(address indexed distributor, bool bound, bytes32 reason, address operator);
     event RentMinimumChanged(uint104 minimum, bytes32 reason, address operator);
-    /// @notice After its `Transfer`: what `lost` had earned is `replacement`'s, Q64.
+    /// @notice After its `Transfer`: what `lost` had earned is `replacement`'s, Q128.
     event RentMoved(address indexed lost, address indexed replacement, uint256 amount, uint256 accruedAfter);
 
     /// @notice Not the distributor, or no longer bound.
@@ -43,7 +43,7 @@ interface ITokenRent {
     /// @notice The next period is `next`; there are 65,535.
     error NotNextPeriod(uint256 next, uint256 period);
 
-    /// @notice More than 2^128 − 1.
+    /// @notice More than 2^104 − 1.
     error RentTooLarge(uint256 amount);
 
     /// @notice `account` may not be paid now; what it has earned stays its own.
@@ -58,9 +58,9 @@ interface ITokenRent {
     function setRentMinimum(uint104 minimum, bytes32 reason) external;
 
     /// @notice Opens the next period: divides `amount` among the units that earn at this moment.
-    /// @return perUnit What a unit has earned in all from now on, Q64.
+    /// @return perUnit What a unit has earned in all from now on, Q128.
     /// @return earning Units that earned.
-    /// @return carry What is left over, Q64.
+    /// @return carry What is left over, Q128.
     /// @custom:access the distributor that is bound
     function openRent(uint256 period, uint256 amount) external returns (uint256 perUnit, uint256 earning, uint256 carry);
 
@@ -70,6 +70,6 @@ interface ITokenRent {
 
     function rent() external view returns (Rent memory);
 
-    /// @notice What `account` has earned and not been paid, Q64.
+    /// @notice What `account` has earned and not been paid, Q128.
     function rentOf(address account) external view returns (uint256);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @notice A holder of one token in one word: balance (104 bits) | frozen (104 bits) | flags (48 bits).
+/// @notice A holder of one token in one word: balance (104 bits) | frozen (104 bits) | flags (32 bits) | last rent
+/// period that is in its account (16 bits).
 type HolderSlot is uint256;
 
 using HolderSlots for HolderSlot global;
@@ -13,14 +14,16 @@ library HolderSlots {
 
     /// @dev The wallet neither sends nor receives.
     uint256 internal constant ADDRESS_FROZEN = 1 << 208;
-    /// @dev The wallet's list of holds is not empty. The other 46 flags are free: rent, …
+    /// @dev The wallet's list of holds is not empty. The other 30 flags are free.
     uint256 internal constant HAS_HOLDS = 1 << 209;
 
     uint256 private constant FROZEN_SHIFT = 104;
+    uint256 private constant PERIOD_SHIFT = 240;
+    uint256 private constant PERIOD_BITS = 16;
 
-    /// @notice Whether there is a balance and nothing else: no unit frozen, no flag.
+    /// @notice Whether nothing binds the balance: no unit frozen, no flag.
     function isPlain(HolderSlot self) internal pure returns (bool) {
-        return HolderSlot.unwrap(self) <= MAX_AMOUNT;
+        return HolderSlot.unwrap(self) << PERIOD_BITS <= MAX_AMOUNT << PERIOD_BITS;
     }
 
     function balance(HolderSlot self) internal pure returns (uint256) {
@@ -55,6 +58,10 @@ library HolderSlots {
         return HolderSlot.unwrap(self) & HAS_HOLDS != 0;
     }
 
+    function rentPeriod(HolderSlot self) internal pure returns (uint256) {
+        return HolderSlot.unwrap(self) >> PERIOD_SHIFT;
+    }
+
     function withBalance(HolderSlot self, uint256 amount) internal pure returns (HolderSlot) {
         return HolderSlot.wrap((HolderSlot.unwrap(self) & ~MAX_AMOUNT) | amount);
     }
@@ -83,6 +90,12 @@ library HolderSlots {
 
     function withHolds(HolderSlot self, bool any) internal pure returns (HolderSlot) {
         return _with(self, HAS_HOLDS, any);
+    }
+
+    /// @notice With another rent period, of 16 bits.
+    function withRentPeriod(HolderSlot self, uint256 period) internal pure returns (HolderSlot) {
+        uint256 others = HolderSlot.unwrap(self) << PERIOD_BITS >> PERIOD_BITS;
+        return HolderSlot.wrap(others | period << PERIOD_SHIFT);
     }
 
     function _with(HolderSlot self, uint256 flag, bool on) private pure returns (HolderSlot) {

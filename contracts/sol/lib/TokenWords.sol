@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 /// @notice What every movement asks of a token, in one word: registry (160 bits) | settings (8) | decimals (8) |
-/// most holders (32) | last hold id (48).
+/// most holders (32) | last hold id (32) | last rent period (16).
 type TokenHead is uint256;
 
 /// @notice A token's supply in one word: total (104 bits) | maximum (104) | holders (32).
@@ -19,12 +19,18 @@ library TokenHeads {
     /// @dev There is a most of holders or of a wallet's balance.
     uint8 internal constant HAS_LIMITS = 4;
     uint8 internal constant HAS_COUNTRY_RULE = 8;
+    /// @dev A wallet needs some units to earn rent.
+    uint8 internal constant HAS_RENT_MINIMUM = 16;
+    /// @dev Nothing will ever be minted again.
+    uint8 internal constant RETIRED = 32;
 
     uint256 private constant SETTINGS_SHIFT = 160;
     uint256 private constant DECIMALS_SHIFT = 168;
     uint256 private constant HOLDERS_SHIFT = 176;
     uint256 private constant HOLD_ID_SHIFT = 208;
-    uint256 private constant ONE_HOLD_ID = 1 << 208;
+    uint256 private constant PERIOD_SHIFT = 240;
+    uint256 private constant RENT_BITS = type(uint256).max << PERIOD_SHIFT | uint256(HAS_RENT_MINIMUM)
+        << SETTINGS_SHIFT;
 
     function create(address registry_, uint8 decimals_) internal pure returns (TokenHead) {
         return TokenHead.wrap(uint256(uint160(registry_)) | uint256(decimals_) << DECIMALS_SHIFT);
@@ -53,7 +59,17 @@ library TokenHeads {
 
     /// @notice Ids count from 1 over all wallets.
     function lastHoldId(TokenHead self) internal pure returns (uint48) {
-        return uint48(TokenHead.unwrap(self) >> HOLD_ID_SHIFT);
+        return uint32(TokenHead.unwrap(self) >> HOLD_ID_SHIFT);
+    }
+
+    /// @notice Whether a change of balance may concern rent at all.
+    function hasRent(TokenHead self) internal pure returns (bool) {
+        return TokenHead.unwrap(self) & RENT_BITS != 0;
+    }
+
+    /// @notice 0 = none has been opened.
+    function rentPeriod(TokenHead self) internal pure returns (uint256) {
+        return TokenHead.unwrap(self) >> PERIOD_SHIFT;
     }
 
     // forge-lint: disable-end(unsafe-typecast)
@@ -72,9 +88,17 @@ library TokenHeads {
         return TokenHead.wrap(others | uint256(most) << HOLDERS_SHIFT);
     }
 
-    /// @dev The id has the top bits: there is nothing it could run into, and the last one is followed by a panic.
+    /// @dev The last id is followed by a panic.
     function withNextHoldId(TokenHead self) internal pure returns (TokenHead) {
-        return TokenHead.wrap(TokenHead.unwrap(self) + ONE_HOLD_ID);
+        // forge-lint: disable-next-line(unsafe-typecast)
+        uint32 next = uint32(self.lastHoldId()) + 1;
+        uint256 others = TokenHead.unwrap(self) & ~(uint256(type(uint32).max) << HOLD_ID_SHIFT);
+        return TokenHead.wrap(others | uint256(next) << HOLD_ID_SHIFT);
+    }
+
+    function withRentPeriod(TokenHead self, uint16 period) internal pure returns (TokenHead) {
+        uint256 others = TokenHead.unwrap(self) & ~(uint256(type(uint16).max) << PERIOD_SHIFT);
+        return TokenHead.wrap(others | uint256(period) << PERIOD_SHIFT);
     }
 }
 

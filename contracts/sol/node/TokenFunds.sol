@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {ITokenFunds} from "../interfaces/ITokenFunds.sol";
+import {Payments} from "../lib/Payments.sol";
+import {TokenRoles} from "../lib/TokenRoles.sol";
+import {NodeContract} from "./NodeContract.sol";
+
+/// @title TokenFunds
+/// @notice Funds per token, for contracts that pay holders out of what the issuer has paid in.
+/// @dev The contract has at least Σ (available + owed) of each payment token: a book grows by what came in, measured, and
+/// shrinks before anything goes out.
+abstract contract TokenFunds is ITokenFunds, NodeContract {
+    /// @custom:storage-location erc7201:tokenx.storage.TokenFunds
+    struct FundStorage {
+        mapping(address token => Fund) funds;
+    }
+
+    bytes32 private constant FUNDING = keccak256(
+        "Funding(address wallet,address token,address paymentToken,uint256 amount,uint256 deadline,bytes32 salt)"
+    );
+
+    // keccak256(abi.encode(uint256(keccak256("tokenx.storage.TokenFunds")) - 1)) & ~bytes32(uint256(0xff))
+    bytes32 private constant FUND_STORAGE = 0x6a64d4ff8aa3d292331b9e3f5c7de2613a0b073d72921700ee56ec017d006f00;
+
+    /// @inheritdoc ITokenFunds
+    function fund(address token, address paymentToken, uint256 amount) external nonReentrant {
+        _fund(_msgSender(), token, paymentToken, amount);
+    }
+
+    /// @inheritdoc ITokenFunds
+    function fundFor(Funding calldata funding, bytes calldata signature)
+        external
+        nonReentrant
+        onlyTokenRole(funding.token, TokenRoles.CARRIER_ROLE)
+    {
+        bytes32 structHash = keccak256(abi.encode(FUNDING, funding));
+        _useIntent(funding.wallet, funding.salt, funding.deadline, structHash, signature);
+        _fund(funding.wallet, funding.token, funding.paymentToken, funding.amount);
+    }
+
+    /// @inheritdoc ITokenFunds
+    function withdraw(address token, uint256 amount, bytes32 reason)
+        external
+        nonReentrant
+        onlyTokenRole(token, TokenRoles.TERMS_ROLE)
+    {
+        Fund storage book = _take(token, amount);
+        address to = treasury();
+        Payments.push(book.paymentToken, to, amount);
+        emit FundWithdrawn(token, to, amount, book.available, reason, _msgSender());
+    }
+
+    /// @inheritdoc ITokenFunds
+    function fundOf(address token) external view returns (Fund memory) {
+        return _book(token);
+    }
+
+    // ---------------------------------------------------------------- internal
+
+    /// @dev Names what a fund is paid in.
+    function _setPaymentToken(address token, address paymentToken) internal {
+        Fund storage book = _book(token);
+        if (paymentToken.code.length == 0) revert InvalidAddress(paymentToken);
+        if (paymentToken != book.paymentToken && (book.available != 0 || book.owed != 0)) revert FundNotEmpty(token);
+        book.paymentToken = paymentToken;
+    }
+
+    /// @dev Takes `amount` out of what is available.
+    function _take(address token, uint256 amount) internal returns (Fund storage book) {
+        book = _book(token);
+        uint256 available = book.available;
+        if (amount > available) revert FundTooSmall(token, available, amount);
+        book.available = available - amount;
+    }
+
+    function _book(address token) internal view returns (Fund storage) {
+        FundStorage storage $;
+        assembly ("memory-safe") {
+            $.slot := FUND_STORAGE
+        }
+        return $.funds[token];
+    }
+
+    // ---------------------------------------------------------------- private
+
+    function _fund(address payer, address token, address paymentToken, uint256 amount) private {
+        Fund storage book = _book(token);
+        if (paymentToken != book.paymentToken || paymentToken == address(0)) {
+            revert WrongPaymentToken(token, book.paymentToken, paymentToken);
+        }
+        uint256 available = book.available += amount;
+        Payments.pull(paymentToken, payer, address(this), amount);
+        emit Funded(token, payer, amount, available);
+    }
+}

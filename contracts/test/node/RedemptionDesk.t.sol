@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {IERC7943Fungible} from "../../sol/interfaces/IERC7943.sol";
+import {INodeContract} from "../../sol/interfaces/INodeContract.sol";
+import {IRedemptionDesk} from "../../sol/interfaces/IRedemptionDesk.sol";
+import {ISecurityToken} from "../../sol/interfaces/ISecurityToken.sol";
+import {ITokenExtension} from "../../sol/interfaces/ITokenExtension.sol";
+import {ITokenFunds} from "../../sol/interfaces/ITokenFunds.sol";
+import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
+import {HostileUSD} from "./HostileUSD.sol";
+import {NodeBase} from "./NodeBase.sol";
+
+contract RedemptionDeskTest is NodeBase {
+    uint256 private constant FUND = 1_000 * DOLLAR;
+
+    address private paidIn;
+
+    function setUp() public override {
+        super.setUp();
+        give(ann, 100e18);
+        give(ben, 100e18);
+        allow(treasury, address(redemptions));
+        terms(address(usd));
+        fund(address(usd), FUND);
+    }
+
+    // ---------------------------------------------------------------- requests
+
+    function test_a_request_holds_units_and_an_approval_burns_them_and_pays() public {
+        vm.expectEmit(address(redemptions));
+        emit IRedemptionDesk.RedemptionRequested(address(token), 1, ann, 40e18, 20 * DOLLAR);
+        uint256 id = request(ann, 40e18, 20 * DOLLAR);
+        vm.assertEq(id, 1);
+        vm.assertEq(token.heldOf(ann), 40e18);
+        vm.assertEq(token.spendableOf(ann), 60e18);
+        vm.assertEq(
+            abi.encode(redemptions.requestOf(address(token), 1)),
+            abi.encode(IRedemptionDesk.Request(ann, 40e18, 20 * DOLLAR))
+        );
+        uint256 before = usd.balanceOf(ann);
+        vm.expectEmit(address(redemptions));
+        emit IRedemptionDesk.RedemptionApproved(
+            address(token), 1, ann, 40e18, 25 * DOLLAR, FUND - 25 * DOLLAR, 0, REASON, address(executor)
+        );
+        approve(1, 25 * DOLLAR);
+        vm.assertEq(token.balanceOf(ann), 60e18);
+        vm.assertEq(token.totalSupply(), 160e18);
+        vm.assertEq(usd.balanceOf(ann) - before, 25 * DOLLAR);
+        vm.assertEq(token.heldOf(ann), 0);
+        unknown(1);
+    }
+
+    function test_a_request_that_is_rejected_or_taken_back_frees_the_units() public {
+        request(ann, 40e18, 0);
+        request(ann, 60e18, 0);
+        vm.expectEmit(address(redemptions));
+        emit IRedemptionDesk.RedemptionClosed(address(token), 1, ann, 40e18, REASON, address(executor));
+        operator();
+        redemptions.reject(address(token), 1, REASON);
+        vm.assertEq(token.heldOf(ann), 60e18);
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NotRequester.selector, ben));
+        vm.prank(ben);
+        redemptions.cancel(address(token), 2);
+        vm.expectEmit(address(redemptions));
+        emit IRedemptionDesk.RedemptionClosed(address(token), 2, ann, 60e18, "cancelled", ann);
+        vm.prank(ann);
+        redemptions.cancel(address(token), 2);
+        vm.assertEq(token.spendableOf(ann), 100e18);
+        unknown(1);
+        unknown(2);
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.UnknownRequest.selector, address(token), 2));
+        operator();
+        redemptions.reject(address(token), 2, REASON);
+    }
+
+    function test_a_payout_is_not_below_what_was_signed_and_not_above_the_fund() public {
+        request(ann, 40e18, 20 * DOLLAR);
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.PayoutTooLow.selector, 20 * DOLLAR, 20 * DOLLAR - 1));
+        approve(1, 20 * DOLLAR - 1);
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(token), FUND, FUND + 1));
+        approve(1, FUND + 1);
+        // It waits, as it was.
+        vm.assertEq(token.heldOf(ann), 40e18);
+        approve(1, FUND);
+        vm.assertEq(redemptions.fundOf(address(token)).available, 0);
+    }
+
+    function test_only_free_units_are_asked_for_and_frozen_wallets_wait() public {
+        freeze(ann, 61e18);
+        vm.expectRevert(
+            abi.encodeWithSelector(IERC7943Fungible.ERC7943InsufficientUnfrozenBalance.selector, ann, 40e18, 39e18)
+        );
+        request(ann, 40e18, 0);
+        request(ann, 39e18, 0);
+        freezeAddress(ann, true);
+        vm.expectRevert();
+        approve(1, 1);
+        freezeAddress(ann, false);
+        // What the registry thinks does not keep anybody in.
+        registry.revoke(ann, REASON);
+        approve(1, 1);
+    }
+
+    /// @dev Force ends the hold; the request can only be closed.
+    function test_a_request_whose_hold_is_gone_burns_and_pays_nothing() public {
+        request(ann, 40e18, 0);
+        operator();
+        token.forcedTransfer(ann, ben, 100e18, REASON);
+        vm.expectRevert(abi.encodeWithSelector(ITokenHolds.UnknownHold.selector, ann, 1));
+        approve(1, 1);
+        operator();
+        redemptions.reject(address(token), 1, REASON);
+        unknown(1);
+    }
+
+    function test_a_hold_that_cannot_be_released_keeps_its_request() public {
+        request(ann, 40e18, 0);
+        bytes32 role = token.HOLD_ROLE();
+        vm.prank(admin);
+        token.revokeRole(role, address(redemptions));
+        // An agent that has lost its role may still release.
+        vm.prank(ann);
+        redemptions.cancel(address(token), 1);
+        vm.etch(address(token), hex"5f5ffd");
+        vm.expectRevert();
+        operator();
+        redemptions.reject(address(token), 1, REASON);
+    }
+
+    function test_a_token_that_refuses_a_release_is_believed() public {
+        Stubborn stubborn = new Stubborn();
+        redemptions.setRedemptionTerms(address(stubborn), address(usd), REASON);
+        vm.prank(ann);
+        redemptions.request(address(stubborn), 5, address(usd), 0);
+        vm.expectRevert(abi.encodeWithSelector(Stubborn.No.selector, 7));
+        redemptions.reject(address(stubborn), 7, REASON);
+        vm.assertEq(redemptions.requestOf(address(stubborn), 7).wallet, ann);
+    }
+
+    function test_roles_are_the_tokens() public {
+        request(ann, 40e18, 0);
+        address[2] memory strangers = [keeper, ann];
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.expectRevert(unauthorized(strangers[i], "PAYOUT_ROLE"));
+            vm.prank(strangers[i]);
+            redemptions.approve(address(token), 1, 1, REASON);
+            vm.expectRevert(unauthorized(strangers[i], "PAYOUT_ROLE"));
+            vm.prank(strangers[i]);
+            redemptions.reject(address(token), 1, REASON);
+            vm.expectRevert(unauthorized(strangers[i], "PAYOUT_ROLE"));
+            vm.prank(strangers[i]);
+            redemptions.retire(address(token), REASON);
+            vm.expectRevert(unauthorized(strangers[i], "TERMS_ROLE"));
+            vm.prank(strangers[i]);
+            redemptions.setRedemptionTerms(address(token), address(usd), REASON);
+            vm.expectRevert(unauthorized(strangers[i], "TERMS_ROLE"));
+            vm.prank(strangers[i]);
+            redemptions.withdraw(address(token), 1, REASON);
+            vm.expectRevert(unauthorized(strangers[i], "ENFORCER_ROLE"));
+            vm.prank(strangers[i]);
+            redemptions.moveCredit(address(token), ann, ben, REASON);
+            vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NotSelf.selector, strangers[i]));
+            vm.prank(strangers[i]);
+            redemptions.pay(address(usd), ann, 1);
+        }
+    }
+
+    function test_the_role_alone_asks_for_nobody() public {
+        IRedemptionDesk.Redemption memory r =
+            IRedemptionDesk.Redemption(ann, address(token), 40e18, address(usd), DOLLAR, LATER, SALT);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256(
+                    "Redemption(address wallet,address token,uint256 quantity,address paymentToken,uint256 minPayout,uint256 deadline,bytes32 salt)"
+                ),
+                r
+            )
+        );
+        bytes memory signature = sign(BOB_KEY, address(redemptions), structHash);
+        vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidSignature.selector, ann));
+        operator();
+        redemptions.requestFor(r, signature);
+        signature = sign(ALICE_KEY, address(redemptions), structHash);
+        vm.expectRevert(unauthorized(keeper, "CARRIER_ROLE"));
+        vm.prank(keeper);
+        redemptions.requestFor(r, signature);
+        operator();
+        vm.assertEq(redemptions.requestFor(r, signature), 1);
+        vm.assertEq(token.heldOf(ann), 40e18);
+        vm.expectRevert(abi.encodeWithSelector(INodeContract.IntentUsed.selector, ann, SALT));
+        operator();
+        redemptions.requestFor(r, signature);
+    }
+
+    function test_what_is_paid_in_is_what_was_agreed_to() public {
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ITokenFunds.WrongPaymentToken.selector, address(token), address(usd), address(hostile)
+            )
+        );
+        vm.prank(ann);
+        redemptions.request(address(token), 1, address(hostile), 0);
+        vm.prank(admin);
+        address other = factory.deployToken(tokenConfig(NODE_KEY, "other"));
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.WrongPaymentToken.selector, other, address(0), address(0)));
+        vm.prank(ann);
+        redemptions.request(other, 1, address(0), 0);
+    }
+
+    // ---------------------------------------------------------------- funds
+
+    function test_a_fund_keeps_its_payment_token_while_there_is_anything_in_it() public {
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundNotEmpty.selector, address(token)));
+        terms(address(hostile));
+        vm.expectEmit(address(redemptions));
+        emit ITokenFunds.FundWithdrawn(address(token), treasury, FUND, 0, REASON, address(executor));
+        operator();
+        redemptions.withdraw(address(token), FUND, REASON);
+        terms(address(hostile));
+        vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidAddress.selector, carol));
+        terms(carol);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ITokenFunds.WrongPaymentToken.selector, address(token), address(hostile), address(usd)
+            )
+        );
+        fund(address(usd), 1);
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(token), 0, 1));
+        operator();
+        redemptions.withdraw(address(token), 1, REASON);
+    }
+
+    function test_a_fund_is_paid_into_by_whoever_has_signed() public {
+        ITokenFunds.Funding memory funding =
+            ITokenFunds.Funding(ann, address(token), address(usd), 5 * DOLLAR, LATER, SALT);
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256(
+                    "Funding(address wallet,address token,address paymentToken,uint256 amount,uint256 deadline,bytes32 salt)"
+                ),
+                funding
+            )
+        );
+        allow(ann, address(redemptions));
+        bytes memory signature = sign(ALICE_KEY, address(redemptions), structHash);
+        vm.expectRevert(unauthorized(keeper, "CARRIER_ROLE"));
+        vm.prank(keeper);
+        redemptions.fundFor(funding, signature);
+        vm.expectEmit(address(redemptions));
+        emit ITokenFunds.Funded(address(token), ann, 5 * DOLLAR, FUND + 5 * DOLLAR);
+        operator();
+        redemptions.fundFor(funding, signature);
+    }
+
+    // ---------------------------------------------------------------- hostile payment tokens
+
+    function test_a_refused_recipient_is_credited_and_draws_later() public {
+        fundHostile();
+        request(ann, 40e18, 0);
+        hostile.refuse(ann, true);
+        vm.expectEmit(address(redemptions));
+        emit IRedemptionDesk.RedemptionApproved(
+            address(token), 1, ann, 40e18, 100, FUND - 100, 100, REASON, address(executor)
+        );
+        approve(1, 100);
+        vm.assertEq(token.balanceOf(ann), 60e18);
+        vm.assertEq(redemptions.creditOf(address(token), ann), 100);
+        vm.assertEq(abi.encode(redemptions.fundOf(address(token))), abi.encode(address(hostile), FUND - 100, 100));
+        vm.expectRevert(abi.encodeWithSignature("Error(string)", "refused"));
+        redemptions.draw(address(token), ann);
+        hostile.refuse(ann, false);
+        uint256 before = hostile.balanceOf(ann);
+        vm.expectEmit(address(redemptions));
+        emit IRedemptionDesk.CreditDrawn(address(token), ann, 100);
+        redemptions.draw(address(token), ann);
+        vm.assertEq(hostile.balanceOf(ann) - before, 100);
+        vm.assertEq(redemptions.fundOf(address(token)).owed, 0);
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NoCredit.selector, address(token), ann));
+        redemptions.draw(address(token), ann);
+    }
+
+    function test_a_lost_wallets_credit_goes_to_its_replacement() public {
+        fundHostile();
+        request(ann, 40e18, 0);
+        hostile.refuse(ann, true);
+        approve(1, 100);
+        whitelist(carol, 11);
+        refuseMove(ann, carol);
+        registry.revoke(ann, REASON);
+        refuseMove(ann, ben);
+        refuseMove(ann, ann);
+        refuseMove(guardian, keeper);
+        vm.expectEmit(address(redemptions));
+        emit IRedemptionDesk.CreditMoved(address(token), ann, carol, 100, 100, REASON, address(executor));
+        operator();
+        redemptions.moveCredit(address(token), ann, carol, REASON);
+        redemptions.draw(address(token), carol);
+        vm.assertEq(hostile.balanceOf(carol), 100);
+    }
+
+    function test_no_vice_of_a_payment_token_takes_more_than_its_own_payment() public {
+        fundHostile();
+        request(ann, 40e18, 0);
+        request(ben, 40e18, 0);
+        request(ann, 10e18, 0);
+        hostile.setVice(HostileUSD.Vice.TakesMoreFromSender);
+        approve(1, 1_000);
+        vm.assertEq(hostile.balanceOf(address(redemptions)), FUND);
+        vm.assertEq(redemptions.creditOf(address(token), ann), 1_000);
+        hostile.setVice(HostileUSD.Vice.ReturnsFalse);
+        approve(2, 1_000);
+        hostile.setVice(HostileUSD.Vice.PaysNothing);
+        approve(3, 500);
+        hostile.setVice(HostileUSD.Vice.None);
+        hostile.callBack(address(redemptions), abi.encodeCall(redemptions.draw, (address(token), ben)));
+        redemptions.draw(address(token), ann);
+        assertShut();
+        redemptions.draw(address(token), ben);
+        vm.assertEq(hostile.balanceOf(address(redemptions)), redemptions.fundOf(address(token)).available);
+        hostile.setVice(HostileUSD.Vice.TakesFee);
+        vm.expectRevert(inexact(address(redemptions), 1_000, 1_000 - 11));
+        fund(address(hostile), 1_000);
+    }
+
+    // ---------------------------------------------------------------- the end
+
+    function test_a_token_is_retired_when_the_last_unit_is_redeemed() public {
+        request(ann, 100e18, 0);
+        approve(1, 1);
+        vm.expectRevert(abi.encodeWithSelector(ITokenExtension.StillHeld.selector, 100e18));
+        operator();
+        redemptions.retire(address(token), REASON);
+        request(ben, 100e18, 0);
+        approve(2, 1);
+        vm.expectEmit(address(token));
+        emit ITokenExtension.TokenRetired(REASON, address(redemptions));
+        operator();
+        redemptions.retire(address(token), REASON);
+        vm.expectRevert();
+        give(ann, 1);
+    }
+
+    // ---------------------------------------------------------------- short ways
+
+    function terms(address paymentToken) private {
+        paidIn = paymentToken;
+        operator();
+        redemptions.setRedemptionTerms(address(token), paymentToken, REASON);
+    }
+
+    function fund(address paymentToken, uint256 amount) private {
+        vm.prank(treasury);
+        redemptions.fund(address(token), paymentToken, amount);
+    }
+
+    function fundHostile() private {
+        operator();
+        redemptions.withdraw(address(token), FUND, REASON);
+        terms(address(hostile));
+        fund(address(hostile), FUND);
+    }
+
+    function request(address wallet, uint256 quantity, uint256 minPayout) private returns (uint256) {
+        vm.prank(wallet);
+        return redemptions.request(address(token), quantity, paidIn, minPayout);
+    }
+
+    function approve(uint256 id, uint256 payout) private {
+        operator();
+        redemptions.approve(address(token), id, payout, REASON);
+    }
+
+    function unknown(uint256 id) private {
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.UnknownRequest.selector, address(token), id));
+        approve(id, 1);
+    }
+
+    function refuseMove(address from, address to) private {
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NotReplaced.selector, from, to));
+        operator();
+        redemptions.moveCredit(address(token), from, to, REASON);
+    }
+}
+
+/// @notice A token that gives every role and releases no hold.
+contract Stubborn {
+    error No(uint256 id);
+
+    function hasRole(bytes32, address) external pure returns (bool) {
+        return true;
+    }
+
+    function placeHold(address, uint256, uint40, bytes32) external pure returns (uint256) {
+        return 7;
+    }
+
+    function releaseHold(address, uint256 id, bytes32) external pure {
+        revert No(id);
+    }
+}

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {INodeContract} from "../../sol/interfaces/INodeContract.sol";
+import {IRentDistributor} from "../../sol/interfaces/IRentDistributor.sol";
+import {ITokenFunds} from "../../sol/interfaces/ITokenFunds.sol";
+import {ITokenRent} from "../../sol/interfaces/ITokenRent.sol";
+import {Token} from "../../sol/SecurityToken.sol";
+import {HostileUSD} from "./HostileUSD.sol";
+import {NodeBase} from "./NodeBase.sol";
+
+contract RentDistributorTest is NodeBase {
+    uint256 private constant Q128 = 1 << 128;
+
+    function setUp() public override {
+        super.setUp();
+        allow(treasury, address(rents));
+        terms(address(usd), 0, 0);
+        give(ann, 60e18);
+        give(ben, 40e18);
+        fund(address(usd), 1_000);
+    }
+
+    // ---------------------------------------------------------------- periods
+
+    function test_a_period_divides_part_of_the_fund_and_says_how() public {
+        uint256 perUnit = 100 * Q128 / 100e18;
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentOpened(
+            address(token), 1, 100, 100e18, perUnit, 100 * Q128 - perUnit * 100e18, 900, REASON, address(executor)
+        );
+        open(1, 100);
+        vm.assertEq(abi.encode(rents.fundOf(address(token))), abi.encode(address(usd), 900, 100));
+        // Fractions are carried: the first period pays no more than it can.
+        vm.assertEq(rents.claimable(address(token), ann), 59);
+        vm.assertEq(rents.claimable(address(token), ben), 39);
+        open(2, 100);
+        open(3, 800);
+        uint256 paid = claim(ann);
+        paid += claim(ben);
+        vm.assertEq(paid, 599 + 399);
+        vm.assertEq(paid + rents.fundOf(address(token)).owed, 1_000);
+    }
+
+    function test_periods_have_a_schedule() public {
+        terms(address(usd), uint48(START + 100), 30 days);
+        vm.expectRevert(abi.encodeWithSelector(IRentDistributor.PeriodNotDue.selector, 1, START + 100));
+        open(1, 1);
+        vm.warp(START + 100);
+        open(1, 1);
+        vm.expectRevert(abi.encodeWithSelector(IRentDistributor.PeriodNotDue.selector, 2, START + 100 + 30 days));
+        open(2, 1);
+        vm.warp(START + 100 + 30 days);
+        open(2, 1);
+        vm.expectRevert(abi.encodeWithSelector(ITokenRent.NotNextPeriod.selector, 3, 2));
+        open(2, 1);
+        vm.expectRevert(abi.encodeWithSelector(ITokenRent.NotNextPeriod.selector, 3, 0));
+        open(0, 1);
+        IRentDistributor.RentTerms memory now_ = rents.rentTermsOf(address(token));
+        vm.assertEq(abi.encode(now_), abi.encode(address(usd), START + 100, 30 days));
+    }
+
+    function test_no_more_is_divided_than_the_fund_has() public {
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(token), 1_000, 1_001));
+        open(1, 1_001);
+        open(1, 1_000);
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(token), 0, 1));
+        operator();
+        rents.withdraw(address(token), 1, REASON);
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundNotEmpty.selector, address(token)));
+        operator();
+        rents.setRentTerms(address(token), IRentDistributor.RentTerms(address(hostile), 0, 0), REASON);
+    }
+
+    function test_roles_are_the_tokens() public {
+        vm.expectRevert(unauthorized(keeper, "TERMS_ROLE"));
+        vm.prank(keeper);
+        rents.setRentTerms(address(token), IRentDistributor.RentTerms(address(usd), 0, 0), REASON);
+        vm.expectRevert(unauthorized(keeper, "PAYOUT_ROLE"));
+        vm.prank(keeper);
+        rents.open(address(token), 1, 1, REASON);
+        vm.expectRevert(unauthorized(keeper, "PAYOUT_ROLE"));
+        vm.prank(keeper);
+        rents.push(address(token), new address[](0));
+        vm.expectRevert(abi.encodeWithSelector(IRentDistributor.NotSelf.selector, keeper));
+        vm.prank(keeper);
+        rents.pay(address(token), ann);
+    }
+
+    // ---------------------------------------------------------------- payments
+
+    function test_a_wallet_draws_what_it_has_earned_once() public {
+        open(1, 1_000);
+        uint256 before = usd.balanceOf(ann);
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentPaid(address(token), ann, 599, 401);
+        vm.assertEq(claim(ann), 599);
+        vm.assertEq(usd.balanceOf(ann) - before, 599);
+        vm.expectRevert(abi.encodeWithSelector(IRentDistributor.NoRent.selector, address(token), ann));
+        claim(ann);
+        vm.expectRevert(abi.encodeWithSelector(IRentDistributor.NoRent.selector, address(token), alice));
+        claim(alice);
+    }
+
+    function test_the_role_alone_draws_for_nobody() public {
+        open(1, 1_000);
+        IRentDistributor.Claim memory c = IRentDistributor.Claim(ann, address(token), LATER, SALT);
+        bytes32 structHash =
+            keccak256(abi.encode(keccak256("Claim(address wallet,address token,uint256 deadline,bytes32 salt)"), c));
+        bytes memory signature = sign(BOB_KEY, address(rents), structHash);
+        vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidSignature.selector, ann));
+        operator();
+        rents.claimFor(c, signature);
+        signature = sign(ALICE_KEY, address(rents), structHash);
+        vm.expectRevert(unauthorized(keeper, "CARRIER_ROLE"));
+        vm.prank(keeper);
+        rents.claimFor(c, signature);
+        operator();
+        vm.assertEq(rents.claimFor(c, signature), 599);
+    }
+
+    function test_many_are_paid_and_who_cannot_be_hinders_nobody() public {
+        whitelist(carol, 3);
+        give(carol, 100e18);
+        operator();
+        rents.withdraw(address(token), 1_000, REASON);
+        terms(address(hostile), 0, 0);
+        fund(address(hostile), 2_000);
+        open(1, 2_000);
+        hostile.refuse(ann, true);
+        freezeAddress(ben, true);
+        address[] memory wallets = new address[](5);
+        (wallets[0], wallets[1], wallets[2], wallets[3], wallets[4]) = (ann, ben, carol, alice, carol);
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentPaymentFailed(address(token), ann, bytes4(keccak256("Error(string)")));
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentPaymentFailed(address(token), ben, ITokenRent.RentWithheld.selector);
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentPaid(address(token), carol, 999, 1_001);
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentPaymentFailed(address(token), alice, IRentDistributor.NoRent.selector);
+        push(wallets);
+        vm.assertEq(hostile.balanceOf(carol), 999);
+        hostile.refuse(ann, false);
+        freezeAddress(ben, false);
+        push(wallets);
+        vm.assertEq(rents.fundOf(address(token)).owed, hostile.balanceOf(address(rents)));
+        vm.assertLe(rents.fundOf(address(token)).owed, 3, "a fraction each");
+    }
+
+    /// @dev A thousand holders, a minimum, a blacklisted one, dust: to the last base unit.
+    function test_a_thousand_holders_get_what_there_is() public {
+        vm.prank(admin);
+        token = tokenOf("thousand");
+        terms(address(hostile), 0, 0);
+        operator();
+        token.setRentMinimum(10e18, REASON);
+        address[] memory wallets = new address[](1_000);
+        uint256 earning;
+        for (uint256 i = 0; i < 1_000; ++i) {
+            wallets[i] = address(uint160(uint256(keccak256(abi.encode("holder", i)))));
+            whitelist(wallets[i], uint64(1_000 + i));
+            uint256 amount = (1 + i % 37) * 1e18 + i;
+            give(wallets[i], amount);
+            if (amount >= 10e18) earning += amount;
+        }
+        uint256 amount_ = 1_000_000_007;
+        fund(address(hostile), amount_);
+        hostile.refuse(wallets[500], true);
+        open(1, amount_);
+        vm.assertEq(token.rent().earning, earning);
+        push(wallets);
+        uint256 paid;
+        uint256 fractions;
+        for (uint256 i = 0; i < 1_000; ++i) {
+            uint256 balance = token.balanceOf(wallets[i]);
+            uint256 share = balance < 10e18 ? 0 : amount_ * balance / earning;
+            uint256 got = hostile.balanceOf(wallets[i]);
+            paid += got;
+            fractions += token.rentOf(wallets[i]);
+            if (i == 500) vm.assertEq(got, 0);
+            else vm.assertTrue(got == share || got + 1 == share, "exact to one base unit");
+        }
+        vm.assertEq(rents.fundOf(address(token)).owed, amount_ - paid);
+        vm.assertEq(fractions + token.rent().carry, (amount_ - paid) * Q128);
+    }
+
+    // ---------------------------------------------------------------- hostile tokens
+
+    function test_a_hostile_payment_token_takes_nothing_from_others() public {
+        operator();
+        rents.withdraw(address(token), 1_000, REASON);
+        terms(address(hostile), 0, 0);
+        hostile.setVice(HostileUSD.Vice.TakesFee);
+        vm.expectRevert(inexact(address(rents), 1_000, 989));
+        fund(address(hostile), 1_000);
+        hostile.setVice(HostileUSD.Vice.None);
+        fund(address(hostile), 1_000);
+        open(1, 1_000);
+        hostile.setVice(HostileUSD.Vice.TakesMoreFromSender);
+        vm.expectRevert(inexact(address(rents), 599, 605));
+        claim(ann);
+        hostile.setVice(HostileUSD.Vice.PaysNothing);
+        vm.expectRevert(inexact(address(rents), 599, 0));
+        claim(ann);
+        hostile.setVice(HostileUSD.Vice.None);
+        hostile.callBack(address(rents), abi.encodeCall(rents.claim, (address(token))));
+        vm.assertEq(claim(ann), 599);
+        assertShut();
+        vm.assertEq(claim(ben), 399);
+    }
+
+    /// @dev A token that lies about what is earned gets what was opened for it, and no other token's money.
+    function test_a_lying_token_is_bounded_by_its_own_books() public {
+        Liar liar = new Liar();
+        rents.setRentTerms(address(liar), IRentDistributor.RentTerms(address(usd), 0, 0), REASON);
+        vm.prank(treasury);
+        rents.fund(address(liar), address(usd), 5);
+        rents.open(address(liar), 1, 5, REASON);
+        vm.expectRevert(abi.encodeWithSelector(IRentDistributor.RentNotOwed.selector, address(liar), 5, 1_000));
+        rents.claim(address(liar));
+    }
+
+    // ---------------------------------------------------------------- short ways
+
+    function tokenOf(string memory instrumentId) private returns (Token) {
+        return Token(factory.deployToken(tokenConfig(NODE_KEY, instrumentId)));
+    }
+
+    function terms(address paymentToken, uint48 start, uint48 length) private {
+        IRentDistributor.RentTerms memory next = IRentDistributor.RentTerms(paymentToken, start, length);
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentTermsChanged(address(token), next, REASON, address(executor));
+        operator();
+        rents.setRentTerms(address(token), next, REASON);
+    }
+
+    function fund(address paymentToken, uint256 amount) private {
+        vm.prank(treasury);
+        rents.fund(address(token), paymentToken, amount);
+    }
+
+    function open(uint256 period, uint256 amount) private {
+        operator();
+        rents.open(address(token), period, amount, REASON);
+    }
+
+    function claim(address wallet) private returns (uint256) {
+        vm.prank(wallet);
+        return rents.claim(address(token));
+    }
+
+    function push(address[] memory wallets) private {
+        operator();
+        rents.push(address(token), wallets);
+    }
+}
+
+/// @notice A token that gives every role and says that everybody has earned a thousand.
+contract Liar {
+    function hasRole(bytes32, address) external pure returns (bool) {
+        return true;
+    }
+
+    function openRent(uint256, uint256) external pure returns (uint256, uint256, uint256) {}
+
+    function collectRent(address) external pure returns (uint256) {
+        return 1_000;
+    }
+}
