@@ -11,8 +11,10 @@ import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
 import {FeeVault} from "../sol/node/FeeVault.sol";
 import {Listing} from "../sol/node/Listing.sol";
+import {OtcDesk} from "../sol/node/OtcDesk.sol";
 import {RedemptionDesk} from "../sol/node/RedemptionDesk.sol";
 import {RentDistributor} from "../sol/node/RentDistributor.sol";
+import {SecondaryMarket} from "../sol/node/SecondaryMarket.sol";
 
 /// @notice The cheat codes these tests use, as forge answers them at `vm`.
 interface Vm {
@@ -105,6 +107,8 @@ abstract contract Base {
     FeeVault internal feeVault;
     RedemptionDesk internal redemptions;
     RentDistributor internal rents;
+    SecondaryMarket internal market;
+    OtcDesk internal otc;
 
     function setUp() public virtual {
         vm.warp(START);
@@ -126,6 +130,7 @@ abstract contract Base {
         (listing, feeVault) = (Listing(contracts.listing), FeeVault(contracts.feeVault));
         redemptions = RedemptionDesk(contracts.redemptionDesk);
         rents = RentDistributor(contracts.rentDistributor);
+        (market, otc) = (SecondaryMarket(contracts.secondaryMarket), OtcDesk(contracts.otcDesk));
         vm.prank(admin);
         token = Token(factory.deployToken(tokenConfig(NODE_KEY, INSTRUMENT)));
         whitelist(alice, 1);
@@ -137,6 +142,8 @@ abstract contract Base {
         contracts.feeVault = address(new FeeVault());
         contracts.redemptionDesk = address(new RedemptionDesk());
         contracts.rentDistributor = address(new RentDistributor());
+        contracts.secondaryMarket = address(new SecondaryMarket());
+        contracts.otcDesk = address(new OtcDesk());
     }
 
     function registryExecutorConfig() internal view returns (IExecutor.ExecutorConfig memory config) {
