@@ -182,15 +182,15 @@ abstract contract TokenCore is ContextUpgradeable {
     {
         uint256 period = head.rentPeriod();
         if (slot.rentPeriod() != period) {
-            $.rent.accrued[account] = _accrued($, account, slot, period);
+            $.rent.accrued[account] = _accrued($, head, account, slot);
             slot = slot.withRentPeriod(period);
         }
         if (head.has(TokenHeads.HAS_RENT_MINIMUM)) _count($.rent, slot.balance(), balance);
         return slot;
     }
 
-    /// @dev What a wallet has earned up to a period, by a balance it has had since the one in its word.
-    function _accrued(TokenStorage storage $, address account, HolderSlot slot, uint256 period)
+    /// @dev What a wallet has earned up to the last period, by a balance it has had since the one in its word.
+    function _accrued(TokenStorage storage $, TokenHead head, address account, HolderSlot slot)
         internal
         view
         returns (uint256 accrued)
@@ -198,9 +198,9 @@ abstract contract TokenCore is ContextUpgradeable {
         RentStorage storage rent_ = $.rent;
         accrued = rent_.accrued[account];
         uint256 balance = slot.balance();
-        if (balance != 0 && balance >= rent_.minimum) {
+        if (balance != 0 && (!head.has(TokenHeads.HAS_RENT_MINIMUM) || balance >= rent_.minimum)) {
             unchecked {
-                accrued += balance * (rent_.perUnit[period] - rent_.perUnit[slot.rentPeriod()]);
+                accrued += balance * (rent_.perUnit[head.rentPeriod()] - rent_.perUnit[slot.rentPeriod()]);
             }
         }
     }

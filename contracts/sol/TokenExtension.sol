@@ -178,7 +178,7 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         HolderSlot slot = holder.slot;
         (uint8 code,) = _ask(head.registry(), account, address(0));
         if (slot.addressFrozen() || code != RestrictionCodes.OK) revert RentWithheld(account);
-        uint256 accrued = _accrued($, account, slot, head.rentPeriod());
+        uint256 accrued = _accrued($, head, account, slot);
         holder.slot = slot.withRentPeriod(head.rentPeriod());
         amount = accrued >> 128;
         $.rent.accrued[account] = accrued - (amount << 128);
@@ -205,7 +205,7 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
     /// @inheritdoc ITokenRent
     function rentOf(address account) external view returns (uint256) {
         TokenStorage storage $ = _token();
-        return _accrued($, account, $.holders[account].slot, $.head.rentPeriod());
+        return _accrued($, $.head, account, $.holders[account].slot);
     }
 
     // ---------------------------------------------------------------- rules

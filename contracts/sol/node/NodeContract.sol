@@ -5,6 +5,7 @@ import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol"
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {
@@ -98,8 +99,13 @@ abstract contract NodeContract is
         _checkSignature(wallet, _hashTypedDataV4(structHash), signature);
     }
 
+    /// @dev The key first: to look whether a wallet is a contract costs as much as to recover from its signature.
     function _checkSignature(address wallet, bytes32 digest, bytes calldata signature) internal view {
-        if (!SignatureChecker.isValidSignatureNowCalldata(wallet, digest, signature)) revert InvalidSignature(wallet);
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (failure == ECDSA.RecoverError.NoError && signer == wallet) return;
+        if (!SignatureChecker.isValidERC1271SignatureNowCalldata(wallet, digest, signature)) {
+            revert InvalidSignature(wallet);
+        }
     }
 
     // ---------------------------------------------------------------- private

@@ -104,6 +104,7 @@ contract CommandActs is Handler {
         }
         if (next != logs.length) replica.note(6, "logs without an item");
         replica.follow(logs);
+        world.nodeReplica().follow(logs);
     }
 
     /// @dev Holds one item's outcome against the first payload of its id, and its effect against its outcome.

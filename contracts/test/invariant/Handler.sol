@@ -24,7 +24,14 @@ abstract contract Handler {
     modifier followed() {
         vm.recordLogs();
         _;
-        replica.follow(vm.getRecordedLogs());
+        follow();
+    }
+
+    /// @dev What has been logged since the last time.
+    function follow() internal {
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        replica.follow(logs);
+        world.nodeReplica().follow(logs);
     }
 
     /// @dev Three times in four the next wallet with units to give, so that most acts of holders take effect.

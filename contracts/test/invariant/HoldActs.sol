@@ -80,7 +80,7 @@ contract HoldActs is Handler {
             attempt(
                 world.registrar(), token.registry(), abi.encodeWithSignature("revoke(address,bytes32)", lost, REASON)
             );
-            replica.follow(vm.getRecordedLogs());
+            follow();
         }
         amount = (amount >> 2) % 8 == 1 ? amount >> 5 : token.balanceOf(lost);
         bool admitted = replica.admitsRecovery(lost, replacement, amount);
@@ -145,8 +145,9 @@ contract HoldActs is Handler {
         return seed % 2 == 0 ? world.desk() : address(world.executor());
     }
 
-    /// @dev Three times in four the agent of the hold, if it has one.
+    /// @dev Three times in four the agent of the hold, if it has one; the node's desk acts for itself.
     function _caller(ITokenHolds.Hold memory hold, uint256 seed) private view returns (address) {
+        if (hold.agent == address(world.node().redemptions)) return address(world.executor());
         return seed % 4 == 0 || hold.agent == address(0) ? _agent(seed >> 2) : hold.agent;
     }
 }

@@ -6,20 +6,24 @@ import {InvestorRegistry} from "../../sol/InvestorRegistry.sol";
 import {IInvestorRegistry} from "../../sol/interfaces/IInvestorRegistry.sol";
 import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
 import {HoldKinds} from "../../sol/lib/Holds.sol";
-import {Base} from "../Base.sol";
+import {Base, Vm} from "../Base.sol";
 import {Books} from "./Books.sol";
 import {CommandActs} from "./CommandActs.sol";
 import {HoldActs} from "./HoldActs.sol";
 import {HolderActs} from "./HolderActs.sol";
 import {IssuerActs} from "./IssuerActs.sol";
+import {NodeLaws} from "./NodeLaws.sol";
+import {PayoutActs} from "./PayoutActs.sol";
 import {RegistryActs} from "./RegistryActs.sol";
 import {Replica} from "./Replica.sol";
 import {RuleActs} from "./RuleActs.sol";
+import {SaleActs} from "./SaleActs.sol";
+import {TradeActs} from "./TradeActs.sol";
 import {World} from "./World.sol";
 
-/// @notice The laws that hold after any acts of anybody, in any order. Numbers are those of the design; I8 to I11
-/// belong to contracts to come.
-contract InvariantsTest is Base {
+/// @notice The laws that hold after any acts of anybody, in any order. Numbers are those of the design; those of the
+/// node's contracts are in `NodeLaws`.
+contract InvariantsTest is NodeLaws {
     struct FuzzSelector {
         address addr;
         bytes4[] selectors;
@@ -27,8 +31,6 @@ contract InvariantsTest is Base {
 
     address private constant desk = address(uint160(uint256(keccak256("desk"))));
 
-    World private world;
-    Replica private replica;
     CommandActs private commands;
     FuzzSelector[] private _targets;
 
@@ -44,13 +46,16 @@ contract InvariantsTest is Base {
         vm.prank(admin);
         token.grantRole(holdRole, desk);
         replica = world.replica();
+        _equip();
         for (uint256 i = 0; i < world.WALLETS() - 2; ++i) {
             IInvestorRegistry.Investor memory record = investor(world.investorId(i));
             registry.setInvestor(world.wallet(i), record, REASON);
             other.setInvestor(world.wallet(i), record, REASON);
             if (i % 2 == 0) _endow(world.wallet(i));
         }
-        replica.follow(vm.getRecordedLogs());
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        replica.follow(logs);
+        world.nodeReplica().follow(logs);
         _target();
     }
 
@@ -134,6 +139,7 @@ contract InvariantsTest is Base {
     function invariant_I12_a_replica_of_the_logs_equals_the_state() public view {
         vm.assertEq(replica.breach(12), "");
         _compareToken();
+        _compareNode();
         address[] memory wallets = replica.wallets();
         for (uint256 i = 0; i < wallets.length; ++i) {
             Books.Account memory account = replica.accountOf(wallets[i]);
@@ -222,5 +228,43 @@ contract InvariantsTest is Base {
         _targets[5].selectors[2] = RegistryActs.revoke.selector;
         _targets[5].selectors[3] = RegistryActs.renew.selector;
         _targets[5].selectors[4] = RegistryActs.setRegistry.selector;
+        _targetNode();
+    }
+
+    function _targetNode() private {
+        _targets.push(FuzzSelector(address(new SaleActs(world)), new bytes4[](10)));
+        _targets[6].selectors[0] = SaleActs.setTerms.selector;
+        _targets[6].selectors[1] = SaleActs.changeStatus.selector;
+        _targets[6].selectors[2] = SaleActs.buy.selector;
+        _targets[6].selectors[3] = SaleActs.buyFor.selector;
+        _targets[6].selectors[4] = SaleActs.reserveFees.selector;
+        _targets[6].selectors[5] = SaleActs.allocate.selector;
+        _targets[6].selectors[6] = SaleActs.setFeeTerms.selector;
+        _targets[6].selectors[7] = SaleActs.release.selector;
+        _targets[6].selectors[8] = SaleActs.draw.selector;
+        _targets[6].selectors[9] = SaleActs.refuse.selector;
+
+        _targets.push(FuzzSelector(address(new PayoutActs(world)), new bytes4[](11)));
+        _targets[7].selectors[0] = PayoutActs.fund.selector;
+        _targets[7].selectors[1] = PayoutActs.withdraw.selector;
+        _targets[7].selectors[2] = PayoutActs.request.selector;
+        _targets[7].selectors[3] = PayoutActs.cancel.selector;
+        _targets[7].selectors[4] = PayoutActs.reject.selector;
+        _targets[7].selectors[5] = PayoutActs.approve.selector;
+        _targets[7].selectors[6] = PayoutActs.draw.selector;
+        _targets[7].selectors[7] = PayoutActs.moveCredit.selector;
+        _targets[7].selectors[8] = PayoutActs.open.selector;
+        _targets[7].selectors[9] = PayoutActs.claim.selector;
+        _targets[7].selectors[10] = PayoutActs.push.selector;
+
+        trades = new TradeActs(world);
+        _targets.push(FuzzSelector(address(trades), new bytes4[](7)));
+        _targets[8].selectors[0] = TradeActs.setMarketTerms.selector;
+        _targets[8].selectors[1] = TradeActs.settle.selector;
+        _targets[8].selectors[2] = TradeActs.cancelOrder.selector;
+        _targets[8].selectors[3] = TradeActs.cancelAllBefore.selector;
+        _targets[8].selectors[4] = TradeActs.setOtcTerms.selector;
+        _targets[8].selectors[5] = TradeActs.deal.selector;
+        _targets[8].selectors[6] = TradeActs.cancelDeal.selector;
     }
 }

@@ -9,10 +9,11 @@ import {ITokenExtension} from "../../sol/interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
 import {Vm} from "../Base.sol";
 import {Books} from "./Books.sol";
+import {Breaches} from "./Breaches.sol";
 
 /// @notice A token and its registries rebuilt from their logs alone. While it follows, it notes the first log that
 /// contradicts what the logs before it said, under the number of the law it breaks.
-contract Replica is Books {
+contract Replica is Books, Breaches {
     /// @dev A movement that the holders' rules forbid, until force or recovery is found behind it.
     struct Movement {
         uint8 law;
@@ -22,9 +23,6 @@ contract Replica is Books {
     }
 
     address public immutable token;
-
-    /// @notice The first breach of each law, in words; empty = it held so far.
-    mapping(uint8 law => string) public breach;
 
     /// @dev What ERC-7943's own events said last, for those of ours behind them, which say it again.
     uint256 private _frozenSaid;
@@ -54,11 +52,6 @@ contract Replica is Books {
             note(paused ? 5 : 4, paused ? "units moved during a pause" : "units went to a wallet that may not receive");
             _unexplained.pop();
         }
-    }
-
-    /// @notice Notes that a law is broken; the first word stays.
-    function note(uint8 law, string memory what) public {
-        if (bytes(breach[law]).length == 0) breach[law] = what;
     }
 
     // ---------------------------------------------------------------- units

@@ -4,10 +4,32 @@ pragma solidity 0.8.37;
 import {Executor} from "../../sol/Executor.sol";
 import {InvestorRegistry} from "../../sol/InvestorRegistry.sol";
 import {Token} from "../../sol/SecurityToken.sol";
+import {FeeVault} from "../../sol/node/FeeVault.sol";
+import {Listing} from "../../sol/node/Listing.sol";
+import {OtcDesk} from "../../sol/node/OtcDesk.sol";
+import {RedemptionDesk} from "../../sol/node/RedemptionDesk.sol";
+import {RentDistributor} from "../../sol/node/RentDistributor.sol";
+import {SecondaryMarket} from "../../sol/node/SecondaryMarket.sol";
+import {Vm} from "../Base.sol";
+import {HostileUSD} from "../node/HostileUSD.sol";
+import {NodeReplica} from "./NodeReplica.sol";
 import {Replica} from "./Replica.sol";
 
 /// @notice What all handlers act on: one token, its registries, the line of its Executors, a few wallets.
 contract World {
+    struct Node {
+        HostileUSD usd;
+        Listing listing;
+        FeeVault feeVault;
+        RedemptionDesk redemptions;
+        RentDistributor rents;
+        SecondaryMarket market;
+        OtcDesk otc;
+        address treasury;
+    }
+
+    Vm private constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+
     /// @dev Two wallets an investor; the last two start as strangers to the registry.
     uint256 public constant WALLETS = 8;
 
@@ -21,6 +43,10 @@ contract World {
 
     InvestorRegistry[2] public registries;
     Executor[] private _executors;
+    address[WALLETS] private _wallets;
+    /// @dev The node's contracts and the payment token, once they are there.
+    Node private _node;
+    NodeReplica public nodeReplica;
 
     constructor(
         Token token_,
@@ -35,12 +61,27 @@ contract World {
         registries = registries_;
         replica = new Replica(address(token_));
         _executors.push(executor_);
+        for (uint256 i = 0; i < WALLETS; ++i) {
+            _wallets[i] = vm.addr(key(i));
+        }
     }
 
-    function wallet(uint256 seed) public pure returns (address) {
-        // Small numbers are precompiles, hashes are nobody.
-        // forge-lint: disable-next-line(unsafe-typecast)
-        return address(uint160(uint256(keccak256(abi.encode("wallet", seed % WALLETS)))));
+    function equip(Node calldata node_) external {
+        _node = node_;
+        nodeReplica = new NodeReplica(address(token));
+    }
+
+    function node() external view returns (Node memory) {
+        return _node;
+    }
+
+    function wallet(uint256 seed) public view returns (address) {
+        return _wallets[seed % WALLETS];
+    }
+
+    /// @notice What a wallet signs with.
+    function key(uint256 seed) public pure returns (uint256) {
+        return uint256(keccak256(abi.encode("wallet", seed % WALLETS)));
     }
 
     /// @notice The investor behind a wallet: 1 to 4.
