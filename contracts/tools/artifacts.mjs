@@ -6,7 +6,19 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { forge, install, root } from './toolchain.mjs';
 
-export const CONTRACTS = ['Executor', 'InvestorRegistry', 'NodeFactory', 'SecurityToken', 'TestUSD'];
+export const CONTRACTS = [
+  'Executor',
+  'FeeVault',
+  'InvestorRegistry',
+  'Listing',
+  'NodeFactory',
+  'OtcDesk',
+  'RedemptionDesk',
+  'RentDistributor',
+  'SecondaryMarket',
+  'SecurityToken',
+  'TestUSD',
+];
 const folder = join(root, 'artifacts');
 
 /** What forge built, as the text of each artifact by contract name. */

@@ -55,10 +55,11 @@ contract PayoutActs is NodeHandler {
         vm.assume(direct(address(redemptions), abi.encodeCall(redemptions.reject, (address(token), id, REASON))));
     }
 
-    /// @dev Burned and paid, or neither.
+    /// @dev Burned and paid, or neither. Half of the wallets are refused the money.
     function approve(uint256 which, uint256 payout) external followed {
         (uint256 id, address wallet) = _request(which);
         IRedemptionDesk.Request memory asked = nodeReplica.requestOf(id);
+        if (payout >> 64 & 1 != 0) usd.refuse(wallet, true);
         payout = payout % 4e6;
         (uint256 supply, uint256 balance) = (token.totalSupply(), usd.balanceOf(wallet));
         bool refused = usd.refused(wallet);
@@ -74,6 +75,7 @@ contract PayoutActs is NodeHandler {
 
     function draw(uint256 seed) external followed {
         address wallet = _creditor(seed);
+        if (seed >> 64 & 1 != 0) usd.refuse(wallet, false);
         bool ok =
             attempt(address(this), address(redemptions), abi.encodeCall(redemptions.draw, (address(token), wallet)));
         vm.assume(ok);

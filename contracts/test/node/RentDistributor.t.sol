@@ -185,6 +185,22 @@ contract RentDistributorTest is NodeBase {
         vm.assertEq(fractions + token.rent().carry, (amount_ - paid) * Q128);
     }
 
+    /// @dev They are no investors: nothing can be sent to them, thus they have nothing that could earn.
+    function test_the_nodes_contracts_hold_nothing_and_earn_nothing() public {
+        address[6] memory contracts =
+            [address(listing), address(feeVault), address(redemptions), address(rents), address(market), address(otc)];
+        for (uint256 i = 0; i < contracts.length; ++i) {
+            vm.assertFalse(token.canReceive(contracts[i]));
+            vm.expectRevert();
+            vm.prank(ann);
+            token.transfer(contracts[i], 1);
+        }
+        open(1, 1_000);
+        for (uint256 i = 0; i < contracts.length; ++i) {
+            vm.assertEq(rents.claimable(address(token), contracts[i]), 0);
+        }
+    }
+
     // ---------------------------------------------------------------- hostile tokens
 
     function test_a_hostile_payment_token_takes_nothing_from_others() public {
