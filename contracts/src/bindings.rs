@@ -19,11 +19,26 @@ macro_rules! artifact {
 }
 
 artifact!(executor, Executor, "artifacts/Executor.json");
+artifact!(fee_vault, FeeVault, "artifacts/FeeVault.json");
 artifact!(investor_registry, InvestorRegistry, "artifacts/InvestorRegistry.json");
+artifact!(listing, Listing, "artifacts/Listing.json");
 artifact!(node_factory, NodeFactory, "artifacts/NodeFactory.json");
+artifact!(otc_desk, OtcDesk, "artifacts/OtcDesk.json");
+artifact!(redemption_desk, RedemptionDesk, "artifacts/RedemptionDesk.json");
+artifact!(rent_distributor, RentDistributor, "artifacts/RentDistributor.json");
+artifact!(secondary_market, SecondaryMarket, "artifacts/SecondaryMarket.json");
 artifact!(security_token, SecurityToken, "artifacts/SecurityToken.json");
 artifact!(test_usd, TestUSD, "artifacts/TestUSD.json");
 
 pub use executor::IExecutor::{Command, ExecutorConfig, Result as ItemResult, Rule, Status as ItemStatus};
 pub use investor_registry::IInvestorRegistry::{Entry, Investor};
 pub use node_factory::INodeFactory::{Node, NodeConfig, NodeContracts, TokenConfig};
+
+// What wallets sign, and the terms of the node's contracts.
+pub use fee_vault::IFeeVault::{Beneficiaries, Split};
+pub use listing::IListing::{Purchase, Supply as ListedSupply, Terms as ListingTerms};
+pub use otc_desk::IOtcDesk::{Deal, OtcTerms};
+pub use redemption_desk::IRedemptionDesk::{Redemption, Request as RedemptionRequest};
+pub use redemption_desk::ITokenFunds::{Fund, Funding};
+pub use rent_distributor::IRentDistributor::{Claim, RentTerms};
+pub use secondary_market::ISecondaryMarket::{MarketTerms, Match, Order, Trade};

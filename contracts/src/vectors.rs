@@ -7,8 +7,14 @@ use alloy::sol_types::SolInterface;
 use serde::Deserialize;
 
 use crate::bindings::Executor::{ExecutorCalls, ExecutorErrors, ExecutorEvents};
+use crate::bindings::FeeVault::{FeeVaultCalls, FeeVaultErrors, FeeVaultEvents};
 use crate::bindings::InvestorRegistry::{InvestorRegistryCalls, InvestorRegistryErrors, InvestorRegistryEvents};
+use crate::bindings::Listing::{ListingCalls, ListingErrors, ListingEvents};
 use crate::bindings::NodeFactory::{NodeFactoryCalls, NodeFactoryErrors, NodeFactoryEvents};
+use crate::bindings::OtcDesk::{OtcDeskCalls, OtcDeskErrors, OtcDeskEvents};
+use crate::bindings::RedemptionDesk::{RedemptionDeskCalls, RedemptionDeskErrors, RedemptionDeskEvents};
+use crate::bindings::RentDistributor::{RentDistributorCalls, RentDistributorErrors, RentDistributorEvents};
+use crate::bindings::SecondaryMarket::{SecondaryMarketCalls, SecondaryMarketErrors, SecondaryMarketEvents};
 use crate::bindings::SecurityToken::{SecurityTokenCalls, SecurityTokenErrors, SecurityTokenEvents};
 use crate::bindings::TestUSD::{TestUSDCalls, TestUSDErrors, TestUSDEvents};
 use crate::{CommandId, ReasonCode, decode_revert, onchain_id, readable};
@@ -101,6 +107,12 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         ExecutorEvents::SELECTORS,
         NodeFactoryEvents::SELECTORS,
         TestUSDEvents::SELECTORS,
+        FeeVaultEvents::SELECTORS,
+        ListingEvents::SELECTORS,
+        OtcDeskEvents::SELECTORS,
+        RedemptionDeskEvents::SELECTORS,
+        RentDistributorEvents::SELECTORS,
+        SecondaryMarketEvents::SELECTORS,
     ]
     .into_iter()
     .flatten()
@@ -113,6 +125,12 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         .chain(selectors::<ExecutorCalls>())
         .chain(selectors::<NodeFactoryCalls>())
         .chain(selectors::<TestUSDCalls>())
+        .chain(selectors::<FeeVaultCalls>())
+        .chain(selectors::<ListingCalls>())
+        .chain(selectors::<OtcDeskCalls>())
+        .chain(selectors::<RedemptionDeskCalls>())
+        .chain(selectors::<RentDistributorCalls>())
+        .chain(selectors::<SecondaryMarketCalls>())
         .collect();
     assert_eq!(functions, vectors.functions.iter().map(|function| function.selector).collect());
 
@@ -121,6 +139,12 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         .chain(selectors::<ExecutorErrors>())
         .chain(selectors::<NodeFactoryErrors>())
         .chain(selectors::<TestUSDErrors>())
+        .chain(selectors::<FeeVaultErrors>())
+        .chain(selectors::<ListingErrors>())
+        .chain(selectors::<OtcDeskErrors>())
+        .chain(selectors::<RedemptionDeskErrors>())
+        .chain(selectors::<RentDistributorErrors>())
+        .chain(selectors::<SecondaryMarketErrors>())
         .collect();
     assert_eq!(errors, vectors.errors.iter().map(|error| error.selector).collect());
 }

@@ -10,6 +10,8 @@ use crate::bindings::NodeFactory::NodeFactoryErrors;
 use crate::bindings::SecurityToken::SecurityTokenErrors;
 use crate::bindings::TestUSD::TestUSDErrors;
 
+mod node;
+
 /// `Error(string)`, Solidity's own.
 const ERROR_STRING: [u8; 4] = [0x08, 0xc3, 0x79, 0xa0];
 /// How much of an unknown error's data a message repeats, in bytes.
@@ -42,6 +44,7 @@ pub fn decode_revert(data: &[u8]) -> Revert {
         .or_else(|| executor(data))
         .or_else(|| factory(data))
         .or_else(|| payment_token(data))
+        .or_else(|| node::decode(data))
         .unwrap_or_else(|| unknown(*selector, data))
 }
 
@@ -108,6 +111,13 @@ fn token(data: &[u8]) -> Option<Revert> {
         E::InvalidDocument(e) => Revert::new(ReasonCode::InvalidDocument, format_args!("{} has no hash", e.name)),
         E::UnknownDocument(e) => Revert::new(ReasonCode::UnknownDocument, e.name),
         E::LengthMismatch(_) => Revert::plain(ReasonCode::LengthMismatch),
+        E::StillHeld(e) => Revert::new(ReasonCode::StillHeld, format_args!("{} are left", e.totalSupply)),
+        E::Retired(_) => Revert::plain(ReasonCode::TokenRetired),
+        E::RentWithheld(e) => Revert::new(ReasonCode::RentWithheld, e.account),
+        E::NobodyEarns(_) => Revert::plain(ReasonCode::NobodyEarns),
+        E::NotNextPeriod(e) => {
+            Revert::new(ReasonCode::RentPeriod, format_args!("period {} asked, the next is {}", e.period, e.next))
+        }
         E::InvalidDecimals(_) | E::InvalidMaxSupply(_) | E::InvalidRegistry(_) => {
             named(E::name_by_selector, ReasonCode::InvalidInstrument, data)
         }
