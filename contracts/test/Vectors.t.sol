@@ -1,16 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IExecutor} from "../sol/interfaces/IExecutor.sol";
 import {IERC7943Fungible} from "../sol/interfaces/IERC7943.sol";
 import {IInvestorRegistry} from "../sol/interfaces/IInvestorRegistry.sol";
 import {INodeFactory} from "../sol/interfaces/INodeFactory.sol";
+import {IFeeVault} from "../sol/interfaces/IFeeVault.sol";
+import {IListing} from "../sol/interfaces/IListing.sol";
+import {INodeContract} from "../sol/interfaces/INodeContract.sol";
+import {IOtcDesk} from "../sol/interfaces/IOtcDesk.sol";
+import {IRedemptionDesk} from "../sol/interfaces/IRedemptionDesk.sol";
+import {IRentDistributor} from "../sol/interfaces/IRentDistributor.sol";
+import {ISecondaryMarket} from "../sol/interfaces/ISecondaryMarket.sol";
+import {ITokenFunds} from "../sol/interfaces/ITokenFunds.sol";
+import {ITokenRent} from "../sol/interfaces/ITokenRent.sol";
 import {ISecurityToken} from "../sol/interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "../sol/interfaces/ITokenExtension.sol";
 import {ITokenHolds} from "../sol/interfaces/ITokenHolds.sol";
 import {RestrictionCodes} from "../sol/lib/RestrictionCodes.sol";
 import {Base} from "./Base.sol";
+import {TypedData} from "./node/TypedData.sol";
 
 /// @notice The golden vectors, which the Rust half asserts too: what both sides must agree on to the byte.
 contract VectorsTest is Base {
@@ -36,6 +47,56 @@ contract VectorsTest is Base {
         uint8 last = uint8(uint256(onChain("ops", string(id))));
         vm.assertEq(last, id.length <= 31 ? id.length : 255);
         vm.assertEq(uint8(uint256(onChain("system", string(id)))), 255);
+    }
+
+    // ---------------------------------------------------------------- typed data
+
+    /// @dev Each contract takes what is signed by these hashes: its own tests sign by them.
+    function test_what_wallets_sign_is_what_the_vectors_say() public view {
+        string memory json = vm.readFile("vectors/typed_data.json");
+        bytes32[7] memory hashes = [
+            TypedData.PURCHASE,
+            TypedData.FUNDING,
+            TypedData.REDEMPTION,
+            TypedData.CLAIM,
+            TypedData.ORDER,
+            TypedData.DEAL,
+            TypedData.CANCELLATION
+        ];
+        uint256 count;
+        for (; has(json, ".types", count); ++count) {
+            string memory entry = item(".types", count);
+            bytes32 hash = vm.parseJsonBytes32(json, string.concat(entry, ".type_hash"));
+            vm.assertEq(hash, hashes[count]);
+            vm.assertEq(hash, keccak256(bytes(vm.parseJsonString(json, string.concat(entry, ".type")))));
+            bytes32 structHash = keccak256(vm.parseJsonBytes(json, string.concat(entry, ".encoded")));
+            vm.assertEq(structHash, vm.parseJsonBytes32(json, string.concat(entry, ".struct_hash")));
+            bytes32 domain = keccak256(
+                abi.encode(
+                    keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                    keccak256(bytes(vm.parseJsonString(json, string.concat(entry, ".domain")))),
+                    keccak256("1"),
+                    vm.parseJsonUint(json, ".chain_id"),
+                    uint256(uint160(bytes20(vm.parseJsonBytes(json, ".verifying_contract"))))
+                )
+            );
+            bytes32 digest = keccak256(abi.encodePacked(hex"1901", domain, structHash));
+            vm.assertEq(digest, vm.parseJsonBytes32(json, string.concat(entry, ".digest")));
+        }
+        vm.assertEq(count, hashes.length, "a type is missing");
+    }
+
+    /// @dev And each has the name that its vectors were made under.
+    function test_contracts_sign_under_the_names_of_the_vectors() public view {
+        string memory json = vm.readFile("vectors/typed_data.json");
+        address[6] memory signers =
+            [address(listing), address(rents), address(redemptions), address(rents), address(market), address(otc)];
+        for (uint256 i = 0; i < signers.length; ++i) {
+            (, string memory name, string memory version,, address self,,) = IERC5267(signers[i]).eip712Domain();
+            vm.assertEq(name, vm.parseJsonString(json, string.concat(item(".types", i), ".domain")));
+            vm.assertEq(version, "1");
+            vm.assertEq(self, signers[i]);
+        }
     }
 
     // ---------------------------------------------------------------- codes
@@ -110,7 +171,7 @@ contract VectorsTest is Base {
     /// @dev What an indexer and a keeper live by, as the compiler sees it.
     function test_the_events_everyone_relies_on_are_in_the_vectors() public view {
         string memory json = vm.readFile("vectors/event_topics.json");
-        bytes32[29] memory topics = [
+        bytes32[56] memory topics = [
             IERC20.Transfer.selector,
             IERC7943Fungible.Frozen.selector,
             IERC7943Fungible.ForcedTransfer.selector,
@@ -139,7 +200,34 @@ contract VectorsTest is Base {
             IExecutor.CommandExpired.selector,
             IExecutor.CommandDeferred.selector,
             IExecutor.RuleChanged.selector,
-            IExecutor.Stopped.selector
+            IExecutor.Stopped.selector,
+            INodeFactory.ImplementationsChanged.selector,
+            INodeContract.TreasuryChanged.selector,
+            INodeContract.IntentConsumed.selector,
+            IListing.ListingTermsChanged.selector,
+            IListing.ListingStatusChanged.selector,
+            IListing.FeesReserved.selector,
+            IListing.Purchased.selector,
+            IFeeVault.FeeTermsChanged.selector,
+            IFeeVault.FeesAllocated.selector,
+            IFeeVault.FeeAccrued.selector,
+            IFeeVault.FeesReleased.selector,
+            IFeeVault.FeesDrawn.selector,
+            ITokenFunds.Funded.selector,
+            ITokenFunds.FundWithdrawn.selector,
+            IRedemptionDesk.RedemptionRequested.selector,
+            IRedemptionDesk.RedemptionApproved.selector,
+            IRedemptionDesk.RedemptionClosed.selector,
+            IRedemptionDesk.CreditDrawn.selector,
+            IRedemptionDesk.CreditMoved.selector,
+            IRentDistributor.RentOpened.selector,
+            IRentDistributor.RentPaid.selector,
+            ITokenRent.RentMoved.selector,
+            ISecondaryMarket.MarketTermsChanged.selector,
+            ISecondaryMarket.Traded.selector,
+            ISecondaryMarket.OrderCancelled.selector,
+            IOtcDesk.DealSettled.selector,
+            IOtcDesk.DealCancelled.selector
         ];
         for (uint256 i = 0; i < topics.length; ++i) {
             bool found;

@@ -7,13 +7,10 @@ import {FeeVault} from "../../sol/node/FeeVault.sol";
 import {Listing} from "../../sol/node/Listing.sol";
 import {NodeHandler} from "./NodeHandler.sol";
 import {World} from "./World.sol";
+import {TypedData} from "../node/TypedData.sol";
 
 /// @notice The primary sale, the fee supply, and what is left of trade fees. Watches I9.
 contract SaleActs is NodeHandler {
-    bytes32 private constant PURCHASE = keccak256(
-        "Purchase(address wallet,address token,uint256 quantity,address paymentToken,uint256 maxCost,uint256 deadline,bytes32 salt)"
-    );
-
     Listing private immutable listing;
     FeeVault private immutable feeVault;
 
@@ -63,7 +60,7 @@ contract SaleActs is NodeHandler {
             deadline: block.timestamp,
             salt: bytes32((seed >> 8) % 64)
         });
-        bytes memory signature = sign(number, seed, address(listing), keccak256(abi.encode(PURCHASE, p)));
+        bytes memory signature = sign(number, seed, address(listing), keccak256(abi.encode(TypedData.PURCHASE, p)));
         bool admitted =
             _admits(p.wallet, quantity) && !forged(seed) && !nodeReplica.used(address(listing), p.wallet, p.salt);
         uint256 before = usd.balanceOf(world.node().treasury);

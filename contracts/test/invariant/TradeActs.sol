@@ -7,6 +7,7 @@ import {OtcDesk} from "../../sol/node/OtcDesk.sol";
 import {SecondaryMarket} from "../../sol/node/SecondaryMarket.sol";
 import {NodeHandler} from "./NodeHandler.sol";
 import {World} from "./World.sol";
+import {TypedData} from "../node/TypedData.sol";
 
 /// @notice Orders and deals, proper and improper. Watches I10 and I11.
 contract TradeActs is NodeHandler {
@@ -210,24 +211,10 @@ contract TradeActs is NodeHandler {
     }
 
     function _hashOf(ISecondaryMarket.Order memory order) private pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                keccak256(
-                    "Order(address wallet,address token,address paymentToken,uint8 side,uint256 quantity,uint256 limitPrice,uint16 maxFeeBps,uint64 validFrom,uint64 expiry,bytes32 salt)"
-                ),
-                order
-            )
-        );
+        return keccak256(abi.encode(TypedData.ORDER, order));
     }
 
     function _hashOf(IOtcDesk.Deal memory d) private pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                keccak256(
-                    "Deal(address token,address seller,address buyer,uint256 quantity,address paymentToken,uint256 payment,uint16 maxFeeBps,uint64 validFrom,uint64 deadline,bytes32 terms,bytes32 salt)"
-                ),
-                d
-            )
-        );
+        return keccak256(abi.encode(TypedData.DEAL, d));
     }
 }

@@ -10,6 +10,7 @@ import {ISecurityToken} from "../../sol/interfaces/ISecurityToken.sol";
 import {RestrictionCodes} from "../../sol/lib/RestrictionCodes.sol";
 import {HostileUSD} from "./HostileUSD.sol";
 import {ContractWallet, NodeBase} from "./NodeBase.sol";
+import {TypedData} from "./TypedData.sol";
 
 contract ListingTest is NodeBase {
     uint256 private constant WHOLE = 1e18;
@@ -440,14 +441,7 @@ contract ListingTest is NodeBase {
     }
 
     function hashOf(IListing.Purchase memory purchase) private pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                keccak256(
-                    "Purchase(address wallet,address token,uint256 quantity,address paymentToken,uint256 maxCost,uint256 deadline,bytes32 salt)"
-                ),
-                purchase
-            )
-        );
+        return keccak256(abi.encode(TypedData.PURCHASE, purchase));
     }
 
     function signed(uint256 key, IListing.Purchase memory purchase) private view returns (bytes memory) {

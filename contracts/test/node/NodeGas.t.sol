@@ -7,6 +7,7 @@ import {IOtcDesk} from "../../sol/interfaces/IOtcDesk.sol";
 import {IRentDistributor} from "../../sol/interfaces/IRentDistributor.sol";
 import {ISecondaryMarket} from "../../sol/interfaces/ISecondaryMarket.sol";
 import {NodeBase} from "./NodeBase.sol";
+import {TypedData} from "./TypedData.sol";
 
 /// @notice Gas of whole transactions with a node's contracts, through their proxies and with TestUSD. Allowances are
 /// there and do not end, wallets have had dollars and units before.
@@ -48,18 +49,7 @@ contract NodeGasTest is NodeBase {
         buy(1e18);
         vm.snapshotGasLastCall("gas", "listing: another purchase");
         IListing.Purchase memory p = IListing.Purchase(ann, address(token), 1e18, address(usd), DOLLAR, LATER, SALT);
-        bytes memory signature = sign(
-            ALICE_KEY,
-            address(listing),
-            keccak256(
-                abi.encode(
-                    keccak256(
-                        "Purchase(address wallet,address token,uint256 quantity,address paymentToken,uint256 maxCost,uint256 deadline,bytes32 salt)"
-                    ),
-                    p
-                )
-            )
-        );
+        bytes memory signature = sign(ALICE_KEY, address(listing), keccak256(abi.encode(TypedData.PURCHASE, p)));
         operator();
         listing.buyFor(p, signature);
         vm.snapshotGasLastCall("gas", "listing: another purchase, carried");
@@ -191,14 +181,7 @@ contract NodeGasTest is NodeBase {
     }
 
     function signed(IOtcDesk.Deal memory d) private view returns (bytes memory, bytes memory) {
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "Deal(address token,address seller,address buyer,uint256 quantity,address paymentToken,uint256 payment,uint16 maxFeeBps,uint64 validFrom,uint64 deadline,bytes32 terms,bytes32 salt)"
-                ),
-                d
-            )
-        );
+        bytes32 structHash = keccak256(abi.encode(TypedData.DEAL, d));
         return (sign(ALICE_KEY, address(otc), structHash), sign(BOB_KEY, address(otc), structHash));
     }
 
@@ -209,13 +192,6 @@ contract NodeGasTest is NodeBase {
     }
 
     function hashOf(ISecondaryMarket.Order memory o) private pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                keccak256(
-                    "Order(address wallet,address token,address paymentToken,uint8 side,uint256 quantity,uint256 limitPrice,uint16 maxFeeBps,uint64 validFrom,uint64 expiry,bytes32 salt)"
-                ),
-                o
-            )
-        );
+        return keccak256(abi.encode(TypedData.ORDER, o));
     }
 }

@@ -10,6 +10,7 @@ import {RestrictionCodes} from "../../sol/lib/RestrictionCodes.sol";
 import {Trading} from "../../sol/node/Trading.sol";
 import {HostileUSD} from "./HostileUSD.sol";
 import {ContractWallet, NodeBase} from "./NodeBase.sol";
+import {TypedData} from "./TypedData.sol";
 
 /// @notice Ann sells, ben buys.
 contract OtcDeskTest is NodeBase {
@@ -176,7 +177,7 @@ contract OtcDeskTest is NodeBase {
     function test_a_cancellation_is_carried_too() public {
         IOtcDesk.Deal memory d = deal();
         bytes32 hash = otc.hashOf(d);
-        bytes32 structHash = keccak256(abi.encode(keccak256("Cancellation(address wallet,bytes32 id)"), ben, hash));
+        bytes32 structHash = keccak256(abi.encode(TypedData.CANCELLATION, ben, hash));
         bytes memory signature = sign(ALICE_KEY, address(otc), structHash);
         vm.expectRevert(invalid(ben));
         otc.cancelFor(d, ben, signature);
@@ -265,14 +266,7 @@ contract OtcDeskTest is NodeBase {
     }
 
     function signatures(IOtcDesk.Deal memory d) private view returns (bytes memory, bytes memory) {
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "Deal(address token,address seller,address buyer,uint256 quantity,address paymentToken,uint256 payment,uint16 maxFeeBps,uint64 validFrom,uint64 deadline,bytes32 terms,bytes32 salt)"
-                ),
-                d
-            )
-        );
+        bytes32 structHash = keccak256(abi.encode(TypedData.DEAL, d));
         return (sign(ALICE_KEY, address(otc), structHash), sign(BOB_KEY, address(otc), structHash));
     }
 

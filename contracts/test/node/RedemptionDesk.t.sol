@@ -10,6 +10,7 @@ import {ITokenFunds} from "../../sol/interfaces/ITokenFunds.sol";
 import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
 import {HostileUSD} from "./HostileUSD.sol";
 import {NodeBase} from "./NodeBase.sol";
+import {TypedData} from "./TypedData.sol";
 
 contract RedemptionDeskTest is NodeBase {
     uint256 private constant FUND = 1_000 * DOLLAR;
@@ -169,14 +170,7 @@ contract RedemptionDeskTest is NodeBase {
     function test_the_role_alone_asks_for_nobody() public {
         IRedemptionDesk.Redemption memory r =
             IRedemptionDesk.Redemption(ann, address(token), 40e18, address(usd), DOLLAR, LATER, SALT);
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "Redemption(address wallet,address token,uint256 quantity,address paymentToken,uint256 minPayout,uint256 deadline,bytes32 salt)"
-                ),
-                r
-            )
-        );
+        bytes32 structHash = keccak256(abi.encode(TypedData.REDEMPTION, r));
         bytes memory signature = sign(BOB_KEY, address(redemptions), structHash);
         vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidSignature.selector, ann));
         operator();
@@ -234,14 +228,7 @@ contract RedemptionDeskTest is NodeBase {
     function test_a_fund_is_paid_into_by_whoever_has_signed() public {
         ITokenFunds.Funding memory funding =
             ITokenFunds.Funding(ann, address(token), address(usd), 5 * DOLLAR, LATER, SALT);
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256(
-                    "Funding(address wallet,address token,address paymentToken,uint256 amount,uint256 deadline,bytes32 salt)"
-                ),
-                funding
-            )
-        );
+        bytes32 structHash = keccak256(abi.encode(TypedData.FUNDING, funding));
         allow(ann, address(redemptions));
         bytes memory signature = sign(ALICE_KEY, address(redemptions), structHash);
         vm.expectRevert(unauthorized(keeper, "CARRIER_ROLE"));

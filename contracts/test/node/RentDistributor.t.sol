@@ -8,6 +8,7 @@ import {ITokenRent} from "../../sol/interfaces/ITokenRent.sol";
 import {Token} from "../../sol/SecurityToken.sol";
 import {HostileUSD} from "./HostileUSD.sol";
 import {NodeBase} from "./NodeBase.sol";
+import {TypedData} from "./TypedData.sol";
 
 contract RentDistributorTest is NodeBase {
     uint256 private constant Q128 = 1 << 128;
@@ -105,8 +106,7 @@ contract RentDistributorTest is NodeBase {
     function test_the_role_alone_draws_for_nobody() public {
         open(1, 1_000);
         IRentDistributor.Claim memory c = IRentDistributor.Claim(ann, address(token), LATER, SALT);
-        bytes32 structHash =
-            keccak256(abi.encode(keccak256("Claim(address wallet,address token,uint256 deadline,bytes32 salt)"), c));
+        bytes32 structHash = keccak256(abi.encode(TypedData.CLAIM, c));
         bytes memory signature = sign(BOB_KEY, address(rents), structHash);
         vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidSignature.selector, ann));
         operator();

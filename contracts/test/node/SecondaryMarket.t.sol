@@ -13,6 +13,7 @@ import {SecondaryMarket} from "../../sol/node/SecondaryMarket.sol";
 import {Trading} from "../../sol/node/Trading.sol";
 import {HostileUSD} from "./HostileUSD.sol";
 import {ContractWallet, NodeBase} from "./NodeBase.sol";
+import {TypedData} from "./TypedData.sol";
 
 /// @notice Ann sells, ben buys.
 contract SecondaryMarketTest is NodeBase {
@@ -238,7 +239,7 @@ contract SecondaryMarketTest is NodeBase {
     function test_a_cancellation_is_carried_too() public {
         ISecondaryMarket.Match memory m = matched();
         bytes32 sell = market.hashOf(m.sell);
-        bytes32 structHash = keccak256(abi.encode(keccak256("Cancellation(address wallet,bytes32 id)"), ann, sell));
+        bytes32 structHash = keccak256(abi.encode(TypedData.CANCELLATION, ann, sell));
         bytes memory signature = sign(BOB_KEY, address(market), structHash);
         vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidSignature.selector, ann));
         market.cancelFor(ann, sell, signature);
@@ -399,14 +400,7 @@ contract SecondaryMarketTest is NodeBase {
     }
 
     function hashOf(ISecondaryMarket.Order memory order) private pure returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                keccak256(
-                    "Order(address wallet,address token,address paymentToken,uint8 side,uint256 quantity,uint256 limitPrice,uint16 maxFeeBps,uint64 validFrom,uint64 expiry,bytes32 salt)"
-                ),
-                order
-            )
-        );
+        return keccak256(abi.encode(TypedData.ORDER, order));
     }
 
     function settle(ISecondaryMarket.Match memory m) private {
