@@ -82,7 +82,7 @@ contract TradeActs is NodeHandler {
     function cancelAllBefore(uint256 wallet, uint256 ago) external followed {
         uint64 time = uint64(block.timestamp - ago % 3 days);
         vm.assume(
-            (ago >> 64) % 8 == 0
+            ago % 16 == 7
                 && attempt(world.wallet(wallet), address(market), abi.encodeCall(market.cancelAllBefore, (time)))
         );
     }
