@@ -34,6 +34,16 @@ pub use executor::IExecutor::{Command, ExecutorConfig, Result as ItemResult, Rul
 pub use investor_registry::IInvestorRegistry::{Entry, Investor};
 pub use node_factory::INodeFactory::{Node, NodeConfig, NodeContracts, TokenConfig};
 
+alloy::sol! {
+    /// What a wallet signs to have its order (by its hash) or its deal cancelled. No call takes it whole, thus no
+    /// artifact has it.
+    #[derive(Debug, PartialEq, Eq)]
+    struct Cancellation {
+        address wallet;
+        bytes32 id;
+    }
+}
+
 // What wallets sign, and the terms of the node's contracts.
 pub use fee_vault::IFeeVault::{Beneficiaries, Split};
 pub use listing::IListing::{Purchase, Supply as ListedSupply, Terms as ListingTerms};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use alloy::primitives::{B256, FixedBytes};
-use alloy::sol_types::SolInterface;
+use alloy::primitives::{Address, B256, Bytes, FixedBytes, U256};
+use alloy::sol_types::{Eip712Domain, SolInterface, SolStruct, SolValue};
 use serde::Deserialize;
 
 use crate::bindings::Executor::{ExecutorCalls, ExecutorErrors, ExecutorEvents};
@@ -17,6 +17,7 @@ use crate::bindings::RentDistributor::{RentDistributorCalls, RentDistributorErro
 use crate::bindings::SecondaryMarket::{SecondaryMarketCalls, SecondaryMarketErrors, SecondaryMarketEvents};
 use crate::bindings::SecurityToken::{SecurityTokenCalls, SecurityTokenErrors, SecurityTokenEvents};
 use crate::bindings::TestUSD::{TestUSDCalls, TestUSDErrors, TestUSDEvents};
+use crate::bindings::{Cancellation, Claim, Deal, Funding, Order, Purchase, Redemption};
 use crate::{CommandId, ReasonCode, decode_revert, onchain_id, readable};
 
 #[derive(Deserialize)]
@@ -74,6 +75,65 @@ fn restriction_codes_mean_what_the_vectors_say() {
     }
     let ours = ReasonCode::ALL.iter().filter(|reason| reason.restriction().is_some()).count();
     assert_eq!(ours, known, "a restriction code here that no contract gives");
+}
+
+#[derive(Deserialize)]
+struct TypedData {
+    chain_id: u64,
+    verifying_contract: Address,
+    types: Vec<TypedDatum>,
+}
+
+#[derive(Deserialize)]
+struct TypedDatum {
+    name: String,
+    domain: String,
+    #[serde(rename = "type")]
+    signature: String,
+    type_hash: B256,
+    encoded: Bytes,
+    struct_hash: B256,
+    digest: B256,
+}
+
+/// What `T` makes of the vector's message: type, its hash, the struct's, and what is signed.
+fn signed<T: SolStruct>(message: &T, domain: &Eip712Domain) -> (String, B256, B256, B256) {
+    (
+        T::eip712_encode_type().into_owned(),
+        message.eip712_type_hash(),
+        message.eip712_hash_struct(),
+        message.eip712_signing_hash(domain),
+    )
+}
+
+#[test]
+fn what_wallets_sign_is_what_the_vectors_say() {
+    let vectors: TypedData = serde_json::from_str(include_str!("../vectors/typed_data.json")).unwrap();
+    let mut known = 0;
+    for vector in vectors.types {
+        let domain = Eip712Domain::new(
+            Some(vector.domain.clone().into()),
+            Some("1".into()),
+            Some(U256::from(vectors.chain_id)),
+            Some(vectors.verifying_contract),
+            None,
+        );
+        // The words of the message, behind the type's hash.
+        let words = &vector.encoded[32..];
+        let ours = match vector.name.as_str() {
+            "Purchase" => signed(&Purchase::abi_decode(words).unwrap(), &domain),
+            "Funding" => signed(&Funding::abi_decode(words).unwrap(), &domain),
+            "Redemption" => signed(&Redemption::abi_decode(words).unwrap(), &domain),
+            "Claim" => signed(&Claim::abi_decode(words).unwrap(), &domain),
+            "Order" => signed(&Order::abi_decode(words).unwrap(), &domain),
+            "Deal" => signed(&Deal::abi_decode(words).unwrap(), &domain),
+            "Cancellation" => signed(&Cancellation::abi_decode(words).unwrap(), &domain),
+            other => panic!("{other} is unknown here"),
+        };
+        assert_eq!(ours, (vector.signature, vector.type_hash, vector.struct_hash, vector.digest), "{}", vector.name);
+        known += 1;
+    }
+    assert_eq!(known, 7);
 }
 
 #[derive(Deserialize)]

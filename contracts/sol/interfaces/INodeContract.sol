@@ -43,7 +43,7 @@ interface INodeContract {
 
     /// @notice Names another treasury.
     /// @custom:access DEFAULT_ADMIN_ROLE
-    function setTreasury(address treasury) external;
+    function setTreasury(address newTreasury) external;
 
     /// @notice Takes back an intent of the caller, seen by this contract or not.
     /// @custom:access anyone, for itself

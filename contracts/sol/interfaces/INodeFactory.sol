@@ -104,7 +104,7 @@ interface INodeFactory {
 
     /// @notice Says what the contracts of new nodes run. Those of nodes that stand are their own admin's to upgrade.
     /// @custom:access DEFAULT_ADMIN_ROLE
-    function setImplementations(NodeContracts calldata implementations) external;
+    function setImplementations(NodeContracts calldata next) external;
 
     /// @notice Deploys a node: its contracts, each behind a proxy, and its Executor, allowed to operate them and to deploy
     /// tokens.

@@ -69,7 +69,7 @@ interface IRentDistributor {
 
     /// @notice Pays the wallet that has signed.
     /// @custom:access the token's CARRIER_ROLE
-    function claimFor(Claim calldata claim, bytes calldata signature) external returns (uint256 amount);
+    function claimFor(Claim calldata signed, bytes calldata signature) external returns (uint256 amount);
 
     /// @notice Pays many, each its own; who cannot be paid hinders nobody.
     /// @custom:access the token's PAYOUT_ROLE

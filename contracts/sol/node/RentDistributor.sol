@@ -65,15 +65,15 @@ contract RentDistributor is IRentDistributor, TokenFunds {
     }
 
     /// @inheritdoc IRentDistributor
-    function claimFor(Claim calldata claim_, bytes calldata signature)
+    function claimFor(Claim calldata signed, bytes calldata signature)
         external
         nonReentrant
-        onlyTokenRole(claim_.token, TokenRoles.CARRIER_ROLE)
+        onlyTokenRole(signed.token, TokenRoles.CARRIER_ROLE)
         returns (uint256)
     {
-        bytes32 structHash = keccak256(abi.encode(CLAIM, claim_));
-        _useIntent(claim_.wallet, claim_.salt, claim_.deadline, structHash, signature);
-        return _pay(claim_.token, claim_.wallet);
+        bytes32 structHash = keccak256(abi.encode(CLAIM, signed));
+        _useIntent(signed.wallet, signed.salt, signed.deadline, structHash, signature);
+        return _pay(signed.token, signed.wallet);
     }
 
     /// @inheritdoc IRentDistributor
