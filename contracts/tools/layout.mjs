@@ -30,8 +30,10 @@ function namespaces() {
 
 /** Members of each struct, by the struct's name: `label: type @ slot + offset`. */
 function built() {
-  const said = forge(['inspect', 'Layouts', 'storageLayout', '--json']);
-  const { types } = JSON.parse(said.slice(said.indexOf('{')));
+  // Beside the other artifacts, which have no layouts.
+  const [out, cache] = [join('out', 'layout'), join('cache', 'layout')];
+  forge(['build', 'test/Layouts.sol', '--extra-output', 'storageLayout', '--out', out, '--cache-path', cache]);
+  const { types } = JSON.parse(readFileSync(join(root, out, 'Layouts.sol', 'Layouts.json'), 'utf8')).storageLayout;
   const structs = Object.values(types).filter(({ members }) => members);
   const lines = structs.map(({ label, members }) => {
     return [label, members.map((m) => `${m.label}: ${types[m.type].label} @ ${m.slot} + ${m.offset}`)];
