@@ -53,6 +53,8 @@ contract InvariantsTest is NodeLaws {
             other.setInvestor(world.wallet(i), record, REASON);
             if (i % 2 == 0) _endow(world.wallet(i));
         }
+        _credit(world.wallet(0));
+        _credit(world.wallet(2));
         Vm.Log[] memory logs = vm.getRecordedLogs();
         replica.follow(logs);
         world.nodeReplica().follow(logs);

@@ -117,6 +117,16 @@ abstract contract NodeLaws is Base {
         redemptions.fund(address(token), address(usd), 1_000_000e6);
     }
 
+    /// @dev A wallet with units redeems some and is refused the money: it has a credit from the start.
+    function _credit(address wallet) internal {
+        vm.prank(wallet);
+        uint256 id = redemptions.request(address(token), 10e18, address(usd), 0);
+        usd.refuse(wallet, true);
+        vm.prank(address(executor));
+        redemptions.approve(address(token), id, 3e6, REASON);
+        usd.refuse(wallet, false);
+    }
+
     // ---------------------------------------------------------------- replica
 
     function _compareNode() internal view {

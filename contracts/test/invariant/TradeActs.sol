@@ -111,7 +111,7 @@ contract TradeActs is NodeHandler {
                 quantity: amountNear(quantity, replica.freeOf(world.wallet(from)) / 4),
                 paymentToken: address(usd),
                 payment: (seed >> 16) % 1_000e6,
-                maxFeeBps: uint16(100 + (seed >> 64) % 200),
+                maxFeeBps: uint16(180 + (seed >> 64) % 200),
                 validFrom: 0,
                 deadline: uint64(block.timestamp + (seed >> 80) % 5 days),
                 terms: 0,
@@ -186,7 +186,7 @@ contract TradeActs is NodeHandler {
             if (_orders[at].side == side) return (_orders[at], _signers[at]);
         }
         bool sells = side == ISecondaryMarket.Side.Sell;
-        uint256 spread = (seed >> 2) % 12e6;
+        uint256 spread = (seed >> 2) % 8e6;
         return (
             ISecondaryMarket.Order({
                 wallet: world.wallet(number),
@@ -195,7 +195,7 @@ contract TradeActs is NodeHandler {
                 side: side,
                 quantity: quantity % 16 < 7 ? type(uint128).max : quantity % 10_000e18,
                 limitPrice: sells ? LOW + spread : LOW + BAND - spread / 2,
-                maxFeeBps: uint16(100 + (seed >> 32) % 200),
+                maxFeeBps: uint16(180 + (seed >> 32) % 200),
                 validFrom: uint64(block.timestamp - (seed >> 40) % 2 days),
                 expiry: uint64(block.timestamp + (seed >> 48) % 20 days),
                 salt: bytes32(seed)
