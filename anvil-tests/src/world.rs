@@ -37,6 +37,11 @@ impl World {
     /// Deploys the suite and two nodes: the first with the instrument `rCC`, the second, of another issuer, `rDD`.
     /// Blocks are mined for it where they do not come by themselves.
     pub async fn deploy(&self) -> Result<Deployment> {
+        self.deploy_another("test").await
+    }
+
+    /// The same, a suite of its own for each salt.
+    pub async fn deploy_another(&self, salt: &str) -> Result<Deployment> {
         let plan = |node_id, issuer_id, instrument_id, name| Plan {
             node_id,
             issuer_id,
@@ -46,7 +51,7 @@ impl World {
         };
         let plans = [plan("node-1", "issuer-1", "rCC", "Real Credit"), plan("node-2", "issuer-2", "rDD", "Real Debt")];
         let url = self.chain.url();
-        let deployed = suite::deploy(&url, &plans);
+        let deployed = suite::deploy(&url, salt, &plans);
         match self.mining {
             Mining::Every(_) => deployed.await,
             Mining::Manual => tokio::select! {
@@ -64,7 +69,7 @@ impl World {
         settings.chain.rpc_url = self.chain.url().into();
         settings.chain.ws_url = Some(self.chain.ws_url().into());
         settings.chain.chain_id = CHAIN_ID;
-        settings.chain.start_block = suite.block;
+        settings.chain.start_block = deployment.block;
         settings.chain.factory = Some(suite.factory);
         settings.chain.registry = Some(suite.registry);
         settings.chain.executors = vec![suite.registry_executor];

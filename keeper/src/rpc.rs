@@ -7,9 +7,10 @@ use alloy::eips::BlockId;
 use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::rpc::client::{ClientBuilder, RpcClient};
+use alloy::rpc::json_rpc::RpcRecv;
 use alloy::rpc::types::{Block, TransactionReceipt, TransactionRequest};
 use alloy::transports::{RpcError, TransportErrorKind, TransportResult};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokenx_indexer::CappedHttp;
 
 use crate::fees::Market;
@@ -104,6 +105,57 @@ impl Rpc {
         self.client.request("eth_call", (request, block)).await
     }
 
+    /// The newest block's number.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn block_number(&self) -> TransportResult<u64> {
+        count("eth_blockNumber", 1);
+        let number: U64 = self.client.request_noparams("eth_blockNumber").await?;
+        Ok(number.to())
+    }
+
+    /// Which of these addresses have code as of a block.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn codes(&self, addresses: &[Address], at: BlockId) -> TransportResult<Vec<bool>> {
+        let codes: Vec<Bytes> = self.batch("eth_getCode", addresses.iter().map(|address| json!([address, at]))).await?;
+        Ok(codes.iter().map(|code| !code.is_empty()).collect())
+    }
+
+    /// What these views give on the newest state; nothing where no contract stands.
+    ///
+    /// # Errors
+    /// The endpoint's; a revert is one of them.
+    pub async fn views(&self, calls: &[(Address, Bytes)]) -> TransportResult<Vec<Bytes>> {
+        let of = |(to, data): &(Address, Bytes)| json!([{ "to": to, "data": data }, "latest"]);
+        self.batch("eth_call", calls.iter().map(of)).await
+    }
+
+    /// One method with many parameters in one JSON-RPC batch.
+    async fn batch<T: RpcRecv>(
+        &self,
+        method: &'static str,
+        calls: impl ExactSizeIterator<Item = Value>,
+    ) -> TransportResult<Vec<T>> {
+        if calls.len() == 0 {
+            return Ok(Vec::new());
+        }
+        count(method, calls.len());
+        let mut batch = self.client.new_batch();
+        let mut waiters = Vec::with_capacity(calls.len());
+        for call in calls {
+            waiters.push(batch.add_call::<_, T>(method, &call)?);
+        }
+        batch.send().await?;
+        let mut answers = Vec::with_capacity(waiters.len());
+        for waiter in waiters {
+            answers.push(waiter.await?);
+        }
+        Ok(answers)
+    }
+
     /// Sends signed transactions in this order in one JSON-RPC batch. One result per transaction; the outer error is
     /// that of the whole request, after which each of them may have been sent.
     ///
@@ -129,18 +181,7 @@ impl Rpc {
     /// # Errors
     /// The endpoint's.
     pub async fn receipts(&self, hashes: &[B256]) -> TransportResult<Vec<Option<TransactionReceipt>>> {
-        count("eth_getTransactionReceipt", hashes.len());
-        let mut batch = self.client.new_batch();
-        let mut waiters = Vec::with_capacity(hashes.len());
-        for hash in hashes {
-            waiters.push(batch.add_call::<_, Option<TransactionReceipt>>("eth_getTransactionReceipt", &(hash,))?);
-        }
-        batch.send().await?;
-        let mut receipts = Vec::with_capacity(hashes.len());
-        for waiter in waiters {
-            receipts.push(waiter.await?);
-        }
-        Ok(receipts)
+        self.batch("eth_getTransactionReceipt", hashes.iter().map(|hash| json!([hash]))).await
     }
 }
 

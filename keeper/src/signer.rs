@@ -7,7 +7,7 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256};
 use alloy::signers::Signer;
 use alloy::signers::local::PrivateKeySigner;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use tokenx_config::Signer as Settings;
 use zeroize::Zeroizing;
 
@@ -23,6 +23,9 @@ pub enum SignerError {
     /// `signer.master_key`.
     #[error("signer.master_key is not 32 bytes: give them in hexadecimal or base64")]
     MasterKey,
+    /// A cold key.
+    #[error("the cold key is no private key: give 32 bytes in hexadecimal")]
+    Cold,
     /// A keystore without its password.
     #[error("signer.keystore_path needs signer.keystore_password")]
     NoPassword,
@@ -106,6 +109,18 @@ impl Signers {
 /// `MasterKey`.
 pub fn master_key(settings: &Settings) -> Result<Zeroizing<[u8; 32]>, SignerError> {
     tokenx_config::key_bytes(&settings.master_key).ok_or(SignerError::MasterKey)
+}
+
+/// A cold key: a keystore file with its password, or else the key itself in hexadecimal.
+///
+/// # Errors
+/// `Keystore`, or `Cold` where the secret is no key.
+pub async fn cold_key(keystore: Option<&Path>, secret: &SecretString) -> Result<PrivateKeySigner, SignerError> {
+    if let Some(path) = keystore {
+        return open(path.to_owned(), Zeroizing::new(secret.expose_secret().to_owned())).await;
+    }
+    let bytes = tokenx_config::key_bytes(secret).ok_or(SignerError::Cold)?;
+    PrivateKeySigner::from_slice(bytes.as_slice()).map_err(|_| SignerError::Cold)
 }
 
 fn files(path: &Path) -> Result<Vec<PathBuf>, SignerError> {

@@ -2,6 +2,7 @@
 
 mod admin;
 mod config;
+mod deploy;
 mod migrate;
 mod reindex;
 
@@ -46,6 +47,9 @@ enum Command {
     Admin(admin::Arguments),
     /// Bring a database to this version's tables
     Migrate(Flags),
+    /// Put the contracts on a chain, as far as they are not there yet
+    #[command(after_long_help = deploy::HELP)]
+    Deploy(deploy::Arguments),
     /// Derive the chain's tables again from the logs that are kept, without the node; with --verify, only compare
     #[command(after_long_help = REINDEX_HELP)]
     Reindex(reindex::Arguments),
@@ -105,6 +109,7 @@ async fn execute(command: Command) -> Result<i32> {
         Command::Api(flags) => serve(&flags, Parts::API).await?,
         Command::Admin(arguments) => admin::run(arguments).await?,
         Command::Migrate(flags) => migrate::run(&flags).await?,
+        Command::Deploy(arguments) => deploy::run(arguments).await?,
         Command::Reindex(arguments) => reindex::run(arguments).await?,
         Command::Config { flags, command } => config::run(&command, &flags)?,
         Command::Supervise(arguments) => return supervisor::supervise(arguments).await,

@@ -68,7 +68,7 @@ pub(crate) async fn deploy(pool: &PgPool, chain: &Anvil, report: Report<'_>) -> 
             Ok(Plan { node_id: issuer_id, issuer_id, instrument_id, name, treasury })
         })
         .collect::<Result<Vec<_>>>()?;
-    let deployment = suite::deploy(&chain.url(), &plans).await?;
+    let deployment = suite::deploy(&chain.url(), "dev", &plans).await?;
 
     let mut issuers = Vec::new();
     for ((issuer_id, deployed), plan) in ids.into_iter().zip(deployment.nodes).zip(plans) {
@@ -89,7 +89,7 @@ pub(crate) async fn deploy(pool: &PgPool, chain: &Anvil, report: Report<'_>) -> 
         registry_executor: suite.registry_executor,
         factory: suite.factory,
         payment_token: suite.payment_token.unwrap_or_default(),
-        start_block: suite.block,
+        start_block: deployment.block,
         issuers,
     })
 }

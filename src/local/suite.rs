@@ -3,7 +3,7 @@
 use alloy::primitives::{Address, B256, U256};
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, Result};
-use tokenx_keeper::deploy::{Deployer, Governance, NewNode, NewToken, Node, Suite, max_amount};
+use tokenx_keeper::deploy::{self, Deployer, Governance, NewNode, NewToken, Node, Suite, max_amount};
 
 use super::anvil::KEYS;
 
@@ -45,16 +45,19 @@ pub struct Deployed {
 pub struct Deployment {
     /// The platform's contracts.
     pub suite: Suite,
+    /// The first block that holds any of them.
+    pub block: u64,
     /// Nodes and instruments in the order of their plans.
     pub nodes: Vec<Deployed>,
 }
 
-/// Deploys the suite, then a node and an instrument for each plan. Needs blocks to come.
-pub async fn deploy(rpc_url: &str, plans: &[Plan<'_>]) -> Result<Deployment> {
+/// Deploys the suite of this salt, then a node and an instrument for each plan. Needs blocks to come.
+pub async fn deploy(rpc_url: &str, salt: &str, plans: &[Plan<'_>]) -> Result<Deployment> {
     let deployer = Deployer::connect(rpc_url, key(COLD_KEY)?).await?;
     let keepers = LANE_KEYS.iter().map(|text| Ok(key(text)?.address())).collect::<Result<_>>()?;
     let governance = Governance { admin_delay: 0, guardian: Address::ZERO, keepers };
-    let suite = deployer.suite(&governance, true).await?;
+    let suite = deployer.suite(&deploy::Plan::of(deployer.admin(), &governance, salt, true)).await?;
+    let block = deployer.start_block(&suite).await?.unwrap_or_default();
     let nodes: Vec<NewNode> = plans
         .iter()
         .map(|plan| NewNode {
@@ -72,7 +75,7 @@ pub async fn deploy(rpc_url: &str, plans: &[Plan<'_>]) -> Result<Deployment> {
         .zip(tokens)
         .map(|((plan, node), token)| Deployed { node, instrument_id: plan.instrument_id.to_owned(), token })
         .collect();
-    Ok(Deployment { suite, nodes })
+    Ok(Deployment { suite, block, nodes })
 }
 
 /// Gives TestUSD (6 decimals) from the cold key.

@@ -107,7 +107,7 @@ async fn a_registry_named_late_does_not_take_back_newer_records() -> Result<()> 
     // Alice is recorded in one registry, and later in another.
     stage.whitelist(&[BOB, ALICE]).await?;
     let since = stage.head().await?.0;
-    let second = stage.world.deploy().await?;
+    let second = stage.world.deploy_another("second").await?;
     let first = std::mem::replace(&mut stage.deployment, second);
     stage.whitelist(&[ALICE]).await?;
     let record = async || {

@@ -1,19 +1,52 @@
 //! The suite on a real chain.
 
+use std::path::Path;
+use std::process::Command;
+
 use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
+use anyhow::Result;
+use serde_json::json;
+use tokenx::local::supervisor::program;
 use tokenx_anvil_tests::{KEYS, World};
-use tokenx_keeper::deploy::{Deployer, Governance, NewNode, NewToken, key_of, max_amount};
+use tokenx_keeper::deploy::{Deployer, Governance, Implementations, NewNode, NewToken, Plan, Step, key_of, max_amount};
+
+fn address(key: &str) -> Address {
+    key.parse::<PrivateKeySigner>().unwrap().address()
+}
+
+fn governance() -> Governance {
+    Governance { admin_delay: 0, guardian: Address::ZERO, keepers: vec![address(KEYS[8])] }
+}
+
+async fn deployer(world: &World) -> Result<Deployer> {
+    Ok(Deployer::connect(&world.chain.url(), KEYS[9].parse()?).await?)
+}
+
+/// Transactions that the cold key has sent.
+async fn sent(world: &World) -> Result<serde_json::Value> {
+    world.chain.rpc("eth_getTransactionCount", json!([address(KEYS[9]), "latest"])).await
+}
+
+async fn has_code(world: &World, address: Address) -> Result<bool> {
+    let code = world.chain.rpc("eth_getCode", json!([address, "latest"])).await?;
+    Ok(code.as_str().is_some_and(|code| code.len() > 100))
+}
+
+fn node(id: &str) -> NewNode {
+    NewNode { node_id: id.into(), issuer_id: format!("{id}-issuer"), treasury: address(KEYS[8]) }
+}
+
+fn contracts(all: Implementations) -> [Address; 6] {
+    [all.listing, all.secondary_market, all.otc_desk, all.rent_distributor, all.fee_vault, all.redemption_desk]
+}
 
 #[tokio::test]
-async fn a_suite_two_nodes_and_their_tokens_deploy_in_a_few_blocks() -> anyhow::Result<()> {
+async fn a_suite_two_nodes_and_their_tokens_deploy_in_a_few_blocks() -> Result<()> {
     let world = World::start().await?;
-    let admin: PrivateKeySigner = KEYS[9].parse()?;
-    let deployer = Deployer::connect(&world.chain.url(), admin).await?;
-    let keeper = KEYS[8].parse::<PrivateKeySigner>()?.address();
-    let governance = Governance { admin_delay: 0, guardian: Address::ZERO, keepers: vec![keeper] };
-    let suite = deployer.suite(&governance, true).await?;
-    let node = |id: &str| NewNode { node_id: id.into(), issuer_id: format!("{id}-issuer"), treasury: keeper };
+    let deployer = deployer(&world).await?;
+    let governance = governance();
+    let suite = deployer.suite(&Plan::of(deployer.admin(), &governance, "", true)).await?;
     let nodes = deployer.nodes(suite.factory, &governance, &[node("one"), node("two")]).await?;
     assert_eq!(nodes[0].key, key_of("one"));
     let token = |node: usize, id: &str| NewToken {
@@ -28,15 +61,130 @@ async fn a_suite_two_nodes_and_their_tokens_deploy_in_a_few_blocks() -> anyhow::
         daily_force_limit: max_amount(),
     };
     let tokens = deployer.tokens(suite.factory, &[token(0, "rCC"), token(1, "rDD")]).await?;
-    deployer.give(suite.payment_token.unwrap_or_default(), &[(keeper, U256::from(100_000_000_000u64))]).await?;
-    for address in [suite.registry, suite.registry_executor, suite.factory, nodes[0].executor, nodes[1].executor]
-        .into_iter()
-        .chain(tokens.iter().copied())
-    {
-        let code = world.chain.rpc("eth_getCode", serde_json::json!([address, "latest"])).await?;
-        assert!(code.as_str().is_some_and(|code| code.len() > 100), "no code at {address}");
+    let gifts = [(address(KEYS[8]), U256::from(100_000_000_000u64))];
+    deployer.give(suite.payment_token.unwrap_or_default(), &gifts).await?;
+    let of_nodes = nodes.iter().flat_map(|node| contracts(node.contracts).into_iter().chain([node.executor]));
+    for address in [suite.registry, suite.registry_executor, suite.factory].into_iter().chain(of_nodes).chain(tokens) {
+        assert!(has_code(&world, address).await?, "no code at {address}");
     }
-    assert_ne!(tokens[0], tokens[1]);
-    assert!(suite.block > 0);
+    assert!(deployer.start_block(&suite).await? > Some(0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_second_run_finds_what_the_first_did_and_sends_nothing() -> Result<()> {
+    let world = World::start().await?;
+    let deployer = deployer(&world).await?;
+    let governance = governance();
+    let plan = Plan::of(deployer.admin(), &governance, "", false);
+    assert_eq!(deployer.done(&plan.steps).await?, vec![false; plan.steps.len()]);
+    deployer.suite(&plan).await?;
+    let made = deployer.nodes(plan.suite.factory, &governance, &[node("one")]).await?;
+    let (before, begun) = (sent(&world).await?, deployer.start_block(&plan.suite).await?);
+
+    let again = Plan::of(deployer.admin(), &governance, "", false);
+    assert_eq!(again.suite, plan.suite);
+    assert_eq!(deployer.done(&again.steps).await?, vec![true; again.steps.len()]);
+    deployer.suite(&again).await?;
+    assert_eq!(deployer.nodes(again.suite.factory, &governance, &[node("one")]).await?, made);
+    assert_eq!((sent(&world).await?, deployer.start_block(&again.suite).await?), (before, begun));
+
+    // A keeper more is one transaction more, and moves nothing.
+    let mut more = governance.clone();
+    more.keepers.push(address(KEYS[7]));
+    let more = Plan::of(deployer.admin(), &more, "", false);
+    assert_eq!(more.suite, plan.suite);
+    assert_eq!(deployer.carry_out(&more.steps).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn wherever_a_run_broke_off_the_next_one_does_the_rest() -> Result<()> {
+    let world = World::start().await?;
+    let deployer = deployer(&world).await?;
+    let plan = Plan::of(deployer.admin(), &governance(), "", false);
+    for end in [1, 4, 7, plan.steps.len()] {
+        let steps: &[Step] = &plan.steps[..end];
+        deployer.carry_out(steps).await?;
+        assert!(deployer.done(steps).await?.iter().all(|done| *done), "{end} steps");
+    }
+    assert_eq!(sent(&world).await?, json!(format!("{:#x}", plan.steps.len())), "each step was sent once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_salt_or_another_admin_is_another_suite() {
+    let (one, other) = (address(KEYS[9]), address(KEYS[8]));
+    let suite = |admin, salt| Plan::of(admin, &governance(), salt, false).suite;
+    assert_eq!(suite(one, ""), suite(one, ""));
+    assert_ne!(suite(one, "").factory, suite(one, "second").factory);
+    assert_ne!(suite(one, "").registry, suite(other, "").registry);
+}
+
+/// `tokenx deploy` on this world with the cold key in the environment: its code, what it printed, what it complained of.
+fn tokenx(world: &World, folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let keeper = address(KEYS[8]).to_string();
+    let output = Command::new(program().unwrap())
+        .args(["deploy", "--config", "no-such-folder", "--rpc-url", &world.chain.url(), "--keeper", &keeper])
+        .args(arguments)
+        .current_dir(folder)
+        .env("TOKENX_DEPLOY_KEY", KEYS[9])
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_plans_without_doing_does_once_and_writes_the_addresses() -> Result<()> {
+    let world = World::start().await?;
+    let folder = tempfile::tempdir()?;
+    let run = |arguments: &[&str]| tokenx(&world, folder.path(), arguments);
+    let node =
+        ["--chain-id", "31337", "--node", "one", "--issuer", "one-issuer", "--treasury", &address(KEYS[8]).to_string()];
+
+    let (code, planned, _) = run(&[&node[..], &["--plan"]].concat());
+    assert_eq!((code, planned.matches("to do").count(), planned.contains("there")), (Some(0), 14, false), "{planned}");
+    assert_eq!(sent(&world).await?, json!("0x0"));
+    assert_eq!(std::fs::read_dir(folder.path())?.count(), 0);
+
+    let (code, first, complaint) = run(&node);
+    assert_eq!(code, Some(0), "{complaint}");
+    let read = || std::fs::read_to_string(folder.path().join("tokenx-31337.json"));
+    let written = read()?;
+    let addresses: serde_json::Value = serde_json::from_str(&written)?;
+    for key in [
+        "/registry",
+        "/registry_executor",
+        "/factory",
+        "/implementations/listing",
+        "/node/executor",
+        "/node/contracts/otc_desk",
+    ] {
+        let at: Address = serde_json::from_value(addresses.pointer(key).unwrap().clone())?;
+        assert!(has_code(&world, at).await?, "{key} {at}");
+    }
+    assert!(addresses["start_block"].as_u64() > Some(0), "{written}");
+    let factory: Address = serde_json::from_value(addresses["factory"].clone())?;
+    assert!(first.contains(&format!("factory = \"{factory}\"")), "{first}");
+
+    let before = sent(&world).await?;
+    let (code, second, _) = run(&node);
+    assert_eq!((code, second.matches("done now").count()), (Some(0), 0), "{second}");
+    assert_eq!((sent(&world).await?, read()?), (before, written));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_refuses_another_chain_and_a_missing_key_and_does_nothing() -> Result<()> {
+    let world = World::start().await?;
+    let folder = tempfile::tempdir()?;
+    let (code, _, complaint) = tokenx(&world, folder.path(), &["--chain-id", "1"]);
+    assert_eq!(code, Some(78), "{complaint}");
+    assert!(complaint.contains("31337") && complaint.contains("not of chain 1"), "{complaint}");
+    let (code, _, complaint) = tokenx(&world, folder.path(), &["--chain-id", "31337", "--keystore", "none.json"]);
+    assert_eq!(code, Some(1), "{complaint}");
+    assert!(complaint.contains("TOKENX_DEPLOY_PASSWORD"), "{complaint}");
+    assert_eq!(sent(&world).await?, json!("0x0"));
     Ok(())
 }

@@ -1,0 +1,315 @@
+//! Deploys the suite with a cold key: the platform's contracts, then nodes, then their tokens. What is there already is
+//! left alone; the rest is sent at once, since the addresses are known before, so it takes a block or two, not twenty.
+
+mod plan;
+mod steps;
+
+use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::{SolCall, SolValue};
+use serde::Serialize;
+use tokenx_contracts::bindings::{NodeConfig, NodeContracts, NodeFactory, TestUSD, TokenConfig, node_factory};
+
+use crate::rpc::{BadEndpoint, CallError, Rpc};
+pub use plan::Plan;
+pub use steps::Step;
+use steps::{MAX_FEE, NODE_GAS, PATIENCE};
+
+/// Why a deployment stopped. What was deployed before stays on the chain.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The endpoint's address.
+    #[error(transparent)]
+    Endpoint(#[from] BadEndpoint),
+    /// The endpoint's answer.
+    #[error("rpc: {0}")]
+    Rpc(#[from] CallError),
+    /// The key's.
+    #[error("signing: {0}")]
+    Signer(#[from] alloy::signers::Error),
+    /// The base fee is beyond reason.
+    #[error("the base fee is above {MAX_FEE} wei per gas: deploy at a quieter time")]
+    TooDear,
+    /// A transaction was mined and failed.
+    #[error("{what}: transaction {hash} failed on chain")]
+    Reverted {
+        /// What it was to do.
+        what: String,
+        /// Which one.
+        hash: B256,
+    },
+    /// A transaction was not mined in time.
+    #[error("{what}: transaction {hash} was not mined within {} s", PATIENCE.as_secs())]
+    NotMined {
+        /// What it was to do.
+        what: String,
+        /// Which one.
+        hash: B256,
+    },
+    /// Contracts could not be put where they belong.
+    #[error(
+        "the chain has no CREATE2 deployer at {0}: send its well-known transaction first (its deployer needs coins for gas)"
+    )]
+    NoCreate2(Address),
+    /// The node does not say what it was just told to keep.
+    #[error("{0}: the node's answer does not tell of it")]
+    Missing(String),
+}
+
+/// Who rules the contracts.
+#[derive(Clone, Debug)]
+pub struct Governance {
+    /// Seconds that a new admin and a wider rule wait; 0 only in development.
+    pub admin_delay: u64,
+    /// May stop an Executor at once; zero = none.
+    pub guardian: Address,
+    /// Keys of the keeper's lanes.
+    pub keepers: Vec<Address>,
+}
+
+/// The platform's contracts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suite {
+    /// Who stands behind a wallet.
+    pub registry: Address,
+    /// The keeper's door to the registry.
+    pub registry_executor: Address,
+    /// Deploys nodes and tokens.
+    pub factory: Address,
+    /// What the tokens' beacon pointed to at first.
+    pub token_implementation: Address,
+    /// What the contracts of new nodes run.
+    pub implementations: Implementations,
+    /// TestUSD; `None` outside development.
+    pub payment_token: Option<Address>,
+}
+
+/// The six contracts of nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Implementations {
+    /// Primary sale.
+    pub listing: Address,
+    /// Matched orders.
+    pub secondary_market: Address,
+    /// Deals between two.
+    pub otc_desk: Address,
+    /// Rent.
+    pub rent_distributor: Address,
+    /// Fees.
+    pub fee_vault: Address,
+    /// Redemptions.
+    pub redemption_desk: Address,
+}
+
+impl From<NodeContracts> for Implementations {
+    fn from(contracts: NodeContracts) -> Self {
+        Self {
+            listing: contracts.listing,
+            secondary_market: contracts.secondaryMarket,
+            otc_desk: contracts.otcDesk,
+            rent_distributor: contracts.rentDistributor,
+            fee_vault: contracts.feeVault,
+            redemption_desk: contracts.redemptionDesk,
+        }
+    }
+}
+
+/// A node as the factory made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Its key.
+    pub key: B256,
+    /// The keeper's door to the node.
+    pub executor: Address,
+    /// Its six contracts.
+    pub contracts: Implementations,
+}
+
+/// A node to deploy.
+#[derive(Clone, Debug)]
+pub struct NewNode {
+    /// Its id; the chain knows it by its hash.
+    pub node_id: String,
+    /// Its issuer's id; the chain knows it by its hash.
+    pub issuer_id: String,
+    /// Wallet that receives proceeds and funds payouts.
+    pub treasury: Address,
+}
+
+/// A token to deploy.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// Key of its node.
+    pub node: B256,
+    /// 1 to 32 of `[A-Za-z0-9._-]`.
+    pub instrument_id: String,
+    /// Its name.
+    pub name: String,
+    /// Its symbol.
+    pub symbol: String,
+    /// 0 to 18.
+    pub decimals: u8,
+    /// Base units, 1 to 2^104 − 1.
+    pub max_supply: U256,
+    /// Base units that may be minted per UTC day.
+    pub daily_mint_limit: U256,
+    /// Base units that may be burned, and as many placed under holds, per UTC day.
+    pub daily_burn_limit: U256,
+    /// Base units that may be moved, and as many burned, by force per UTC day.
+    pub daily_force_limit: U256,
+}
+
+/// Largest amount the contracts keep: 2^104 − 1.
+pub fn max_amount() -> U256 {
+    (U256::from(1) << 104) - U256::from(1)
+}
+
+/// The chain's key of a node or an issuer: the hash of its id.
+pub fn key_of(id: &str) -> B256 {
+    keccak256(id)
+}
+
+/// A cold key on one chain.
+#[derive(Debug)]
+pub struct Deployer {
+    rpc: Rpc,
+    signer: PrivateKeySigner,
+    chain_id: u64,
+}
+
+impl Deployer {
+    /// A deployer with this key on the chain behind this endpoint.
+    ///
+    /// # Errors
+    /// Where the endpoint does not answer.
+    pub async fn connect(rpc_url: &str, signer: PrivateKeySigner) -> Result<Self, DeployError> {
+        let rpc = Rpc::new(rpc_url)?;
+        let chain_id = rpc.chain_id().await?;
+        Ok(Self { rpc, signer, chain_id })
+    }
+
+    /// The cold key's address: default admin of all that it deploys.
+    pub fn admin(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// The chain behind the endpoint.
+    pub fn chain_id(&self) -> u64 {
+        self.chain_id
+    }
+
+    /// Carries a plan out, as far as it is not.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub async fn suite(&self, plan: &Plan) -> Result<Suite, DeployError> {
+        self.carry_out(&plan.steps).await?;
+        Ok(plan.suite)
+    }
+
+    /// The first block that holds anything of the suite, where following the chain starts; `None` where the node has
+    /// forgotten its past.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn start_block(&self, suite: &Suite) -> Result<Option<u64>, DeployError> {
+        self.first_block(suite.registry).await
+    }
+
+    /// The step that makes a node, with its Executor and its contracts.
+    pub fn node_step(&self, factory: Address, governance: &Governance, node: &NewNode) -> Step {
+        let key = key_of(&node.node_id);
+        let config = NodeConfig {
+            nodeKey: key,
+            issuer: key_of(&node.issuer_id),
+            admin: self.admin(),
+            adminDelay: plan::delay(governance),
+            guardian: governance.guardian,
+            keepers: governance.keepers.clone(),
+            treasury: node.treasury,
+            previousExecutor: Address::ZERO,
+        };
+        let call = NodeFactory::deployNodeCall { config }.abi_encode();
+        let view = NodeFactory::nodeOfCall { nodeKey: key }.abi_encode();
+        // Its Executor is the second word.
+        Step::fill(format!("deploy node {}", node.node_id), factory, call, NODE_GAS, view, 1)
+    }
+
+    /// Deploys nodes, each with its Executor and its contracts.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub async fn nodes(
+        &self,
+        factory: Address,
+        governance: &Governance,
+        nodes: &[NewNode],
+    ) -> Result<Vec<Node>, DeployError> {
+        let steps: Vec<Step> = nodes.iter().map(|node| self.node_step(factory, governance, node)).collect();
+        self.carry_out(&steps).await?;
+        let keys: Vec<B256> = nodes.iter().map(|node| key_of(&node.node_id)).collect();
+        let views: Vec<(Address, Bytes)> =
+            keys.iter().map(|key| (factory, NodeFactory::nodeOfCall { nodeKey: *key }.abi_encode().into())).collect();
+        let answers = self.rpc.views(&views).await?;
+        keys.into_iter()
+            .zip(answers)
+            .zip(&steps)
+            .map(|((key, answer), step)| {
+                let node = node_factory::INodeFactory::Node::abi_decode(&answer)
+                    .map_err(|_| DeployError::Missing(step.what.clone()))?;
+                Ok(Node { key, executor: node.executor, contracts: node.contracts.into() })
+            })
+            .collect()
+    }
+
+    /// Deploys tokens of nodes whose Executors have this key as admin. In the order given.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub async fn tokens(&self, factory: Address, tokens: &[NewToken]) -> Result<Vec<Address>, DeployError> {
+        let view = |token: &NewToken| {
+            NodeFactory::tokenOfCall { nodeKey: token.node, instrumentId: token.instrument_id.clone() }.abi_encode()
+        };
+        let steps: Vec<Step> = tokens
+            .iter()
+            .map(|token| {
+                let config = TokenConfig {
+                    nodeKey: token.node,
+                    instrumentId: token.instrument_id.clone(),
+                    name: token.name.clone(),
+                    symbol: token.symbol.clone(),
+                    decimals: token.decimals,
+                    maxSupply: token.max_supply,
+                    dailyMintLimit: token.daily_mint_limit.saturating_to(),
+                    dailyBurnLimit: token.daily_burn_limit.saturating_to(),
+                    dailyForceLimit: token.daily_force_limit.saturating_to(),
+                };
+                let call = NodeFactory::deployTokenCall { config }.abi_encode();
+                Step::fill(format!("deploy token {}", token.instrument_id), factory, call, NODE_GAS, view(token), 0)
+            })
+            .collect();
+        self.carry_out(&steps).await?;
+        let views: Vec<(Address, Bytes)> = tokens.iter().map(|token| (factory, view(token).into())).collect();
+        let answers = self.rpc.views(&views).await?;
+        answers
+            .iter()
+            .zip(&steps)
+            .map(|(answer, step)| Address::abi_decode(answer).map_err(|_| DeployError::Missing(step.what.clone())))
+            .collect()
+    }
+
+    /// Gives TestUSD away; development only, since no other payment token would let it. Each call gives anew.
+    ///
+    /// # Errors
+    /// See [`DeployError`].
+    pub async fn give(&self, payment_token: Address, gifts: &[(Address, U256)]) -> Result<(), DeployError> {
+        let steps: Vec<Step> = gifts
+            .iter()
+            .map(|(to, amount)| {
+                let call = TestUSD::mintCall { to: *to, amount: *amount }.abi_encode();
+                Step::again("give test money".to_owned(), payment_token, call)
+            })
+            .collect();
+        self.carry_out(&steps).await.map(drop)
+    }
+}

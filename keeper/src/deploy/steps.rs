@@ -1,0 +1,207 @@
+//! Steps that find out by themselves whether they are done. A contract's address follows from its code and a salt, so
+//! whoever comes again, after a crash or on another machine, finds what was there and does the rest.
+
+use std::time::Duration;
+
+use alloy::eips::BlockId;
+use alloy::primitives::{Address, B256, Bytes, TxKind, address, keccak256};
+use alloy::rpc::types::TransactionReceipt;
+
+use super::{DeployError, Deployer};
+use crate::fees;
+use crate::tx::{self, Payload};
+
+/// Makes contracts at addresses that follow from their code: the same on every chain, and there on nearly all of them.
+const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
+/// Gas offered for a contract, for a node with its contracts, and for a call; what is not used is not paid.
+const CREATE_GAS: u64 = 12_000_000;
+pub(super) const NODE_GAS: u64 = 15_000_000;
+const CALL_GAS: u64 = 4_000_000;
+/// Ceiling on the fee per gas, wei: 500 gwei.
+pub(super) const MAX_FEE: u128 = 500_000_000_000;
+/// How long a receipt is waited for, and how often it is asked for.
+pub(super) const PATIENCE: Duration = Duration::from_secs(180);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Something to be done once.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it does, as an order.
+    pub what: String,
+    /// The contract that it makes.
+    pub makes: Option<Address>,
+    to: Address,
+    data: Bytes,
+    gas: u64,
+    done: Done,
+}
+
+/// How a step is known to be done.
+#[derive(Clone, Debug)]
+enum Done {
+    Never,
+    /// There is code at what it makes.
+    Code,
+    /// This view gives something that satisfies the last.
+    View(Address, Bytes, fn(&[u8], &[u8]) -> bool, Bytes),
+}
+
+impl Step {
+    /// Makes the contract that this creation code gives.
+    pub(super) fn create(what: &str, salt: B256, code: &Bytes, arguments: &[u8]) -> Self {
+        let code = [code.as_ref(), arguments].concat();
+        let made = CREATE2_DEPLOYER.create2(salt, keccak256(&code));
+        Self {
+            what: what.to_owned(),
+            makes: Some(made),
+            to: CREATE2_DEPLOYER,
+            data: [salt.as_slice(), &code].concat().into(),
+            gas: CREATE_GAS,
+            done: Done::Code,
+        }
+    }
+
+    /// Calls a contract; done once `view` of it gives `answer`.
+    pub(super) fn call(what: String, to: Address, data: Vec<u8>, view: Vec<u8>, answer: Vec<u8>) -> Self {
+        let done = Done::View(to, view.into(), |given, wanted| given == wanted, answer.into());
+        Self { what, makes: None, to, data: data.into(), gas: CALL_GAS, done }
+    }
+
+    /// Calls a contract; done once this word of what `view` gives is not zero.
+    pub(super) fn fill(what: String, to: Address, data: Vec<u8>, gas: u64, view: Vec<u8>, word: u8) -> Self {
+        let is_there = |given: &[u8], word: &[u8]| {
+            let at = word.first().map_or(0, |word| usize::from(*word) * 32);
+            given.get(at..at + 32).is_some_and(|word| word.iter().any(|byte| *byte != 0))
+        };
+        Self {
+            what,
+            makes: None,
+            to,
+            data: data.into(),
+            gas,
+            done: Done::View(to, view.into(), is_there, vec![word].into()),
+        }
+    }
+
+    /// Calls a contract, each time anew.
+    pub(super) fn again(what: String, to: Address, data: Vec<u8>) -> Self {
+        Self { what, makes: None, to, data: data.into(), gas: CALL_GAS, done: Done::Never }
+    }
+
+    /// The contract that it makes; zero for a call.
+    pub(super) fn made(&self) -> Address {
+        self.makes.unwrap_or_default()
+    }
+}
+
+/// A transaction on its way.
+struct Sent {
+    what: String,
+    hash: B256,
+}
+
+impl Deployer {
+    /// Which of the steps are done.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn done(&self, steps: &[Step]) -> Result<Vec<bool>, DeployError> {
+        let codes: Vec<Address> = steps.iter().filter_map(|step| step.makes).collect();
+        let views: Vec<(Address, Bytes)> = steps
+            .iter()
+            .filter_map(|step| match &step.done {
+                Done::Never | Done::Code => None,
+                Done::View(to, data, ..) => Some((*to, data.clone())),
+            })
+            .collect();
+        let (codes, views) = (self.rpc.codes(&codes, BlockId::latest()).await?, self.rpc.views(&views).await?);
+        let (mut codes, mut views) = (codes.into_iter(), views.into_iter());
+        Ok(steps
+            .iter()
+            .map(|step| match &step.done {
+                Done::Never => false,
+                Done::Code => codes.next().unwrap_or_default(),
+                Done::View(_, _, fits, wanted) => views.next().is_some_and(|given| fits(&given, wanted)),
+            })
+            .collect())
+    }
+
+    /// Does those of the steps that are not done, all sent at once and in order, and waits for them. Gives the receipts
+    /// of what was sent.
+    ///
+    /// # Errors
+    /// See [`DeployError`]. What was done stays done: coming again does the rest.
+    pub async fn carry_out(&self, steps: &[Step]) -> Result<Vec<TransactionReceipt>, DeployError> {
+        let done = self.done(steps).await?;
+        let left: Vec<&Step> = steps.iter().zip(done).filter(|(_, done)| !done).map(|(step, _)| step).collect();
+        if left.is_empty() {
+            return Ok(Vec::new());
+        }
+        let creates = left.iter().any(|step| step.makes.is_some());
+        if creates && self.rpc.codes(&[CREATE2_DEPLOYER], BlockId::latest()).await? != [true] {
+            return Err(DeployError::NoCreate2(CREATE2_DEPLOYER));
+        }
+        let head = self.rpc.head().await?;
+        let fees = fees::first(head.market, MAX_FEE).ok_or(DeployError::TooDear)?;
+        let nonce = self.rpc.nonce(self.admin(), BlockId::pending()).await?;
+        let mut raws = Vec::with_capacity(left.len());
+        let mut sent = Vec::with_capacity(left.len());
+        for (nonce, step) in (nonce..).zip(left) {
+            let payload = Payload {
+                chain_id: self.chain_id,
+                nonce,
+                to: TxKind::Call(step.to),
+                data: step.data.clone(),
+                gas_limit: step.gas,
+            };
+            let signed = tx::sign(&self.signer, &payload, fees).await?;
+            raws.push(signed.raw);
+            sent.push(Sent { what: step.what.clone(), hash: signed.hash });
+        }
+        for result in self.rpc.send_raw(&raws).await? {
+            result?;
+        }
+        self.receipts(&sent).await
+    }
+
+    async fn receipts(&self, sent: &[Sent]) -> Result<Vec<TransactionReceipt>, DeployError> {
+        let hashes: Vec<B256> = sent.iter().map(|sent| sent.hash).collect();
+        let started = tokio::time::Instant::now();
+        loop {
+            let receipts = self.rpc.receipts(&hashes).await?;
+            let at = |i: usize| (sent[i].what.clone(), sent[i].hash);
+            match receipts.iter().position(Option::is_none) {
+                None => {
+                    let receipts: Vec<_> = receipts.into_iter().flatten().collect();
+                    if let Some((what, hash)) = receipts.iter().position(|receipt| !receipt.status()).map(at) {
+                        return Err(DeployError::Reverted { what, hash });
+                    }
+                    return Ok(receipts);
+                }
+                Some(missing) if started.elapsed() > PATIENCE => {
+                    let (what, hash) = at(missing);
+                    return Err(DeployError::NotMined { what, hash });
+                }
+                Some(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// The first block that has code at `contract`; `None` where the node has no state of then.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub(super) async fn first_block(&self, contract: Address) -> Result<Option<u64>, DeployError> {
+        let (mut without, mut with) = (0, self.rpc.block_number().await?);
+        while without + 1 < with {
+            let middle = without.midpoint(with);
+            match self.rpc.codes(&[contract], BlockId::number(middle)).await {
+                Ok(codes) if codes == [true] => with = middle,
+                Ok(_) => without = middle,
+                Err(error) if error.is_error_resp() => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Some(with))
+    }
+}

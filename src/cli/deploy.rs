@@ -1,0 +1,221 @@
+//! `tokenx deploy`.
+
+use std::fs;
+use std::io::{Write, stdout};
+use std::path::{Path, PathBuf};
+
+use alloy::primitives::Address;
+use anyhow::{Context, Result, anyhow};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use tokenx_keeper::deploy::{Deployer, Governance, Implementations, NewNode, Node, Plan, Step};
+use tokenx_keeper::signer::cold_key;
+
+use crate::failure::{Advice, BAD_SETTINGS};
+use crate::progress::Progress;
+use crate::settings::Flags;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    flags: Flags,
+    /// JSON-RPC endpoint; that of the settings if not said
+    #[arg(long, value_name = "URL")]
+    rpc_url: Option<String>,
+    /// What the endpoint must say its chain is; that of the settings if not said
+    #[arg(long, value_name = "ID")]
+    chain_id: Option<u64>,
+    /// Keystore file of the cold key; without it the key itself comes from TOKENX_DEPLOY_KEY
+    #[arg(long, value_name = "FILE")]
+    keystore: Option<PathBuf>,
+    /// Address of a keeper's lane; once for each
+    #[arg(long = "keeper", value_name = "ADDRESS", required = true)]
+    keepers: Vec<Address>,
+    /// May stop the Executors at once
+    #[arg(long, value_name = "ADDRESS")]
+    guardian: Option<Address>,
+    /// How long a new admin and a wider rule wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 172_800)]
+    admin_delay: u64,
+    /// Tells suites of one admin on one chain apart
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    salt: String,
+    /// Deploy TestUSD as well, a payment token that anyone may mint: never where money is real
+    #[arg(long)]
+    test_money: bool,
+    /// Also deploy a node of this id
+    #[arg(long, value_name = "ID", requires = "issuer", requires = "treasury")]
+    node: Option<String>,
+    /// Id of the node's issuer
+    #[arg(long, value_name = "ID", requires = "node")]
+    issuer: Option<String>,
+    /// Wallet that receives the node's proceeds and funds its payouts
+    #[arg(long, value_name = "ADDRESS", requires = "node")]
+    treasury: Option<Address>,
+    /// Only show what there is and what would be done
+    #[arg(long)]
+    plan: bool,
+    /// Where the addresses go; tokenx-<chain id>.json if not said
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) const HELP: &str = "\
+Addresses follow from code, admin, delay and salt. Coming again therefore finds what is there and does the rest, whatever
+broke off the first time; a keeper or a node named later is added. Only the admin can carry it out.
+
+  export TOKENX_DEPLOY_PASSWORD=…
+  tokenx deploy --rpc-url https://… --chain-id 1 --keystore cold.json --keeper 0x… --plan
+  tokenx deploy --rpc-url https://… --chain-id 1 --keystore cold.json --keeper 0x…
+
+The file that it writes holds all addresses; what the settings need of them is printed at the end.";
+
+/// What is written for people and programs.
+#[derive(Debug, Serialize)]
+struct Addresses {
+    chain_id: u64,
+    admin: Address,
+    /// The first block that holds any of them; null where the endpoint has forgotten its past.
+    start_block: Option<u64>,
+    registry: Address,
+    registry_executor: Address,
+    factory: Address,
+    token_implementation: Address,
+    implementations: Implementations,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payment_token: Option<Address>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<OneNode>,
+}
+
+#[derive(Debug, Serialize)]
+struct OneNode {
+    node_id: String,
+    executor: Address,
+    contracts: Implementations,
+}
+
+/// Deploys the suite, and a node if one is named.
+pub(crate) async fn run(arguments: Arguments) -> Result<()> {
+    let settings = arguments.flags.read()?;
+    let rpc_url = arguments.rpc_url.clone().unwrap_or_else(|| settings.chain.rpc_url.expose_secret().to_owned());
+    let chain_id = arguments.chain_id.unwrap_or(settings.chain.chain_id);
+    if rpc_url.is_empty() || chain_id == 0 {
+        return Err(anyhow!("no chain to deploy on"))
+            .hint("give --rpc-url and --chain-id, or set chain.rpc_url and chain.chain_id")
+            .code(BAD_SETTINGS);
+    }
+    let keystore = arguments.keystore.as_deref();
+    let key = cold_key(keystore, &secret(keystore)?).await?;
+    let deployer = Deployer::connect(&rpc_url, key).await?;
+    if deployer.chain_id() != chain_id {
+        let there = deployer.chain_id();
+        return Err(anyhow!("the endpoint is of chain {there}, not of chain {chain_id}"))
+            .hint("check --rpc-url and --chain-id")
+            .code(BAD_SETTINGS);
+    }
+    let governance = Governance {
+        admin_delay: arguments.admin_delay,
+        guardian: arguments.guardian.unwrap_or_default(),
+        keepers: arguments.keepers.clone(),
+    };
+    let plan = Plan::of(deployer.admin(), &governance, &arguments.salt, arguments.test_money);
+    let node = arguments.new_node();
+    let mut steps = plan.steps.clone();
+    steps.extend(node.as_ref().map(|node| deployer.node_step(plan.suite.factory, &governance, node)));
+    let done = deployer.done(&steps).await.context("the endpoint does not say what is deployed")?;
+    if arguments.plan {
+        return show(&steps, &done, "to do");
+    }
+
+    let progress = Progress::start();
+    let left = done.iter().filter(|done| !**done).count();
+    progress.step(&format!("{left} of {} steps to do", steps.len()));
+    deployer.suite(&plan).await.hint(AGAIN)?;
+    let node = match node {
+        None => None,
+        Some(new) => {
+            progress.step(&format!("deploying node {}", new.node_id));
+            let made = deployer.nodes(plan.suite.factory, &governance, std::slice::from_ref(&new)).await.hint(AGAIN)?;
+            made.into_iter().next().map(|Node { executor, contracts, .. }| OneNode {
+                node_id: new.node_id,
+                executor,
+                contracts,
+            })
+        }
+    };
+    let suite = plan.suite;
+    let addresses = Addresses {
+        chain_id,
+        admin: deployer.admin(),
+        start_block: deployer.start_block(&suite).await?,
+        registry: suite.registry,
+        registry_executor: suite.registry_executor,
+        factory: suite.factory,
+        token_implementation: suite.token_implementation,
+        implementations: suite.implementations,
+        payment_token: suite.payment_token,
+        node,
+    };
+    progress.finish();
+    show(&steps, &done, "done now")?;
+    let file = arguments.out.unwrap_or_else(|| PathBuf::from(format!("tokenx-{chain_id}.json")));
+    write(&file, &addresses)?;
+    tell(&file, &addresses)
+}
+
+const AGAIN: &str = "what was done stays done: run the same command again for the rest";
+
+impl Arguments {
+    fn new_node(&self) -> Option<NewNode> {
+        Some(NewNode { node_id: self.node.clone()?, issuer_id: self.issuer.clone()?, treasury: self.treasury? })
+    }
+}
+
+/// The variable that unlocks the cold key; never an argument, which every process can read.
+fn secret(keystore: Option<&Path>) -> Result<SecretString> {
+    let (name, what) = match keystore {
+        Some(_) => ("TOKENX_DEPLOY_PASSWORD", "the keystore's password"),
+        None => ("TOKENX_DEPLOY_KEY", "the cold key, or name its --keystore"),
+    };
+    match std::env::var(name) {
+        Ok(text) if !text.is_empty() => Ok(text.into()),
+        _ => Err(anyhow!("{name} is not set")).hint(format!("set it to {what}")),
+    }
+}
+
+fn show(steps: &[Step], done: &[bool], otherwise: &str) -> Result<()> {
+    let mut out = stdout().lock();
+    for (step, done) in steps.iter().zip(done) {
+        let state = if *done { "there" } else { otherwise };
+        let address = step.makes.map(|address| format!("  {address}")).unwrap_or_default();
+        writeln!(out, "{state:8}  {}{address}", step.what)?;
+    }
+    Ok(())
+}
+
+/// The whole file or none of it.
+fn write(file: &Path, addresses: &Addresses) -> Result<()> {
+    let text = serde_json::to_string_pretty(addresses)? + "\n";
+    let beside = file.with_extension("json.new");
+    fs::write(&beside, text)
+        .and_then(|()| fs::rename(&beside, file))
+        .with_context(|| format!("cannot write {}", file.display()))
+}
+
+fn tell(file: &Path, addresses: &Addresses) -> Result<()> {
+    let Addresses { chain_id, start_block, registry, registry_executor, factory, node, .. } = addresses;
+    let mut out = stdout().lock();
+    writeln!(out, "\naddresses are in {}; the settings need these:\n\n[chain]\nchain_id = {chain_id}", file.display())?;
+    match start_block {
+        Some(block) => writeln!(out, "start_block = {block}")?,
+        None => {
+            writeln!(out, "# start_block = …  the endpoint has forgotten it: the block of the registry's creation")?;
+        }
+    }
+    writeln!(out, "factory = \"{factory}\"\nregistry = \"{registry}\"\nexecutors = [\"{registry_executor}\"]")?;
+    if let Some(OneNode { node_id, executor, .. }) = node {
+        writeln!(out, "\nnode {node_id}: tokenx admin node add --issuer <its issuer's id> --executor {executor}")?;
+    }
+    Ok(())
+}
