@@ -123,12 +123,23 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let node = arguments.new_node();
     let mut steps = plan.steps.clone();
     steps.extend(node.as_ref().map(|node| deployer.node_step(plan.suite.factory, &governance, node)));
+    let progress = Progress::start();
+    let unmined = deployer.unmined().await?;
+    if !unmined.is_empty() {
+        let earlier = format!("{} transactions of an earlier run are not mined", unmined.count());
+        if arguments.plan {
+            progress.step(&format!("{earlier}: what they do is not seen yet"));
+        } else {
+            progress.step(&format!("{earlier}: waiting for them"));
+            deployer.settle().await?;
+        }
+    }
     let done = deployer.done(&steps).await.context("the endpoint does not say what is deployed")?;
     if arguments.plan {
+        progress.finish();
         return show(&steps, &done, "to do");
     }
 
-    let progress = Progress::start();
     let left = done.iter().filter(|done| !**done).count();
     progress.step(&format!("{left} of {} steps to do", steps.len()));
     deployer.suite(&plan).await.hint(AGAIN)?;

@@ -4,6 +4,8 @@
 mod plan;
 mod steps;
 
+use std::time::Duration;
+
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolValue};
@@ -13,7 +15,7 @@ use tokenx_contracts::bindings::{NodeConfig, NodeContracts, NodeFactory, TestUSD
 use crate::rpc::{BadEndpoint, CallError, Rpc};
 pub use plan::Plan;
 pub use steps::Step;
-use steps::{MAX_FEE, NODE_GAS, PATIENCE};
+use steps::{MAX_FEE, NODE_GAS, PATIENCE, TOKEN_GAS};
 
 /// Why a deployment stopped. What was deployed before stays on the chain.
 #[derive(Debug, thiserror::Error)]
@@ -39,12 +41,29 @@ pub enum DeployError {
         hash: B256,
     },
     /// A transaction was not mined in time.
-    #[error("{what}: transaction {hash} was not mined within {} s", PATIENCE.as_secs())]
+    #[error("{what}: transaction {hash} was not mined within {after:?}")]
     NotMined {
         /// What it was to do.
         what: String,
         /// Which one.
         hash: B256,
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// Transactions of an earlier run were not mined in time; nothing was sent.
+    #[error(
+        "{key} has transactions, nonces {first} to {last}, that were not mined within {after:?}: wait for them, or \
+         replace each by one of the same nonce that offers more"
+    )]
+    Unmined {
+        /// The cold key's address.
+        key: Address,
+        /// The first one's nonce.
+        first: u64,
+        /// The last one's.
+        last: u64,
+        /// How long they were waited for.
+        after: Duration,
     },
     /// Contracts could not be put where they belong.
     #[error(
@@ -175,6 +194,7 @@ pub struct Deployer {
     rpc: Rpc,
     signer: PrivateKeySigner,
     chain_id: u64,
+    patience: Duration,
 }
 
 impl Deployer {
@@ -185,7 +205,12 @@ impl Deployer {
     pub async fn connect(rpc_url: &str, signer: PrivateKeySigner) -> Result<Self, DeployError> {
         let rpc = Rpc::new(rpc_url)?;
         let chain_id = rpc.chain_id().await?;
-        Ok(Self { rpc, signer, chain_id })
+        Ok(Self { rpc, signer, chain_id, patience: PATIENCE })
+    }
+
+    /// Waits this long for a transaction, rather than three minutes.
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The cold key's address: default admin of all that it deploys.
@@ -285,7 +310,7 @@ impl Deployer {
                     dailyForceLimit: token.daily_force_limit.saturating_to(),
                 };
                 let call = NodeFactory::deployTokenCall { config }.abi_encode();
-                Step::fill(format!("deploy token {}", token.instrument_id), factory, call, NODE_GAS, view(token), 0)
+                Step::fill(format!("deploy token {}", token.instrument_id), factory, call, TOKEN_GAS, view(token), 0)
             })
             .collect();
         self.carry_out(&steps).await?;

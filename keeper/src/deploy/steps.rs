@@ -1,6 +1,7 @@
 //! Steps that find out by themselves whether they are done. A contract's address follows from its code and a salt, so
 //! whoever comes again, after a crash or on another machine, finds what was there and does the rest.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use alloy::eips::BlockId;
@@ -13,13 +14,18 @@ use crate::tx::{self, Payload};
 
 /// Makes contracts at addresses that follow from their code: the same on every chain, and there on nearly all of them.
 const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920cA78FbF26c0B4956C");
-/// Gas offered for a contract, for a node with its contracts, and for a call; what is not used is not paid.
-const CREATE_GAS: u64 = 12_000_000;
-pub(super) const NODE_GAS: u64 = 15_000_000;
-const CALL_GAS: u64 = 4_000_000;
+/// Gas offered, near what it takes, since a creation that finds its address taken burns all of it. A byte of creation
+/// code costs 16 to send and, with the contracts that it makes in turn, at most 200 to keep.
+const CREATE_GAS: u64 = 500_000;
+const CREATE_GAS_PER_BYTE: u64 = 240;
+/// A node with its contracts takes 5.1 million (`contracts/gas.json`), and 30,000 more for each keeper.
+pub(super) const NODE_GAS: u64 = 8_000_000;
+/// A token takes 1.5 million.
+pub(super) const TOKEN_GAS: u64 = 3_000_000;
+const CALL_GAS: u64 = 500_000;
 /// Ceiling on the fee per gas, wei: 500 gwei.
 pub(super) const MAX_FEE: u128 = 500_000_000_000;
-/// How long a receipt is waited for, and how often it is asked for.
+/// How long transactions are waited for, and how often they are asked for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -56,7 +62,7 @@ impl Step {
             makes: Some(made),
             to: CREATE2_DEPLOYER,
             data: [salt.as_slice(), &code].concat().into(),
-            gas: CREATE_GAS,
+            gas: CREATE_GAS + CREATE_GAS_PER_BYTE * code.len() as u64,
             done: Done::Code,
         }
     }
@@ -95,8 +101,8 @@ impl Step {
 }
 
 /// A transaction on its way.
-struct Sent {
-    what: String,
+struct Sent<'a> {
+    step: &'a Step,
     hash: B256,
 }
 
@@ -126,12 +132,40 @@ impl Deployer {
             .collect())
     }
 
-    /// Does those of the steps that are not done, all sent at once and in order, and waits for them. Gives the receipts
-    /// of what was sent.
+    /// Nonces of this key's transactions that the node holds and that no block does: an earlier run's, if any.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn unmined(&self) -> Result<Range<u64>, DeployError> {
+        let next = self.rpc.nonce(self.admin(), BlockId::latest()).await?;
+        Ok(next..self.rpc.nonce(self.admin(), BlockId::pending()).await?)
+    }
+
+    /// Waits for those: until they are mined, nobody can see what they do.
+    ///
+    /// # Errors
+    /// `Unmined`, and the endpoint's.
+    pub async fn settle(&self) -> Result<(), DeployError> {
+        let started = tokio::time::Instant::now();
+        loop {
+            let Range { start, end } = self.unmined().await?;
+            if start >= end {
+                return Ok(());
+            }
+            if started.elapsed() > self.patience {
+                return Err(DeployError::Unmined { key: self.admin(), first: start, last: end - 1, after: self.patience });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Waits for what an earlier run has sent, does those of the steps that are not done, all sent at once and in order,
+    /// and waits for them. Gives the receipts of what was sent.
     ///
     /// # Errors
     /// See [`DeployError`]. What was done stays done: coming again does the rest.
     pub async fn carry_out(&self, steps: &[Step]) -> Result<Vec<TransactionReceipt>, DeployError> {
+        self.settle().await?;
         let done = self.done(steps).await?;
         let left: Vec<&Step> = steps.iter().zip(done).filter(|(_, done)| !done).map(|(step, _)| step).collect();
         if left.is_empty() {
@@ -156,7 +190,7 @@ impl Deployer {
             };
             let signed = tx::sign(&self.signer, &payload, fees).await?;
             raws.push(signed.raw);
-            sent.push(Sent { what: step.what.clone(), hash: signed.hash });
+            sent.push(Sent { step, hash: signed.hash });
         }
         for result in self.rpc.send_raw(&raws).await? {
             result?;
@@ -164,25 +198,35 @@ impl Deployer {
         self.receipts(&sent).await
     }
 
-    async fn receipts(&self, sent: &[Sent]) -> Result<Vec<TransactionReceipt>, DeployError> {
+    async fn receipts(&self, sent: &[Sent<'_>]) -> Result<Vec<TransactionReceipt>, DeployError> {
         let hashes: Vec<B256> = sent.iter().map(|sent| sent.hash).collect();
         let started = tokio::time::Instant::now();
         loop {
             let receipts = self.rpc.receipts(&hashes).await?;
-            let at = |i: usize| (sent[i].what.clone(), sent[i].hash);
-            match receipts.iter().position(Option::is_none) {
+            match receipts.iter().zip(sent).find(|(receipt, _)| receipt.is_none()) {
                 None => {
                     let receipts: Vec<_> = receipts.into_iter().flatten().collect();
-                    if let Some((what, hash)) = receipts.iter().position(|receipt| !receipt.status()).map(at) {
-                        return Err(DeployError::Reverted { what, hash });
-                    }
+                    self.despite(sent, &receipts).await?;
                     return Ok(receipts);
                 }
-                Some(missing) if started.elapsed() > PATIENCE => {
-                    let (what, hash) = at(missing);
-                    return Err(DeployError::NotMined { what, hash });
+                Some((_, missing)) if started.elapsed() > self.patience => {
+                    let (what, hash) = (missing.step.what.clone(), missing.hash);
+                    return Err(DeployError::NotMined { what, hash, after: self.patience });
                 }
                 Some(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    /// Looks again at what failed: a step that somebody else has done first is done.
+    async fn despite(&self, sent: &[Sent<'_>], receipts: &[TransactionReceipt]) -> Result<(), DeployError> {
+        let failed: Vec<&Sent<'_>> =
+            sent.iter().zip(receipts).filter(|(_, receipt)| !receipt.status()).map(|(sent, _)| sent).collect();
+        let steps: Vec<Step> = failed.iter().map(|sent| sent.step.clone()).collect();
+        match self.done(&steps).await?.into_iter().zip(failed).find(|(done, _)| !done) {
+            None => Ok(()),
+            Some((_, Sent { step, hash })) => {
+                Err(DeployError::Reverted { what: step.what.clone(), hash: *hash })
             }
         }
     }

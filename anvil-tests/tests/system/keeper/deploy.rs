@@ -2,14 +2,16 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use alloy::primitives::{Address, U256};
 use alloy::signers::local::PrivateKeySigner;
 use anyhow::Result;
 use serde_json::json;
+use tokenx::local::anvil::Mining;
 use tokenx::local::supervisor::program;
 use tokenx_anvil_tests::{KEYS, World};
-use tokenx_keeper::deploy::{Deployer, Governance, Implementations, NewNode, NewToken, Plan, Step, key_of, max_amount};
+use tokenx_keeper::deploy::{DeployError, Deployer, Governance, Implementations, NewNode, NewToken, Plan, Step, key_of, max_amount};
 
 fn address(key: &str) -> Address {
     key.parse::<PrivateKeySigner>().unwrap().address()
@@ -109,6 +111,71 @@ async fn wherever_a_run_broke_off_the_next_one_does_the_rest() -> Result<()> {
         assert!(deployer.done(steps).await?.iter().all(|done| *done), "{end} steps");
     }
     assert_eq!(sent(&world).await?, json!(format!("{:#x}", plan.steps.len())), "each step was sent once");
+    Ok(())
+}
+
+/// Ends once so many transactions of this deployer wait for a block.
+async fn waiting(deployer: &Deployer, count: usize) -> Result<()> {
+    while deployer.unmined().await?.count() < count {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    Ok(())
+}
+
+/// Breaks a run off when all of its transactions are sent and none is mined.
+async fn break_off(deployer: &Deployer, plan: &Plan) -> Result<()> {
+    tokio::select! {
+        done = deployer.suite(plan) => anyhow::bail!("nothing was mined, yet it ended: {done:?}"),
+        sent = waiting(deployer, plan.steps.len()) => sent,
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_sent_is_waited_for_and_not_sent_again() -> Result<()> {
+    let world = World::with(Mining::Manual).await?;
+    let deployer = deployer(&world).await?;
+    let plan = Plan::of(deployer.admin(), &governance(), "", false);
+    break_off(&deployer, &plan).await?;
+    let again = tokio::select! {
+        again = deployer.carry_out(&plan.steps) => again?,
+        stopped = world.chain.mine_each(Duration::from_millis(100)) => return Err(stopped),
+    };
+    assert!(again.is_empty(), "{again:?}");
+    assert_eq!(deployer.done(&plan.steps).await?, vec![true; plan.steps.len()]);
+    assert_eq!(sent(&world).await?, json!(format!("{:#x}", plan.steps.len())), "each step was sent once");
+    Ok(())
+}
+
+#[tokio::test]
+async fn nothing_is_sent_behind_transactions_that_are_not_mined_in_time() -> Result<()> {
+    let world = World::with(Mining::Manual).await?;
+    let deployer = deployer(&world).await?.with_patience(Duration::ZERO);
+    let plan = Plan::of(deployer.admin(), &governance(), "", false);
+    break_off(&self::deployer(&world).await?, &plan).await?;
+    let before = deployer.unmined().await?;
+    let refused = deployer.suite(&plan).await.unwrap_err();
+    let last = plan.steps.len() as u64 - 1;
+    assert!(matches!(refused, DeployError::Unmined { first: 0, last: at, .. } if at == last), "{refused}");
+    assert_eq!(deployer.unmined().await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_step_that_somebody_else_did_first_is_done() -> Result<()> {
+    let world = World::with(Mining::Manual).await?;
+    let one = deployer(&world).await?;
+    let other = Deployer::connect(&world.chain.url(), KEYS[7].parse()?).await?;
+    let plan = Plan::of(one.admin(), &governance(), "", false);
+    // Anyone may make the contracts; what comes after them is the admin's.
+    let steps = &plan.steps[..4];
+    let mined = async {
+        tokio::try_join!(waiting(&one, steps.len()), waiting(&other, steps.len()))?;
+        anyhow::Ok(world.chain.mine(1).await?)
+    };
+    let (first, second, ()) =
+        tokio::try_join!(async { Ok(one.carry_out(steps).await?) }, async { Ok(other.carry_out(steps).await?) }, mined)?;
+    let failed = first.iter().chain(&second).filter(|receipt| !receipt.status()).count();
+    assert_eq!(failed, steps.len(), "of two creations at one address one fails");
     Ok(())
 }
 
