@@ -121,8 +121,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     };
     let plan = Plan::of(deployer.admin(), &governance, &arguments.salt, arguments.test_money);
     let node = arguments.new_node();
-    let mut steps = plan.steps.clone();
-    steps.extend(node.as_ref().map(|node| deployer.node_step(plan.suite.factory, &governance, node)));
     let progress = Progress::start();
     let unmined = deployer.unmined().await?;
     if !unmined.is_empty() {
@@ -133,6 +131,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             progress.step(&format!("{earlier}: waiting for them"));
             deployer.settle().await?;
         }
+    }
+    let mut steps = plan.steps.clone();
+    if let Some(node) = &node {
+        steps.extend(deployer.node_steps(plan.suite.factory, &governance, node).await?);
     }
     let done = deployer.done(&steps).await.context("the endpoint does not say what is deployed")?;
     if arguments.plan {

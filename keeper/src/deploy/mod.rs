@@ -1,6 +1,7 @@
 //! Deploys the suite with a cold key: the platform's contracts, then nodes, then their tokens. What is there already is
 //! left alone; the rest is sent at once, since the addresses are known before, so it takes a block or two, not twenty.
 
+mod nodes;
 mod plan;
 mod steps;
 
@@ -10,12 +11,12 @@ use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolValue};
 use serde::Serialize;
-use tokenx_contracts::bindings::{NodeConfig, NodeContracts, NodeFactory, TestUSD, TokenConfig, node_factory};
+use tokenx_contracts::bindings::{NodeContracts, NodeFactory, TestUSD, TokenConfig};
 
 use crate::rpc::{BadEndpoint, CallError, Rpc};
 pub use plan::Plan;
 pub use steps::Step;
-use steps::{MAX_FEE, NODE_GAS, PATIENCE, TOKEN_GAS};
+use steps::{MAX_FEE, PATIENCE, TOKEN_GAS};
 
 /// Why a deployment stopped. What was deployed before stays on the chain.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +71,18 @@ pub enum DeployError {
         "the chain has no CREATE2 deployer at {0}: send its well-known transaction first (its deployer needs coins for gas)"
     )]
     NoCreate2(Address),
+    /// A node of this id is there, and another one.
+    #[error("node {node} is there with {what} {there}, not {wanted}: name what is there, or another node")]
+    Differs {
+        /// Its id.
+        node: String,
+        /// What differs.
+        what: &'static str,
+        /// As the chain has it.
+        there: String,
+        /// As it was named.
+        wanted: String,
+    },
     /// The node does not say what it was just told to keep.
     #[error("{0}: the node's answer does not tell of it")]
     Missing(String),
@@ -130,6 +143,20 @@ impl From<NodeContracts> for Implementations {
             fee_vault: contracts.feeVault,
             redemption_desk: contracts.redemptionDesk,
         }
+    }
+}
+
+impl Implementations {
+    /// Each with what it is called.
+    fn named(&self) -> [(&'static str, Address); 6] {
+        [
+            ("listing", self.listing),
+            ("secondary market", self.secondary_market),
+            ("otc desk", self.otc_desk),
+            ("rent distributor", self.rent_distributor),
+            ("fee vault", self.fee_vault),
+            ("redemption desk", self.redemption_desk),
+        ]
     }
 }
 
@@ -239,52 +266,6 @@ impl Deployer {
     /// The endpoint's.
     pub async fn start_block(&self, suite: &Suite) -> Result<Option<u64>, DeployError> {
         self.first_block(suite.registry).await
-    }
-
-    /// The step that makes a node, with its Executor and its contracts.
-    pub fn node_step(&self, factory: Address, governance: &Governance, node: &NewNode) -> Step {
-        let key = key_of(&node.node_id);
-        let config = NodeConfig {
-            nodeKey: key,
-            issuer: key_of(&node.issuer_id),
-            admin: self.admin(),
-            adminDelay: plan::delay(governance),
-            guardian: governance.guardian,
-            keepers: governance.keepers.clone(),
-            treasury: node.treasury,
-            previousExecutor: Address::ZERO,
-        };
-        let call = NodeFactory::deployNodeCall { config }.abi_encode();
-        let view = NodeFactory::nodeOfCall { nodeKey: key }.abi_encode();
-        // Its Executor is the second word.
-        Step::fill(format!("deploy node {}", node.node_id), factory, call, NODE_GAS, view, 1)
-    }
-
-    /// Deploys nodes, each with its Executor and its contracts.
-    ///
-    /// # Errors
-    /// See [`DeployError`].
-    pub async fn nodes(
-        &self,
-        factory: Address,
-        governance: &Governance,
-        nodes: &[NewNode],
-    ) -> Result<Vec<Node>, DeployError> {
-        let steps: Vec<Step> = nodes.iter().map(|node| self.node_step(factory, governance, node)).collect();
-        self.carry_out(&steps).await?;
-        let keys: Vec<B256> = nodes.iter().map(|node| key_of(&node.node_id)).collect();
-        let views: Vec<(Address, Bytes)> =
-            keys.iter().map(|key| (factory, NodeFactory::nodeOfCall { nodeKey: *key }.abi_encode().into())).collect();
-        let answers = self.rpc.views(&views).await?;
-        keys.into_iter()
-            .zip(answers)
-            .zip(&steps)
-            .map(|((key, answer), step)| {
-                let node = node_factory::INodeFactory::Node::abi_decode(&answer)
-                    .map_err(|_| DeployError::Missing(step.what.clone()))?;
-                Ok(Node { key, executor: node.executor, contracts: node.contracts.into() })
-            })
-            .collect()
     }
 
     /// Deploys tokens of nodes whose Executors have this key as admin. In the order given.

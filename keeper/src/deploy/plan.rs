@@ -90,14 +90,7 @@ impl Plan {
             "REGISTRAR_ROLE",
             suite.registry_executor,
         ));
-        for keeper in &governance.keepers {
-            let what = format!("let keeper {keeper} use the registry's executor");
-            steps.push(grant(&what, suite.registry_executor, "KEEPER_ROLE", *keeper));
-        }
-        if !governance.guardian.is_zero() {
-            let what = format!("let guardian {} stop the registry's executor", governance.guardian);
-            steps.push(grant(&what, suite.registry_executor, "GUARDIAN_ROLE", governance.guardian));
-        }
+        steps.extend(access(suite.registry_executor, "the registry's executor", governance));
         steps.push(Step::call(
             "tell the factory what new nodes run".to_owned(),
             suite.factory,
@@ -107,6 +100,19 @@ impl Plan {
         ));
         Self { steps, suite }
     }
+}
+
+/// Who may use an Executor and who may stop it.
+pub(super) fn access(executor: Address, name: &str, governance: &Governance) -> Vec<Step> {
+    let keepers = governance.keepers.iter();
+    let mut steps: Vec<Step> = keepers
+        .map(|keeper| grant(&format!("let keeper {keeper} use {name}"), executor, "KEEPER_ROLE", *keeper))
+        .collect();
+    let guardian = governance.guardian;
+    if !guardian.is_zero() {
+        steps.push(grant(&format!("let guardian {guardian} stop {name}"), executor, "GUARDIAN_ROLE", guardian));
+    }
+    steps
 }
 
 fn grant(what: &str, on: Address, role: &str, account: Address) -> Step {

@@ -4,13 +4,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use alloy::primitives::{Address, U256};
+use alloy::primitives::{Address, Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::{SolCall, SolValue};
 use anyhow::Result;
 use serde_json::json;
 use tokenx::local::anvil::Mining;
 use tokenx::local::supervisor::program;
 use tokenx_anvil_tests::{KEYS, World};
+use tokenx_contracts::bindings::Executor;
 use tokenx_keeper::deploy::{DeployError, Deployer, Governance, Implementations, NewNode, NewToken, Plan, Step, key_of, max_amount};
 
 fn address(key: &str) -> Address {
@@ -97,6 +99,52 @@ async fn a_second_run_finds_what_the_first_did_and_sends_nothing() -> Result<()>
     let more = Plan::of(deployer.admin(), &more, "", false);
     assert_eq!(more.suite, plan.suite);
     assert_eq!(deployer.carry_out(&more.steps).await?.len(), 1);
+    Ok(())
+}
+
+/// Whether an Executor knows this account as its keeper (or guardian).
+async fn has_role(world: &World, executor: Address, role: &str, account: Address) -> Result<bool> {
+    let call = Executor::hasRoleCall { role: keccak256(role), account }.abi_encode();
+    let answer = world.chain.rpc("eth_call", json!([{ "to": executor, "data": Bytes::from(call) }, "latest"])).await?;
+    Ok(bool::abi_decode(&serde_json::from_value::<Bytes>(answer)?)?)
+}
+
+#[tokio::test]
+async fn keepers_and_a_guardian_named_later_reach_the_nodes_that_are_there() -> Result<()> {
+    let world = World::start().await?;
+    let deployer = deployer(&world).await?;
+    let plan = Plan::of(deployer.admin(), &governance(), "", false);
+    deployer.suite(&plan).await?;
+    let made = deployer.nodes(plan.suite.factory, &governance(), &[node("one")]).await?;
+    let (keeper, guardian) = (address(KEYS[7]), address(KEYS[6]));
+    assert!(!has_role(&world, made[0].executor, "KEEPER_ROLE", keeper).await?);
+
+    let mut more = governance();
+    more.keepers.push(keeper);
+    more.guardian = guardian;
+    assert_eq!(deployer.nodes(plan.suite.factory, &more, &[node("one")]).await?, made);
+    assert!(has_role(&world, made[0].executor, "KEEPER_ROLE", keeper).await?);
+    assert!(has_role(&world, made[0].executor, "GUARDIAN_ROLE", guardian).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_of_another_issuer_or_treasury_is_not_taken_for_the_one_that_was_named() -> Result<()> {
+    let world = World::start().await?;
+    let deployer = deployer(&world).await?;
+    let plan = Plan::of(deployer.admin(), &governance(), "", false);
+    deployer.suite(&plan).await?;
+    deployer.nodes(plan.suite.factory, &governance(), &[node("one")]).await?;
+    let before = sent(&world).await?;
+    let issuer = NewNode { issuer_id: "other".into(), ..node("one") };
+    let treasury = NewNode { treasury: address(KEYS[7]), ..node("one") };
+    for (other, named) in [(issuer, "issuer"), (treasury, "treasury")] {
+        let mut more = governance();
+        more.keepers.push(address(KEYS[7]));
+        let refused = deployer.nodes(plan.suite.factory, &more, &[other]).await.unwrap_err();
+        assert!(matches!(refused, DeployError::Differs { what, .. } if what.contains(named)), "{refused}");
+    }
+    assert_eq!(sent(&world).await?, before, "nothing is sent");
     Ok(())
 }
 
