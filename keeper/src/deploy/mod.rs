@@ -10,7 +10,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolValue};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokenx_contracts::bindings::{NodeContracts, NodeFactory, TestUSD, TokenConfig};
 
 use crate::rpc::{BadEndpoint, CallError, Rpc};
@@ -117,7 +117,7 @@ pub struct Suite {
 }
 
 /// The six contracts of nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Implementations {
     /// Primary sale.
     pub listing: Address,

@@ -90,7 +90,7 @@ impl Plan {
             "REGISTRAR_ROLE",
             suite.registry_executor,
         ));
-        steps.extend(access(suite.registry_executor, "the registry's executor", governance));
+        steps.extend(access(suite.registry_executor, REGISTRYS, governance));
         steps.push(Step::call(
             "tell the factory what new nodes run".to_owned(),
             suite.factory,
@@ -100,7 +100,15 @@ impl Plan {
         ));
         Self { steps, suite }
     }
+
+    /// What keepers and guardian lack on a suite that is there.
+    pub fn onto(suite: Suite, governance: &Governance) -> Self {
+        Self { steps: access(suite.registry_executor, REGISTRYS, governance), suite }
+    }
 }
+
+/// What the registry's Executor is called.
+const REGISTRYS: &str = "the registry's executor";
 
 /// Who may use an Executor and who may stop it.
 pub(super) fn access(executor: Address, name: &str, governance: &Governance) -> Vec<Step> {

@@ -273,8 +273,8 @@ async fn the_command_plans_without_doing_does_once_and_writes_the_addresses() ->
         "/registry_executor",
         "/factory",
         "/implementations/listing",
-        "/node/executor",
-        "/node/contracts/otc_desk",
+        "/nodes/one/executor",
+        "/nodes/one/contracts/otc_desk",
     ] {
         let at: Address = serde_json::from_value(addresses.pointer(key).unwrap().clone())?;
         assert!(has_code(&world, at).await?, "{key} {at}");
@@ -287,6 +287,61 @@ async fn the_command_plans_without_doing_does_once_and_writes_the_addresses() ->
     let (code, second, _) = run(&node);
     assert_eq!((code, second.matches("done now").count()), (Some(0), 0), "{second}");
     assert_eq!((sent(&world).await?, read()?), (before, written));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_makes_no_second_suite_unasked_and_keeps_the_first_ones_file() -> Result<()> {
+    let world = World::start().await?;
+    let folder = tempfile::tempdir()?;
+    let run = |arguments: &[&str]| tokenx(&world, folder.path(), &[&["--chain-id", "31337"], arguments].concat());
+    let read = || std::fs::read_to_string(folder.path().join("tokenx-31337.json"));
+    let (code, _, complaint) = run(&[]);
+    assert_eq!(code, Some(0), "{complaint}");
+    let (before, first) = (sent(&world).await?, read()?);
+    let addresses: serde_json::Value = serde_json::from_str(&first)?;
+    let factory = addresses["factory"].as_str().unwrap().to_owned();
+
+    let (code, _, complaint) = run(&["--admin-delay", "60"]);
+    assert_eq!(code, Some(1), "{complaint}");
+    assert!(complaint.to_lowercase().contains(&factory) && complaint.contains("--new"), "{complaint}");
+    assert_eq!((sent(&world).await?, read()?), (before, first.clone()), "nothing is sent or written");
+
+    // The suite that is there takes a node, whatever this run would have made.
+    let treasury = address(KEYS[8]).to_string();
+    let node = ["--node", "one", "--issuer", "one-issuer", "--treasury", &treasury];
+    let (code, _, complaint) = run(&[&["--admin-delay", "60", "--factory", &factory], &node[..]].concat());
+    assert_eq!(code, Some(0), "{complaint}");
+    let with_node = read()?;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&with_node)?["factory"], addresses["factory"]);
+    assert!(with_node.contains("\"one\""), "{with_node}");
+
+    let (code, _, complaint) = run(&["--admin-delay", "60", "--new"]);
+    assert_eq!(code, Some(0), "{complaint}");
+    assert!(!read()?.contains(&factory), "the file tells of the second suite");
+    let kept = std::fs::read_dir(folder.path())?.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path()).ok());
+    assert!(kept.into_iter().any(|text| text == with_node), "the first one's file is kept");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_keeps_the_nodes_of_earlier_runs() -> Result<()> {
+    let world = World::start().await?;
+    let folder = tempfile::tempdir()?;
+    let treasury = address(KEYS[8]).to_string();
+    for node in ["one", "two"] {
+        let arguments = ["--chain-id", "31337", "--node", node, "--issuer", "issuer", "--treasury", &treasury];
+        let (code, _, complaint) = tokenx(&world, folder.path(), &arguments);
+        assert_eq!(code, Some(0), "{complaint}");
+    }
+    let (code, _, complaint) = tokenx(&world, folder.path(), &["--chain-id", "31337"]);
+    assert_eq!(code, Some(0), "{complaint}");
+    let written = std::fs::read_to_string(folder.path().join("tokenx-31337.json"))?;
+    let addresses: serde_json::Value = serde_json::from_str(&written)?;
+    for node in ["one", "two"] {
+        let executor = addresses["nodes"][node]["executor"].clone();
+        assert!(has_code(&world, serde_json::from_value(executor)?).await?, "{written}");
+    }
     Ok(())
 }
 

@@ -1,16 +1,17 @@
 //! `tokenx deploy`.
 
-use std::fs;
+mod addresses;
+
 use std::io::{Write, stdout};
 use std::path::{Path, PathBuf};
 
 use alloy::primitives::Address;
 use anyhow::{Context, Result, anyhow};
 use secrecy::{ExposeSecret, SecretString};
-use serde::Serialize;
-use tokenx_keeper::deploy::{Deployer, Governance, Implementations, NewNode, Node, Plan, Step};
+use tokenx_keeper::deploy::{Deployer, Governance, NewNode, Plan, Step};
 use tokenx_keeper::signer::cold_key;
 
+use self::addresses::Addresses;
 use crate::failure::{Advice, BAD_SETTINGS};
 use crate::progress::Progress;
 use crate::settings::Flags;
@@ -40,6 +41,12 @@ pub(crate) struct Arguments {
     /// Tells suites of one admin on one chain apart
     #[arg(long, value_name = "TEXT", default_value = "")]
     salt: String,
+    /// Make a second suite where the file tells of another one, whose file is kept under its registry's address
+    #[arg(long)]
+    new: bool,
+    /// Add keepers, guardian and node to the suite of this factory, of which the file tells, whatever it was made from
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "new")]
+    factory: Option<Address>,
     /// Deploy TestUSD as well, a payment token that anyone may mint: never where money is real
     #[arg(long)]
     test_money: bool,
@@ -55,45 +62,21 @@ pub(crate) struct Arguments {
     /// Only show what there is and what would be done
     #[arg(long)]
     plan: bool,
-    /// Where the addresses go; tokenx-<chain id>.json if not said
+    /// Where the addresses go, and those of earlier runs are; tokenx-<chain id>.json if not said
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub(crate) const HELP: &str = "\
 Addresses follow from code, admin, delay and salt. Coming again therefore finds what is there and does the rest, whatever
-broke off the first time; a keeper or a node named later is added. Only the admin can carry it out.
+broke off the first time; a keeper or a node named later is added. Only the admin can carry it out. With another delay or
+salt, or a newer version's code, it would be another suite: it stops where the file tells of one already.
 
   export TOKENX_DEPLOY_PASSWORD=…
   tokenx deploy --rpc-url https://… --chain-id 1 --keystore cold.json --keeper 0x… --plan
   tokenx deploy --rpc-url https://… --chain-id 1 --keystore cold.json --keeper 0x…
 
-The file that it writes holds all addresses; what the settings need of them is printed at the end.";
-
-/// What is written for people and programs.
-#[derive(Debug, Serialize)]
-struct Addresses {
-    chain_id: u64,
-    admin: Address,
-    /// The first block that holds any of them; null where the endpoint has forgotten its past.
-    start_block: Option<u64>,
-    registry: Address,
-    registry_executor: Address,
-    factory: Address,
-    token_implementation: Address,
-    implementations: Implementations,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payment_token: Option<Address>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<OneNode>,
-}
-
-#[derive(Debug, Serialize)]
-struct OneNode {
-    node_id: String,
-    executor: Address,
-    contracts: Implementations,
-}
+The file that it writes holds all addresses, of nodes of earlier runs too; what the settings need of them is printed at the end.";
 
 /// Deploys the suite, and a node if one is named.
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
@@ -119,7 +102,18 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         guardian: arguments.guardian.unwrap_or_default(),
         keepers: arguments.keepers.clone(),
     };
-    let plan = Plan::of(deployer.admin(), &governance, &arguments.salt, arguments.test_money);
+    let file = arguments.out.clone().unwrap_or_else(|| PathBuf::from(format!("tokenx-{chain_id}.json")));
+    let told = Addresses::read(&file)?;
+    let plan = arguments.plan(deployer.admin(), &governance, &file, told.as_ref())?;
+    let (told, other) = match told {
+        Some(told) if told.is_of(chain_id, &plan.suite) => (Some(told), None),
+        other => (None, other),
+    };
+    if let Some(other) = &other
+        && !arguments.new
+    {
+        return addresses::another(&file, other, &plan.suite);
+    }
     let node = arguments.new_node();
     let progress = Progress::start();
     let unmined = deployer.unmined().await?;
@@ -144,42 +138,43 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
     let left = done.iter().filter(|done| !**done).count();
     progress.step(&format!("{left} of {} steps to do", steps.len()));
-    deployer.suite(&plan).await.hint(AGAIN)?;
-    let node = match node {
-        None => None,
-        Some(new) => {
-            progress.step(&format!("deploying node {}", new.node_id));
-            let made = deployer.nodes(plan.suite.factory, &governance, std::slice::from_ref(&new)).await.hint(AGAIN)?;
-            made.into_iter().next().map(|Node { executor, contracts, .. }| OneNode {
-                node_id: new.node_id,
-                executor,
-                contracts,
-            })
+    let suite = deployer.suite(&plan).await.hint(AGAIN)?;
+    let begins = deployer.start_block(&suite).await?;
+    let mut addresses = Addresses::of(chain_id, deployer.admin(), &suite, begins);
+    if let Some(told) = told {
+        addresses = addresses.after(told);
+    }
+    if let Some(other) = other {
+        progress.step(&format!("the other suite's addresses are in {}", other.aside(&file)?.display()));
+    }
+    addresses.write(&file)?;
+    if let Some(new) = node {
+        progress.step(&format!("deploying node {}", new.node_id));
+        for node in deployer.nodes(suite.factory, &governance, std::slice::from_ref(&new)).await.hint(AGAIN)? {
+            addresses.add(&new.node_id, &node);
         }
-    };
-    let suite = plan.suite;
-    let addresses = Addresses {
-        chain_id,
-        admin: deployer.admin(),
-        start_block: deployer.start_block(&suite).await?,
-        registry: suite.registry,
-        registry_executor: suite.registry_executor,
-        factory: suite.factory,
-        token_implementation: suite.token_implementation,
-        implementations: suite.implementations,
-        payment_token: suite.payment_token,
-        node,
-    };
+        addresses.write(&file)?;
+    }
     progress.finish();
     show(&steps, &done, "done now")?;
-    let file = arguments.out.unwrap_or_else(|| PathBuf::from(format!("tokenx-{chain_id}.json")));
-    write(&file, &addresses)?;
-    tell(&file, &addresses)
+    Ok(addresses.tell(&file)?)
 }
 
 const AGAIN: &str = "what was done stays done: run the same command again for the rest";
 
 impl Arguments {
+    /// The suite of these arguments, or the one that is there if its factory is named.
+    fn plan(&self, admin: Address, governance: &Governance, file: &Path, told: Option<&Addresses>) -> Result<Plan> {
+        let Some(factory) = self.factory else {
+            return Ok(Plan::of(admin, governance, &self.salt, self.test_money));
+        };
+        match told.map(Addresses::suite) {
+            Some(suite) if suite.factory == factory => Ok(Plan::onto(suite, governance)),
+            _ => Err(anyhow!("{} does not tell of factory {factory}", file.display()))
+                .hint("name the file that was written when it was deployed with --out"),
+        }
+    }
+
     fn new_node(&self) -> Option<NewNode> {
         Some(NewNode { node_id: self.node.clone()?, issuer_id: self.issuer.clone()?, treasury: self.treasury? })
     }
@@ -203,32 +198,6 @@ fn show(steps: &[Step], done: &[bool], otherwise: &str) -> Result<()> {
         let state = if *done { "there" } else { otherwise };
         let address = step.makes.map(|address| format!("  {address}")).unwrap_or_default();
         writeln!(out, "{state:8}  {}{address}", step.what)?;
-    }
-    Ok(())
-}
-
-/// The whole file or none of it.
-fn write(file: &Path, addresses: &Addresses) -> Result<()> {
-    let text = serde_json::to_string_pretty(addresses)? + "\n";
-    let beside = file.with_extension("json.new");
-    fs::write(&beside, text)
-        .and_then(|()| fs::rename(&beside, file))
-        .with_context(|| format!("cannot write {}", file.display()))
-}
-
-fn tell(file: &Path, addresses: &Addresses) -> Result<()> {
-    let Addresses { chain_id, start_block, registry, registry_executor, factory, node, .. } = addresses;
-    let mut out = stdout().lock();
-    writeln!(out, "\naddresses are in {}; the settings need these:\n\n[chain]\nchain_id = {chain_id}", file.display())?;
-    match start_block {
-        Some(block) => writeln!(out, "start_block = {block}")?,
-        None => {
-            writeln!(out, "# start_block = …  the endpoint has forgotten it: the block of the registry's creation")?;
-        }
-    }
-    writeln!(out, "factory = \"{factory}\"\nregistry = \"{registry}\"\nexecutors = [\"{registry_executor}\"]")?;
-    if let Some(OneNode { node_id, executor, .. }) = node {
-        writeln!(out, "\nnode {node_id}: tokenx admin node add --issuer <its issuer's id> --executor {executor}")?;
     }
     Ok(())
 }
