@@ -8,7 +8,7 @@ use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::rpc::client::{ClientBuilder, RpcClient};
 use alloy::rpc::json_rpc::RpcRecv;
-use alloy::rpc::types::{Block, TransactionReceipt, TransactionRequest};
+use alloy::rpc::types::{Block, Log, TransactionReceipt, TransactionRequest};
 use alloy::transports::{RpcError, TransportErrorKind, TransportResult};
 use serde_json::{Value, json};
 use tokenx_indexer::CappedHttp;
@@ -131,6 +131,17 @@ impl Rpc {
     pub async fn views(&self, calls: &[(Address, Bytes)]) -> TransportResult<Vec<Bytes>> {
         let of = |(to, data): &(Address, Bytes)| json!([{ "to": to, "data": data }, "latest"]);
         self.batch("eth_call", calls.iter().map(of)).await
+    }
+
+    /// Whether a contract has logs in a block.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn has_logs(&self, contract: Address, block: u64) -> TransportResult<bool> {
+        let block = format!("{block:#x}");
+        let filter = json!([{ "address": contract, "fromBlock": block, "toBlock": block }]);
+        let logs: Vec<Vec<Log>> = self.batch("eth_getLogs", std::iter::once(filter)).await?;
+        Ok(logs.iter().any(|logs| !logs.is_empty()))
     }
 
     /// One method with many parameters in one JSON-RPC batch.

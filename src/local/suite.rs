@@ -57,7 +57,7 @@ pub async fn deploy(rpc_url: &str, salt: &str, plans: &[Plan<'_>]) -> Result<Dep
     let keepers = LANE_KEYS.iter().map(|text| Ok(key(text)?.address())).collect::<Result<_>>()?;
     let governance = Governance { admin_delay: 0, guardian: Address::ZERO, keepers };
     let suite = deployer.suite(&deploy::Plan::of(deployer.admin(), &governance, salt, true)).await?;
-    let block = deployer.start_block(&suite).await?.unwrap_or_default();
+    let block = deployer.start_block(&suite, &[]).await?;
     let nodes: Vec<NewNode> = plans
         .iter()
         .map(|plan| NewNode {

@@ -71,6 +71,9 @@ pub enum DeployError {
         "the chain has no CREATE2 deployer at {0}: send its well-known transaction first (its deployer needs coins for gas)"
     )]
     NoCreate2(Address),
+    /// The endpoint does not know when the registry came.
+    #[error("the endpoint has no log of the registry in block {0}, the first of which it has the registry's code")]
+    Forgotten(u64),
     /// A node of this id is there, and another one.
     #[error("node {node} is there with {what} {there}, not {wanted}: name what is there, or another node")]
     Differs {
@@ -257,15 +260,6 @@ impl Deployer {
     pub async fn suite(&self, plan: &Plan) -> Result<Suite, DeployError> {
         self.carry_out(&plan.steps).await?;
         Ok(plan.suite)
-    }
-
-    /// The first block that holds anything of the suite, where following the chain starts; `None` where the node has
-    /// forgotten its past.
-    ///
-    /// # Errors
-    /// The endpoint's.
-    pub async fn start_block(&self, suite: &Suite) -> Result<Option<u64>, DeployError> {
-        self.first_block(suite.registry).await
     }
 
     /// Deploys tokens of nodes whose Executors have this key as admin. In the order given.

@@ -8,7 +8,7 @@ use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256, Bytes, TxKind, address, keccak256};
 use alloy::rpc::types::TransactionReceipt;
 
-use super::{DeployError, Deployer};
+use super::{DeployError, Deployer, Suite};
 use crate::fees;
 use crate::tx::{self, Payload};
 
@@ -231,21 +231,27 @@ impl Deployer {
         }
     }
 
-    /// The first block that has code at `contract`; `None` where the node has no state of then.
+    /// The block in which the suite begins, where following the chain starts: that of the registry's creation where it is
+    /// among these receipts, else searched for by the registry's code and confirmed by its log.
     ///
     /// # Errors
-    /// The endpoint's.
-    pub(super) async fn first_block(&self, contract: Address) -> Result<Option<u64>, DeployError> {
+    /// `Forgotten`, and the endpoint's, which may be that it has no state of then.
+    pub async fn start_block(&self, suite: &Suite, receipts: &[TransactionReceipt]) -> Result<u64, DeployError> {
+        let tells = |receipt: &&TransactionReceipt| {
+            receipt.to == Some(CREATE2_DEPLOYER) && receipt.logs().iter().any(|log| log.address() == suite.registry)
+        };
+        if let Some(block) = receipts.iter().find(tells).and_then(|receipt| receipt.block_number) {
+            return Ok(block);
+        }
         let (mut without, mut with) = (0, self.rpc.block_number().await?);
         while without + 1 < with {
             let middle = without.midpoint(with);
-            match self.rpc.codes(&[contract], BlockId::number(middle)).await {
-                Ok(codes) if codes == [true] => with = middle,
-                Ok(_) => without = middle,
-                Err(error) if error.is_error_resp() => return Ok(None),
-                Err(error) => return Err(error.into()),
+            match self.rpc.codes(&[suite.registry], BlockId::number(middle)).await?.as_slice() {
+                [true] => with = middle,
+                _ => without = middle,
             }
         }
-        Ok(Some(with))
+        // A node may say "no code" of a block that it has no state of; its logs it has.
+        if self.rpc.has_logs(suite.registry, with).await? { Ok(with) } else { Err(DeployError::Forgotten(with)) }
     }
 }

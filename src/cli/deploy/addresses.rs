@@ -17,7 +17,7 @@ use crate::failure::Advice;
 pub(super) struct Addresses {
     chain_id: u64,
     admin: Address,
-    /// The first block that holds any of them; null where the endpoint has forgotten its past.
+    /// The first block that holds any of them; null where the endpoint did not tell.
     start_block: Option<u64>,
     registry: Address,
     registry_executor: Address,

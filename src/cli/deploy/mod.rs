@@ -138,8 +138,15 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
     let left = done.iter().filter(|done| !**done).count();
     progress.step(&format!("{left} of {} steps to do", steps.len()));
-    let suite = deployer.suite(&plan).await.hint(AGAIN)?;
-    let begins = deployer.start_block(&suite).await?;
+    let suite = plan.suite;
+    let receipts = deployer.carry_out(&plan.steps).await.hint(AGAIN)?;
+    let begins = match deployer.start_block(&suite, &receipts).await {
+        Ok(block) => Some(block),
+        Err(error) => {
+            progress.step(&format!("where the suite begins is not found: {error}"));
+            None
+        }
+    };
     let mut addresses = Addresses::of(chain_id, deployer.admin(), &suite, begins);
     if let Some(told) = told {
         addresses = addresses.after(told);

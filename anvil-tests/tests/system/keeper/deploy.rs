@@ -71,7 +71,7 @@ async fn a_suite_two_nodes_and_their_tokens_deploy_in_a_few_blocks() -> Result<(
     for address in [suite.registry, suite.registry_executor, suite.factory].into_iter().chain(of_nodes).chain(tokens) {
         assert!(has_code(&world, address).await?, "no code at {address}");
     }
-    assert!(deployer.start_block(&suite).await? > Some(0));
+    assert!(deployer.start_block(&suite, &[]).await? > 0);
     Ok(())
 }
 
@@ -82,16 +82,17 @@ async fn a_second_run_finds_what_the_first_did_and_sends_nothing() -> Result<()>
     let governance = governance();
     let plan = Plan::of(deployer.admin(), &governance, "", false);
     assert_eq!(deployer.done(&plan.steps).await?, vec![false; plan.steps.len()]);
-    deployer.suite(&plan).await?;
+    let receipts = deployer.carry_out(&plan.steps).await?;
     let made = deployer.nodes(plan.suite.factory, &governance, &[node("one")]).await?;
-    let (before, begun) = (sent(&world).await?, deployer.start_block(&plan.suite).await?);
+    let (before, begun) = (sent(&world).await?, deployer.start_block(&plan.suite, &receipts).await?);
+    assert_eq!(Some(begun), receipts[0].block_number);
 
     let again = Plan::of(deployer.admin(), &governance, "", false);
     assert_eq!(again.suite, plan.suite);
     assert_eq!(deployer.done(&again.steps).await?, vec![true; again.steps.len()]);
     deployer.suite(&again).await?;
     assert_eq!(deployer.nodes(again.suite.factory, &governance, &[node("one")]).await?, made);
-    assert_eq!((sent(&world).await?, deployer.start_block(&again.suite).await?), (before, begun));
+    assert_eq!((sent(&world).await?, deployer.start_block(&again.suite, &[]).await?), (before, begun));
 
     // A keeper more is one transaction more, and moves nothing.
     let mut more = governance.clone();
@@ -224,6 +225,21 @@ async fn a_step_that_somebody_else_did_first_is_done() -> Result<()> {
         tokio::try_join!(async { Ok(one.carry_out(steps).await?) }, async { Ok(other.carry_out(steps).await?) }, mined)?;
     let failed = first.iter().chain(&second).filter(|receipt| !receipt.status()).count();
     assert_eq!(failed, steps.len(), "of two creations at one address one fails");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_block_without_a_log_of_the_registry_is_not_where_the_suite_begins() -> Result<()> {
+    let world = World::start().await?;
+    let deployer = deployer(&world).await?;
+    let mut suite = deployer.suite(&Plan::of(deployer.admin(), &governance(), "", false)).await?;
+    world.chain.mine(3).await?;
+    // As a node without the state of its past has it: code from some later block on.
+    suite.registry = Address::repeat_byte(0x99);
+    world.chain.rpc("anvil_setCode", json!([suite.registry, "0x00"])).await?;
+    world.chain.mine(3).await?;
+    let refused = deployer.start_block(&suite, &[]).await.unwrap_err();
+    assert!(matches!(refused, DeployError::Forgotten(_)), "{refused}");
     Ok(())
 }
 
