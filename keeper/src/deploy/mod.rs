@@ -253,6 +253,17 @@ impl Deployer {
         self.chain_id
     }
 
+    /// What new nodes of this factory run.
+    ///
+    /// # Errors
+    /// `Missing`, and the endpoint's.
+    pub async fn implementations(&self, factory: Address) -> Result<Implementations, DeployError> {
+        let view = NodeFactory::implementationsCall {}.abi_encode();
+        let answers = self.rpc.views(&[(factory, view.into())]).await?;
+        let contracts = answers.first().and_then(|answer| NodeContracts::abi_decode(answer).ok());
+        contracts.map(Implementations::from).ok_or_else(|| DeployError::Missing("implementations of nodes".to_owned()))
+    }
+
     /// Carries a plan out, as far as it is not.
     ///
     /// # Errors
@@ -285,7 +296,7 @@ impl Deployer {
                     dailyForceLimit: token.daily_force_limit.saturating_to(),
                 };
                 let call = NodeFactory::deployTokenCall { config }.abi_encode();
-                Step::fill(format!("deploy token {}", token.instrument_id), factory, call, TOKEN_GAS, view(token), 0)
+                Step::fill(format!("deploy token {}", token.instrument_id), factory, call, TOKEN_GAS, view(token))
             })
             .collect();
         self.carry_out(&steps).await?;

@@ -66,8 +66,7 @@ impl Deployer {
         };
         let call = NodeFactory::deployNodeCall { config }.abi_encode();
         let view = NodeFactory::nodeOfCall { nodeKey: key }.abi_encode();
-        // Its Executor is the second word.
-        Step::fill(what(node), factory, call, NODE_GAS, view, 1)
+        Step::fill(what(node), factory, call, NODE_GAS, view)
     }
 
     /// The node as the factory has it; `None` where it has none of this id, or where there is no factory.

@@ -2,13 +2,13 @@
 
 use alloy::primitives::aliases::U48;
 use alloy::primitives::{Address, B256, keccak256};
-use alloy::sol_types::{SolCall, SolConstructor, SolValue};
+use alloy::sol_types::{SolCall, SolConstructor};
 use tokenx_contracts::bindings::{
     Executor, ExecutorConfig, FeeVault, InvestorRegistry, Listing, NodeContracts, NodeFactory, OtcDesk, RedemptionDesk,
     RentDistributor, Rule, SecondaryMarket, SecurityToken, TestUSD,
 };
 
-use super::steps::Step;
+use super::steps::{CALL_GAS, Step};
 use super::{Governance, Suite};
 
 /// What is to be there in the end, and how it comes to be.
@@ -91,12 +91,13 @@ impl Plan {
             suite.registry_executor,
         ));
         steps.extend(access(suite.registry_executor, REGISTRYS, governance));
-        steps.push(Step::call(
+        // Once told, the factory is its admin's to tell anew: coming again puts nothing back.
+        steps.push(Step::fill(
             "tell the factory what new nodes run".to_owned(),
             suite.factory,
-            NodeFactory::setImplementationsCall { next: implementations.clone() }.abi_encode(),
+            NodeFactory::setImplementationsCall { next: implementations }.abi_encode(),
+            CALL_GAS,
             NodeFactory::implementationsCall {}.abi_encode(),
-            implementations.abi_encode(),
         ));
         Self { steps, suite }
     }
@@ -125,12 +126,12 @@ pub(super) fn access(executor: Address, name: &str, governance: &Governance) -> 
 
 fn grant(what: &str, on: Address, role: &str, account: Address) -> Step {
     let role: B256 = keccak256(role);
-    Step::call(
+    Step::fill(
         what.to_owned(),
         on,
         Executor::grantRoleCall { role, account }.abi_encode(),
+        CALL_GAS,
         Executor::hasRoleCall { role, account }.abi_encode(),
-        true.abi_encode(),
     )
 }
 

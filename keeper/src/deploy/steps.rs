@@ -22,7 +22,7 @@ const CREATE_GAS_PER_BYTE: u64 = 240;
 pub(super) const NODE_GAS: u64 = 8_000_000;
 /// A token takes 1.5 million.
 pub(super) const TOKEN_GAS: u64 = 3_000_000;
-const CALL_GAS: u64 = 500_000;
+pub(super) const CALL_GAS: u64 = 500_000;
 /// Ceiling on the fee per gas, wei: 500 gwei.
 pub(super) const MAX_FEE: u128 = 500_000_000_000;
 /// How long transactions are waited for, and how often they are asked for.
@@ -48,8 +48,8 @@ enum Done {
     Never,
     /// There is code at what it makes.
     Code,
-    /// This view gives something that satisfies the last.
-    View(Address, Bytes, fn(&[u8], &[u8]) -> bool, Bytes),
+    /// This view gives anything but zeros.
+    Filled(Address, Bytes),
 }
 
 impl Step {
@@ -67,26 +67,9 @@ impl Step {
         }
     }
 
-    /// Calls a contract; done once `view` of it gives `answer`.
-    pub(super) fn call(what: String, to: Address, data: Vec<u8>, view: Vec<u8>, answer: Vec<u8>) -> Self {
-        let done = Done::View(to, view.into(), |given, wanted| given == wanted, answer.into());
-        Self { what, makes: None, to, data: data.into(), gas: CALL_GAS, done }
-    }
-
-    /// Calls a contract; done once this word of what `view` gives is not zero.
-    pub(super) fn fill(what: String, to: Address, data: Vec<u8>, gas: u64, view: Vec<u8>, word: u8) -> Self {
-        let is_there = |given: &[u8], word: &[u8]| {
-            let at = word.first().map_or(0, |word| usize::from(*word) * 32);
-            given.get(at..at + 32).is_some_and(|word| word.iter().any(|byte| *byte != 0))
-        };
-        Self {
-            what,
-            makes: None,
-            to,
-            data: data.into(),
-            gas,
-            done: Done::View(to, view.into(), is_there, vec![word].into()),
-        }
+    /// Calls a contract; done once `view` of it gives anything but zeros: what is there is never written over.
+    pub(super) fn fill(what: String, to: Address, data: Vec<u8>, gas: u64, view: Vec<u8>) -> Self {
+        Self { what, makes: None, to, data: data.into(), gas, done: Done::Filled(to, view.into()) }
     }
 
     /// Calls a contract, each time anew.
@@ -117,7 +100,7 @@ impl Deployer {
             .iter()
             .filter_map(|step| match &step.done {
                 Done::Never | Done::Code => None,
-                Done::View(to, data, ..) => Some((*to, data.clone())),
+                Done::Filled(to, view) => Some((*to, view.clone())),
             })
             .collect();
         let (codes, views) = (self.rpc.codes(&codes, BlockId::latest()).await?, self.rpc.views(&views).await?);
@@ -127,7 +110,7 @@ impl Deployer {
             .map(|step| match &step.done {
                 Done::Never => false,
                 Done::Code => codes.next().unwrap_or_default(),
-                Done::View(_, _, fits, wanted) => views.next().is_some_and(|given| fits(&given, wanted)),
+                Done::Filled(..) => views.next().is_some_and(|given| given.iter().any(|byte| *byte != 0)),
             })
             .collect())
     }

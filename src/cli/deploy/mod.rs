@@ -70,7 +70,8 @@ pub(crate) struct Arguments {
 pub(crate) const HELP: &str = "\
 Addresses follow from code, admin, delay and salt. Coming again therefore finds what is there and does the rest, whatever
 broke off the first time; a keeper or a node named later is added. Only the admin can carry it out. With another delay or
-salt, or a newer version's code, it would be another suite: it stops where the file tells of one already.
+salt, or a newer version's code, it would be another suite: it stops where the file tells of one already. A keeper that was
+shut out is let in again if it is named again; what the factory gives to new nodes is never put back.
 
   export TOKENX_DEPLOY_PASSWORD=…
   tokenx deploy --rpc-url https://… --chain-id 1 --keystore cold.json --keeper 0x… --plan
@@ -138,8 +139,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
 
     let left = done.iter().filter(|done| !**done).count();
     progress.step(&format!("{left} of {} steps to do", steps.len()));
-    let suite = plan.suite;
     let receipts = deployer.carry_out(&plan.steps).await.hint(AGAIN)?;
+    let mut suite = plan.suite;
+    // The admin may have told the factory of newer ones.
+    suite.implementations = deployer.implementations(suite.factory).await.hint(AGAIN)?;
     let begins = match deployer.start_block(&suite, &receipts).await {
         Ok(block) => Some(block),
         Err(error) => {

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokenx::local::anvil::Mining;
 use tokenx::local::supervisor::program;
 use tokenx_anvil_tests::{KEYS, World};
-use tokenx_contracts::bindings::Executor;
+use tokenx_contracts::bindings::{Executor, NodeContracts, NodeFactory};
 use tokenx_keeper::deploy::{DeployError, Deployer, Governance, Implementations, NewNode, NewToken, Plan, Step, key_of, max_amount};
 
 fn address(key: &str) -> Address {
@@ -146,6 +146,35 @@ async fn a_node_of_another_issuer_or_treasury_is_not_taken_for_the_one_that_was_
         assert!(matches!(refused, DeployError::Differs { what, .. } if what.contains(named)), "{refused}");
     }
     assert_eq!(sent(&world).await?, before, "nothing is sent");
+    Ok(())
+}
+
+#[tokio::test]
+async fn newer_implementations_of_the_factory_are_left_to_it() -> Result<()> {
+    let world = World::start().await?;
+    let deployer = deployer(&world).await?;
+    let plan = Plan::of(deployer.admin(), &governance(), "", false);
+    deployer.suite(&plan).await?;
+    let newer = Plan::of(deployer.admin(), &governance(), "newer", false);
+    deployer.suite(&newer).await?;
+    let runs = newer.suite.implementations;
+    let next = NodeContracts {
+        listing: runs.listing,
+        secondaryMarket: runs.secondary_market,
+        otcDesk: runs.otc_desk,
+        rentDistributor: runs.rent_distributor,
+        feeVault: runs.fee_vault,
+        redemptionDesk: runs.redemption_desk,
+    };
+    let call = Bytes::from(NodeFactory::setImplementationsCall { next }.abi_encode());
+    world.chain.rpc("anvil_impersonateAccount", json!([deployer.admin()])).await?;
+    let transaction = json!([{ "from": deployer.admin(), "to": plan.suite.factory, "data": call }]);
+    world.chain.rpc("eth_sendTransaction", transaction).await?;
+    deployer.settle().await?;
+    assert_eq!(deployer.implementations(plan.suite.factory).await?, runs);
+
+    assert!(deployer.carry_out(&plan.steps).await?.is_empty(), "nothing is put back");
+    assert_eq!(deployer.implementations(plan.suite.factory).await?, runs);
     Ok(())
 }
 
