@@ -94,6 +94,15 @@ impl Rpc {
         Ok(nonce.to())
     }
 
+    /// Wei that an account has in the newest block.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn balance(&self, account: Address) -> TransportResult<U256> {
+        count("eth_getBalance", 1);
+        self.client.request("eth_getBalance", (account, "latest")).await
+    }
+
     /// What a call from `from` would return on the state after the block of that hash.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 //! Deploys the suite with a cold key: the platform's contracts, then nodes, then their tokens. What is there already is
-//! left alone; the rest is sent at once, since the addresses are known before, so it takes a block or two, not twenty.
+//! left alone; the rest is sent at once, since the addresses are known before, so it takes a few blocks, not twenty.
 
 mod nodes;
 mod plan;
@@ -33,6 +33,34 @@ pub enum DeployError {
     /// The base fee is beyond reason.
     #[error("the base fee is above {MAX_FEE} wei per gas: deploy at a quieter time")]
     TooDear,
+    /// The key could not pay for all of it; nothing was sent.
+    #[error("{key} has {has} wei and may need {needs}: send it the difference")]
+    Poor {
+        /// The cold key's address.
+        key: Address,
+        /// Wei that it has.
+        has: U256,
+        /// Wei that the steps take at most.
+        needs: U256,
+    },
+    /// A step takes more than a block; nothing was sent.
+    #[error("{what}: {gas} gas, and a block of this chain has room for {room}")]
+    NoRoom {
+        /// What it was to do.
+        what: String,
+        /// Gas offered for it.
+        gas: u64,
+        /// A block's.
+        room: u64,
+    },
+    /// A transaction was not taken. Those before it were, and are mined.
+    #[error("{what}: not sent: {why}")]
+    Refused {
+        /// What it was to do.
+        what: String,
+        /// The endpoint's answer.
+        why: CallError,
+    },
     /// A transaction was mined and failed.
     #[error("{what}: transaction {hash} failed on chain")]
     Reverted {

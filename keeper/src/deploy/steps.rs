@@ -5,11 +5,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use alloy::eips::BlockId;
-use alloy::primitives::{Address, B256, Bytes, TxKind, address, keccak256};
+use alloy::primitives::{Address, B256, Bytes, TxKind, U256, address, keccak256};
 use alloy::rpc::types::TransactionReceipt;
 
 use super::{DeployError, Deployer, Suite};
-use crate::fees;
+use crate::fees::{self, Fees};
 use crate::tx::{self, Payload};
 
 /// Makes contracts at addresses that follow from their code: the same on every chain, and there on nearly all of them.
@@ -83,6 +83,26 @@ impl Step {
     }
 }
 
+/// Steps in their order, parted so that a block has room for each part.
+fn waves<'a>(steps: &[&'a Step], room: u64) -> Result<Vec<Vec<&'a Step>>, DeployError> {
+    let mut waves: Vec<Vec<&Step>> = Vec::new();
+    let mut left = 0;
+    for step in steps {
+        if step.gas > room {
+            return Err(DeployError::NoRoom { what: step.what.clone(), gas: step.gas, room });
+        }
+        match waves.last_mut().filter(|_| step.gas <= left) {
+            Some(wave) => wave.push(step),
+            None => {
+                waves.push(vec![step]);
+                left = room;
+            }
+        }
+        left -= step.gas;
+    }
+    Ok(waves)
+}
+
 /// A transaction on its way.
 struct Sent<'a> {
     step: &'a Step,
@@ -142,8 +162,8 @@ impl Deployer {
         }
     }
 
-    /// Waits for what an earlier run has sent, does those of the steps that are not done, all sent at once and in order,
-    /// and waits for them. Gives the receipts of what was sent.
+    /// Waits for what an earlier run has sent, does those of the steps that are not done, in order, as many at once as
+    /// a block has room for, and waits for them. Gives the receipts of what was sent.
     ///
     /// # Errors
     /// See [`DeployError`]. What was done stays done: coming again does the rest.
@@ -160,10 +180,31 @@ impl Deployer {
         }
         let head = self.rpc.head().await?;
         let fees = fees::first(head.market, MAX_FEE).ok_or(DeployError::TooDear)?;
+        let waves = waves(&left, head.gas_limit)?;
+        self.afford(&left, fees).await?;
+        let mut receipts = Vec::with_capacity(left.len());
+        for wave in waves {
+            receipts.extend(self.send(&wave).await?);
+        }
+        Ok(receipts)
+    }
+
+    /// Whether the key can pay for these if all goes as dearly as it may.
+    async fn afford(&self, steps: &[&Step], fees: Fees) -> Result<(), DeployError> {
+        let gas: u128 = steps.iter().map(|step| u128::from(step.gas)).sum();
+        let needs = U256::from(gas) * U256::from(fees.max_fee);
+        let has = self.rpc.balance(self.admin()).await?;
+        if has < needs { Err(DeployError::Poor { key: self.admin(), has, needs }) } else { Ok(()) }
+    }
+
+    /// Sends these one after the other, so that none waits in the pool behind one that was refused, and waits for those
+    /// that were sent.
+    async fn send(&self, steps: &[&Step]) -> Result<Vec<TransactionReceipt>, DeployError> {
+        let fees = fees::first(self.rpc.head().await?.market, MAX_FEE).ok_or(DeployError::TooDear)?;
         let nonce = self.rpc.nonce(self.admin(), BlockId::pending()).await?;
-        let mut raws = Vec::with_capacity(left.len());
-        let mut sent = Vec::with_capacity(left.len());
-        for (nonce, step) in (nonce..).zip(left) {
+        let mut sent = Vec::with_capacity(steps.len());
+        let mut refused = None;
+        for (nonce, step) in (nonce..).zip(steps) {
             let payload = Payload {
                 chain_id: self.chain_id,
                 nonce,
@@ -172,13 +213,15 @@ impl Deployer {
                 gas_limit: step.gas,
             };
             let signed = tx::sign(&self.signer, &payload, fees).await?;
-            raws.push(signed.raw);
+            let answers = self.rpc.send_raw(&[signed.raw]).await;
+            if let Err(why) = answers.and_then(|answers| answers.into_iter().collect::<Result<Vec<B256>, _>>()) {
+                refused = Some(DeployError::Refused { what: step.what.clone(), why });
+                break;
+            }
             sent.push(Sent { step, hash: signed.hash });
         }
-        for result in self.rpc.send_raw(&raws).await? {
-            result?;
-        }
-        self.receipts(&sent).await
+        let receipts = self.receipts(&sent).await?;
+        refused.map_or(Ok(receipts), Err)
     }
 
     async fn receipts(&self, sent: &[Sent<'_>]) -> Result<Vec<TransactionReceipt>, DeployError> {
@@ -236,5 +279,24 @@ impl Deployer {
         }
         // A node may say "no code" of a block that it has no state of; its logs it has.
         if self.rpc.has_logs(suite.registry, with).await? { Ok(with) } else { Err(DeployError::Forgotten(with)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wave_is_no_more_than_a_block_has_room_for() {
+        let step = |gas| Step::fill(gas.to_string(), Address::ZERO, Vec::new(), gas, Vec::new());
+        let steps = [8, 2, 1, 9, 10].map(step);
+        let steps: Vec<&Step> = steps.iter().collect();
+        let gas = |waves: Vec<Vec<&Step>>| -> Vec<Vec<u64>> {
+            waves.iter().map(|wave| wave.iter().map(|step| step.gas).collect()).collect()
+        };
+        assert_eq!(gas(waves(&steps, 10).unwrap()), [vec![8, 2], vec![1, 9], vec![10]]);
+        assert_eq!(gas(waves(&steps, 30).unwrap()), [vec![8, 2, 1, 9, 10]]);
+        assert_eq!(gas(waves(&[], 10).unwrap()), Vec::<Vec<u64>>::new());
+        assert!(matches!(waves(&steps, 9), Err(DeployError::NoRoom { gas: 10, room: 9, .. })));
     }
 }

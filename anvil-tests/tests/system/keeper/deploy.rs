@@ -1,5 +1,6 @@
 //! The suite on a real chain.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -269,6 +270,31 @@ async fn a_block_without_a_log_of_the_registry_is_not_where_the_suite_begins() -
     world.chain.mine(3).await?;
     let refused = deployer.start_block(&suite, &[]).await.unwrap_err();
     assert!(matches!(refused, DeployError::Forgotten(_)), "{refused}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_pay_and_a_block_without_room_are_told_before_anything_is_sent() -> Result<()> {
+    let world = World::start().await?;
+    let deployer = deployer(&world).await?;
+    let plan = Plan::of(deployer.admin(), &governance(), "", false);
+    world.chain.rpc("anvil_setBalance", json!([deployer.admin(), "0xffff"])).await?;
+    let refused = deployer.suite(&plan).await.unwrap_err();
+    assert!(matches!(refused, DeployError::Poor { has, .. } if has == U256::from(0xffff)), "{refused}");
+
+    world.chain.rpc("anvil_setBalance", json!([deployer.admin(), "0xffffffffffffffffffff"])).await?;
+    world.chain.rpc("evm_setBlockGasLimit", json!(["0x7a1200"])).await?;
+    world.chain.mine(1).await?;
+    let refused = deployer.suite(&plan).await.unwrap_err();
+    assert!(matches!(&refused, DeployError::NoRoom { room: 8_000_000, .. }), "{refused}");
+    assert_eq!((sent(&world).await?, deployer.unmined().await?.count()), (json!("0x0"), 0));
+
+    // With blocks as small as most chains have, it takes more of them.
+    world.chain.rpc("evm_setBlockGasLimit", json!(["0xf42400"])).await?;
+    world.chain.mine(1).await?;
+    let receipts = deployer.carry_out(&plan.steps).await?;
+    let blocks: BTreeSet<u64> = receipts.iter().filter_map(|receipt| receipt.block_number).collect();
+    assert!(receipts.iter().all(|receipt| receipt.status()) && blocks.len() > 2, "{blocks:?}");
     Ok(())
 }
 
