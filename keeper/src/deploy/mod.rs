@@ -30,6 +30,9 @@ pub enum DeployError {
     /// The key's.
     #[error("signing: {0}")]
     Signer(#[from] alloy::signers::Error),
+    /// There is no key.
+    #[error("without the cold key nothing can be sent")]
+    NoKey,
     /// The base fee is beyond reason.
     #[error("the base fee is above {MAX_FEE} wei per gas: deploy at a quieter time")]
     TooDear,
@@ -250,7 +253,9 @@ pub fn key_of(id: &str) -> B256 {
 #[derive(Debug)]
 pub struct Deployer {
     rpc: Rpc,
-    signer: PrivateKeySigner,
+    admin: Address,
+    /// `None` for one that only looks.
+    signer: Option<PrivateKeySigner>,
     chain_id: u64,
     patience: Duration,
 }
@@ -261,9 +266,18 @@ impl Deployer {
     /// # Errors
     /// Where the endpoint does not answer.
     pub async fn connect(rpc_url: &str, signer: PrivateKeySigner) -> Result<Self, DeployError> {
+        let admin = signer.address();
+        Ok(Self { signer: Some(signer), ..Self::look(rpc_url, admin).await? })
+    }
+
+    /// One that sees what the deployer of this address would, and can do nothing.
+    ///
+    /// # Errors
+    /// Where the endpoint does not answer.
+    pub async fn look(rpc_url: &str, admin: Address) -> Result<Self, DeployError> {
         let rpc = Rpc::new(rpc_url)?;
         let chain_id = rpc.chain_id().await?;
-        Ok(Self { rpc, signer, chain_id, patience: PATIENCE })
+        Ok(Self { rpc, admin, signer: None, chain_id, patience: PATIENCE })
     }
 
     /// Waits this long for a transaction, rather than three minutes.
@@ -273,7 +287,7 @@ impl Deployer {
 
     /// The cold key's address: default admin of all that it deploys.
     pub fn admin(&self) -> Address {
-        self.signer.address()
+        self.admin
     }
 
     /// The chain behind the endpoint.

@@ -200,6 +200,7 @@ impl Deployer {
     /// Sends these one after the other, so that none waits in the pool behind one that was refused, and waits for those
     /// that were sent.
     async fn send(&self, steps: &[&Step]) -> Result<Vec<TransactionReceipt>, DeployError> {
+        let signer = self.signer.as_ref().ok_or(DeployError::NoKey)?;
         let fees = fees::first(self.rpc.head().await?.market, MAX_FEE).ok_or(DeployError::TooDear)?;
         let nonce = self.rpc.nonce(self.admin(), BlockId::pending()).await?;
         let mut sent = Vec::with_capacity(steps.len());
@@ -212,7 +213,7 @@ impl Deployer {
                 data: step.data.clone(),
                 gas_limit: step.gas,
             };
-            let signed = tx::sign(&self.signer, &payload, fees).await?;
+            let signed = tx::sign(signer, &payload, fees).await?;
             let answers = self.rpc.send_raw(&[signed.raw]).await;
             if let Err(why) = answers.and_then(|answers| answers.into_iter().collect::<Result<Vec<B256>, _>>()) {
                 refused = Some(DeployError::Refused { what: step.what.clone(), why });

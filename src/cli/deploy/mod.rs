@@ -20,7 +20,8 @@ use crate::settings::Flags;
 pub(crate) struct Arguments {
     #[command(flatten)]
     flags: Flags,
-    /// JSON-RPC endpoint; that of the settings if not said
+    /// JSON-RPC endpoint; that of the settings if not said. Every process sees it here: where it holds a provider's key,
+    /// set TOKENX__CHAIN__RPC_URL instead
     #[arg(long, value_name = "URL")]
     rpc_url: Option<String>,
     /// What the endpoint must say its chain is; that of the settings if not said
@@ -29,8 +30,11 @@ pub(crate) struct Arguments {
     /// Keystore file of the cold key; without it the key itself comes from TOKENX_DEPLOY_KEY
     #[arg(long, value_name = "FILE")]
     keystore: Option<PathBuf>,
+    /// Address of the cold key, which a plan does not need
+    #[arg(long, value_name = "ADDRESS", requires = "plan", conflicts_with = "keystore")]
+    admin: Option<Address>,
     /// Address of a keeper's lane; once for each
-    #[arg(long = "keeper", value_name = "ADDRESS", required = true)]
+    #[arg(long = "keeper", value_name = "ADDRESS", required_unless_present = "plan")]
     keepers: Vec<Address>,
     /// May stop the Executors at once
     #[arg(long, value_name = "ADDRESS")]
@@ -73,9 +77,9 @@ broke off the first time; a keeper or a node named later is added. Only the admi
 salt, or a newer version's code, it would be another suite: it stops where the file tells of one already. A keeper that was
 shut out is let in again if it is named again; what the factory gives to new nodes is never put back.
 
-  export TOKENX_DEPLOY_PASSWORD=…
-  tokenx deploy --rpc-url https://… --chain-id 1 --keystore cold.json --keeper 0x… --plan
-  tokenx deploy --rpc-url https://… --chain-id 1 --keystore cold.json --keeper 0x…
+  export TOKENX__CHAIN__RPC_URL=https://… TOKENX__CHAIN__CHAIN_ID=1 TOKENX_DEPLOY_PASSWORD=…
+  tokenx deploy --admin 0x… --keeper 0x… --plan
+  tokenx deploy --keystore cold.json --keeper 0x…
 
 The file that it writes holds all addresses, of nodes of earlier runs too; what the settings need of them is printed at the end.";
 
@@ -89,9 +93,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
             .hint("give --rpc-url and --chain-id, or set chain.rpc_url and chain.chain_id")
             .code(BAD_SETTINGS);
     }
-    let keystore = arguments.keystore.as_deref();
-    let key = cold_key(keystore, &secret(keystore)?).await?;
-    let deployer = Deployer::connect(&rpc_url, key).await?;
+    let deployer = match arguments.admin {
+        Some(admin) => Deployer::look(&rpc_url, admin).await?,
+        None => {
+            let keystore = arguments.keystore.as_deref();
+            Deployer::connect(&rpc_url, cold_key(keystore, &secret(keystore)?).await?).await?
+        }
+    };
     if deployer.chain_id() != chain_id {
         let there = deployer.chain_id();
         return Err(anyhow!("the endpoint is of chain {there}, not of chain {chain_id}"))

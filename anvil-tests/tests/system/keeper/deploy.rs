@@ -396,6 +396,32 @@ async fn the_command_makes_no_second_suite_unasked_and_keeps_the_first_ones_file
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_plan_needs_no_key_and_an_endpoint_may_come_from_the_environment() -> Result<()> {
+    let world = World::start().await?;
+    let folder = tempfile::tempdir()?;
+    let admin = address(KEYS[9]);
+    let run = |arguments: &[&str]| {
+        Command::new(program().unwrap())
+            .args(["deploy", "--config", "no-such-folder", "--admin", &admin.to_string()])
+            .args(arguments)
+            .current_dir(folder.path())
+            .env_remove("TOKENX_DEPLOY_KEY")
+            .env("TOKENX__CHAIN__RPC_URL", world.chain.url())
+            .env("TOKENX__CHAIN__CHAIN_ID", "31337")
+            .output()
+    };
+    let planned = run(&["--plan"])?;
+    let text = String::from_utf8(planned.stdout)?;
+    assert_eq!(planned.status.code(), Some(0), "{}", String::from_utf8_lossy(&planned.stderr));
+    let registry = Plan::of(admin, &Governance { admin_delay: 172_800, ..governance() }, "", false).suite.registry;
+    assert!(text.contains(&registry.to_string()), "{text}");
+    // An address alone is not enough to do anything.
+    assert_eq!(run(&[])?.status.code(), Some(2));
+    assert_eq!(sent(&world).await?, json!("0x0"));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_file_keeps_the_nodes_of_earlier_runs() -> Result<()> {
     let world = World::start().await?;
     let folder = tempfile::tempdir()?;
