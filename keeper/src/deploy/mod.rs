@@ -56,8 +56,8 @@ pub enum DeployError {
         /// A block's.
         room: u64,
     },
-    /// A transaction was not taken. Those before it were, and are mined.
-    #[error("{what}: not sent: {why}")]
+    /// A transaction was not taken, as far as the endpoint says. Those before it were, and are mined.
+    #[error("{what}: the endpoint did not take it: {why}")]
     Refused {
         /// What it was to do.
         what: String,

@@ -93,12 +93,8 @@ fn what(node: &NewNode) -> String {
 
 /// Whether the node that is there is the one that was named, with all that the factory gives to nodes.
 fn compare(there: &OnChain, named: &NewNode, runs: &Implementations) -> Result<(), DeployError> {
-    let differs = |what, there: String, wanted: String| DeployError::Differs {
-        node: named.node_id.clone(),
-        what,
-        there,
-        wanted,
-    };
+    let differs =
+        |what, there: String, wanted: String| DeployError::Differs { node: named.node_id.clone(), what, there, wanted };
     let issuer = key_of(&named.issuer_id);
     if there.issuer != issuer {
         let wanted = format!("{issuer}, the key of {}", named.issuer_id);

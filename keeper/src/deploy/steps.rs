@@ -87,7 +87,7 @@ impl Step {
 fn waves<'a>(steps: &[&'a Step], room: u64) -> Result<Vec<Vec<&'a Step>>, DeployError> {
     let mut waves: Vec<Vec<&Step>> = Vec::new();
     let mut left = 0;
-    for step in steps {
+    for &step in steps {
         if step.gas > room {
             return Err(DeployError::NoRoom { what: step.what.clone(), gas: step.gas, room });
         }
@@ -156,7 +156,12 @@ impl Deployer {
                 return Ok(());
             }
             if started.elapsed() > self.patience {
-                return Err(DeployError::Unmined { key: self.admin(), first: start, last: end - 1, after: self.patience });
+                return Err(DeployError::Unmined {
+                    key: self.admin(),
+                    first: start,
+                    last: end - 1,
+                    after: self.patience,
+                });
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -252,9 +257,7 @@ impl Deployer {
         let steps: Vec<Step> = failed.iter().map(|sent| sent.step.clone()).collect();
         match self.done(&steps).await?.into_iter().zip(failed).find(|(done, _)| !done) {
             None => Ok(()),
-            Some((_, Sent { step, hash })) => {
-                Err(DeployError::Reverted { what: step.what.clone(), hash: *hash })
-            }
+            Some((_, Sent { step, hash })) => Err(DeployError::Reverted { what: step.what.clone(), hash: *hash }),
         }
     }
 

@@ -126,10 +126,7 @@ impl Addresses {
         }
         writeln!(out, "factory = \"{factory}\"\nregistry = \"{registry}\"\nexecutors = [\"{registry_executor}\"]")?;
         for (node_id, OneNode { executor, .. }) in nodes {
-            writeln!(
-                out,
-                "\nnode {node_id}: tokenx admin node add --issuer <its issuer's id> --executor {executor}"
-            )?;
+            writeln!(out, "\nnode {node_id}: tokenx admin node add --issuer <its issuer's id> --executor {executor}")?;
         }
         Ok(())
     }
