@@ -126,11 +126,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     }
     let node = arguments.new_node();
     let progress = Progress::start();
+    let mut notes = Vec::new();
     let unmined = deployer.unmined().await?;
     if !unmined.is_empty() {
         let earlier = format!("{} transactions of an earlier run are not mined", unmined.count());
         if arguments.plan {
-            progress.step(&format!("{earlier}: what they do is not seen yet"));
+            notes.push(format!("{earlier}: what they do is not seen yet"));
         } else {
             progress.step(&format!("{earlier}: waiting for them"));
             deployer.settle().await?;
@@ -143,7 +144,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let done = deployer.done(&steps).await.context("the endpoint does not say what is deployed")?;
     if arguments.plan {
         progress.finish();
-        return show(&steps, &done, "to do");
+        return show(&steps, &done, "to do", &notes);
     }
 
     let left = done.iter().filter(|done| !**done).count();
@@ -155,7 +156,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let begins = match deployer.start_block(&suite, &receipts).await {
         Ok(block) => Some(block),
         Err(error) => {
-            progress.step(&format!("where the suite begins is not found: {error}"));
+            notes.push(format!("where the suite begins is not found: {error}"));
             None
         }
     };
@@ -164,7 +165,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         addresses = addresses.after(told);
     }
     if let Some(other) = other {
-        progress.step(&format!("the other suite's addresses are in {}", other.aside(&file)?.display()));
+        notes.push(format!("the other suite's addresses are in {}", other.aside(&file)?.display()));
     }
     addresses.write(&file)?;
     if let Some(new) = node {
@@ -175,7 +176,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         addresses.write(&file)?;
     }
     progress.finish();
-    show(&steps, &done, "done now")?;
+    show(&steps, &done, "done now", &notes)?;
     Ok(addresses.tell(&file)?)
 }
 
@@ -211,12 +212,15 @@ fn secret(keystore: Option<&Path>) -> Result<SecretString> {
     }
 }
 
-fn show(steps: &[Step], done: &[bool], otherwise: &str) -> Result<()> {
+fn show(steps: &[Step], done: &[bool], otherwise: &str, notes: &[String]) -> Result<()> {
     let mut out = stdout().lock();
     for (step, done) in steps.iter().zip(done) {
         let state = if *done { "there" } else { otherwise };
         let address = step.makes.map(|address| format!("  {address}")).unwrap_or_default();
         writeln!(out, "{state:8}  {}{address}", step.what)?;
+    }
+    for note in notes {
+        writeln!(out, "{note}")?;
     }
     Ok(())
 }
