@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn a_wave_is_no_more_than_a_block_has_room_for() {
-        let step = |gas| Step::fill(gas.to_string(), Address::ZERO, Vec::new(), gas, Vec::new());
+        let step = |gas: u64| Step::fill(gas.to_string(), Address::ZERO, Vec::new(), gas, Vec::new());
         let steps = [8, 2, 1, 9, 10].map(step);
         let steps: Vec<&Step> = steps.iter().collect();
         let gas = |waves: Vec<Vec<&Step>>| -> Vec<Vec<u64>> {
