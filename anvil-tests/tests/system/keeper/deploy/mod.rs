@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes, U256, keccak256};
+use alloy::rpc::types::TransactionReceipt;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::{SolCall, SolValue};
 use anyhow::Result;
@@ -312,7 +313,7 @@ async fn a_key_that_cannot_pay_and_a_block_without_room_are_told_before_anything
     world.chain.mine(1).await?;
     let receipts = deployer.carry_out(&plan.steps).await?;
     let blocks: BTreeSet<u64> = receipts.iter().filter_map(|receipt| receipt.block_number).collect();
-    assert!(receipts.iter().all(|receipt| receipt.status()) && blocks.len() > 2, "{blocks:?}");
+    assert!(receipts.iter().all(TransactionReceipt::status) && blocks.len() > 2, "{blocks:?}");
     Ok(())
 }
 
