@@ -37,6 +37,7 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
     /// @inheritdoc IRedemptionDesk
     function setRedemptionTerms(address token, address paymentToken, bytes32 reason)
         external
+        nonReentrant
         onlyTokenRole(token, TokenRoles.TERMS_ROLE)
     {
         _setPaymentToken(token, paymentToken);
@@ -82,9 +83,10 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
     {
         Request memory asked = _end(token, requestId);
         if (payout < asked.minPayout) revert PayoutTooLow(asked.minPayout, payout);
-        Fund storage book = _take(token, payout);
+        Fund storage book = _owe(token, payout);
+        address paymentToken = book.paymentToken;
         ITokenHolds(token).executeHold(asked.wallet, requestId, reason);
-        uint256 credit = _pay(token, book, asked.wallet, payout);
+        uint256 credit = _pay(token, asked.wallet, paymentToken, payout);
         emit RedemptionApproved(
             token, requestId, asked.wallet, asked.quantity, payout, book.available, credit, reason, _msgSender()
         );
@@ -118,6 +120,7 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
     /// @inheritdoc IRedemptionDesk
     function moveCredit(address token, address from, address to, bytes32 reason)
         external
+        nonReentrant
         onlyTokenRole(token, keccak256("ENFORCER_ROLE"))
     {
         IInvestorRegistry registry = IInvestorRegistry(ISecurityToken(token).registry());
@@ -202,11 +205,14 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         emit RedemptionClosed(token, requestId, asked.wallet, asked.quantity, reason, _msgSender());
     }
 
-    /// @dev Says what the wallet has to draw, where it could not be paid.
-    function _pay(address token, Fund storage book, address wallet, uint256 payout) private returns (uint256 credit) {
-        try this.pay(book.paymentToken, wallet, payout) {}
-        catch {
-            book.owed += payout;
+    /// @dev What is owed is paid, or is the wallet's to draw: then says how much that is in all.
+    function _pay(address token, address wallet, address paymentToken, uint256 payout)
+        private
+        returns (uint256 credit)
+    {
+        try this.pay(paymentToken, wallet, payout) {
+            _book(token).owed -= payout;
+        } catch {
             credit = _desk().credits[token][wallet] += payout;
         }
     }

@@ -37,6 +37,7 @@ contract RentDistributor is IRentDistributor, TokenFunds {
     /// @inheritdoc IRentDistributor
     function setRentTerms(address token, RentTerms calldata terms, bytes32 reason)
         external
+        nonReentrant
         onlyTokenRole(token, TokenRoles.TERMS_ROLE)
     {
         _setPaymentToken(token, terms.paymentToken);
@@ -51,8 +52,7 @@ contract RentDistributor is IRentDistributor, TokenFunds {
         onlyTokenRole(token, TokenRoles.PAYOUT_ROLE)
     {
         _checkDue(token, period);
-        Fund storage book = _take(token, amount);
-        book.owed += amount;
+        Fund storage book = _owe(token, amount);
         (uint256 perUnit, uint256 earning, uint256 carry) = ITokenRent(token).openRent(period, amount);
         emit RentOpened(token, period, amount, earning, perUnit, carry, book.available, reason, _msgSender());
     }

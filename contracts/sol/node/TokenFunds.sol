@@ -8,8 +8,9 @@ import {NodeContract} from "./NodeContract.sol";
 
 /// @title TokenFunds
 /// @notice Funds per token, for contracts that pay holders out of what the issuer has paid in.
-/// @dev The contract has at least Σ (available + owed) of each payment token: a book grows by what came in, measured, and
-/// shrinks before anything goes out.
+/// @dev The contract has at least Σ (available + owed) of each payment token: a book grows by what came in, measured,
+/// and shrinks only by what goes out in the same guarded call. The token concerned may be anybody's and call back: what
+/// is to be paid is owed before it is called.
 abstract contract TokenFunds is ITokenFunds, NodeContract {
     /// @custom:storage-location erc7201:tokenx.storage.TokenFunds
     struct FundStorage {
@@ -58,7 +59,7 @@ abstract contract TokenFunds is ITokenFunds, NodeContract {
 
     // ---------------------------------------------------------------- internal
 
-    /// @dev Names what a fund is paid in.
+    /// @dev Names what a fund is paid in. For guarded calls alone: never in the middle of a payment.
     function _setPaymentToken(address token, address paymentToken) internal {
         Fund storage book = _book(token);
         if (paymentToken.code.length == 0) revert InvalidAddress(paymentToken);
@@ -72,6 +73,12 @@ abstract contract TokenFunds is ITokenFunds, NodeContract {
         uint256 available = book.available;
         if (amount > available) revert FundTooSmall(token, available, amount);
         book.available = available - amount;
+    }
+
+    /// @dev Speaks for `amount` of what is available. Until it is paid, the fund's payment token stays what it is.
+    function _owe(address token, uint256 amount) internal returns (Fund storage book) {
+        book = _take(token, amount);
+        book.owed += amount;
     }
 
     function _book(address token) internal view returns (Fund storage) {
