@@ -6,11 +6,13 @@ pragma solidity 0.8.37;
 /// neither. A request's number is that of its hold.
 interface IRedemptionDesk {
     /// @param quantity Base units of the token, under the hold.
-    /// @param minPayout Least that the wallet takes for all of it, in base units of the payment token.
+    /// @param minPayout Least that the wallet takes for all of it, in base units of `paymentToken`.
+    /// @param paymentToken What the wallet takes, and nothing else.
     struct Request {
         address wallet;
         uint104 quantity;
         uint256 minPayout;
+        address paymentToken;
     }
 
     /// @notice What a wallet signs to have a request carried.
@@ -26,7 +28,12 @@ interface IRedemptionDesk {
 
     event RedemptionTermsChanged(address indexed token, address paymentToken, bytes32 reason, address operator);
     event RedemptionRequested(
-        address indexed token, uint256 indexed requestId, address indexed wallet, uint256 quantity, uint256 minPayout
+        address indexed token,
+        uint256 indexed requestId,
+        address indexed wallet,
+        uint256 quantity,
+        address paymentToken,
+        uint256 minPayout
     );
     /// @param available What the fund has left.
     /// @param credit What the wallet has to draw, where it was refused the money; 0 = it has been paid.
@@ -35,6 +42,7 @@ interface IRedemptionDesk {
         uint256 indexed requestId,
         address indexed wallet,
         uint256 quantity,
+        address paymentToken,
         uint256 payout,
         uint256 available,
         uint256 credit,
@@ -97,7 +105,7 @@ interface IRedemptionDesk {
     function cancel(address token, uint256 requestId) external;
 
     /// @notice Burns what is held and pays for it, out of the token's fund. Where the payment token refuses the wallet, it
-    /// has a credit instead.
+    /// has a credit instead. A request in a payment token that the fund no longer has waits for it, or is closed.
     /// @param payout For all of it, in base units of the payment token.
     /// @custom:access the token's PAYOUT_ROLE
     function approve(address token, uint256 requestId, uint256 payout, bytes32 reason) external;

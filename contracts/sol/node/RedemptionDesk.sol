@@ -82,13 +82,22 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         onlyTokenRole(token, TokenRoles.PAYOUT_ROLE)
     {
         Request memory asked = _end(token, requestId);
+        _checkPaymentToken(token, asked.paymentToken);
         if (payout < asked.minPayout) revert PayoutTooLow(asked.minPayout, payout);
         Fund storage book = _owe(token, payout);
-        address paymentToken = book.paymentToken;
         ITokenHolds(token).executeHold(asked.wallet, requestId, reason);
-        uint256 credit = _pay(token, asked.wallet, paymentToken, payout);
+        uint256 credit = _pay(token, asked.wallet, asked.paymentToken, payout);
         emit RedemptionApproved(
-            token, requestId, asked.wallet, asked.quantity, payout, book.available, credit, reason, _msgSender()
+            token,
+            requestId,
+            asked.wallet,
+            asked.quantity,
+            asked.paymentToken,
+            payout,
+            book.available,
+            credit,
+            reason,
+            _msgSender()
         );
     }
 
@@ -172,15 +181,12 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         private
         returns (uint256 requestId)
     {
-        address expected = _book(token).paymentToken;
-        if (paymentToken != expected || paymentToken == address(0)) {
-            revert WrongPaymentToken(token, expected, paymentToken);
-        }
+        _checkPaymentToken(token, paymentToken);
         requestId = ITokenHolds(token).placeHold(wallet, quantity, 0, "redemption");
         // What is held is part of a balance.
         // forge-lint: disable-next-line(unsafe-typecast)
-        _desk().requests[token][requestId] = Request(wallet, uint104(quantity), minPayout);
-        emit RedemptionRequested(token, requestId, wallet, quantity, minPayout);
+        _desk().requests[token][requestId] = Request(wallet, uint104(quantity), minPayout, paymentToken);
+        emit RedemptionRequested(token, requestId, wallet, quantity, paymentToken, minPayout);
     }
 
     /// @dev Takes a request out of the books.

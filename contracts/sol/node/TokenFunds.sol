@@ -67,6 +67,14 @@ abstract contract TokenFunds is ITokenFunds, NodeContract {
         book.paymentToken = paymentToken;
     }
 
+    /// @dev That a fund is one in `paymentToken`.
+    function _checkPaymentToken(address token, address paymentToken) internal view {
+        address expected = _book(token).paymentToken;
+        if (paymentToken != expected || paymentToken == address(0)) {
+            revert WrongPaymentToken(token, expected, paymentToken);
+        }
+    }
+
     /// @dev Takes `amount` out of what is available.
     function _take(address token, uint256 amount) internal returns (Fund storage book) {
         book = _book(token);
@@ -92,11 +100,8 @@ abstract contract TokenFunds is ITokenFunds, NodeContract {
     // ---------------------------------------------------------------- private
 
     function _fund(address payer, address token, address paymentToken, uint256 amount) private {
-        Fund storage book = _book(token);
-        if (paymentToken != book.paymentToken || paymentToken == address(0)) {
-            revert WrongPaymentToken(token, book.paymentToken, paymentToken);
-        }
-        uint256 available = book.available += amount;
+        _checkPaymentToken(token, paymentToken);
+        uint256 available = _book(token).available += amount;
         Payments.pull(paymentToken, payer, address(this), amount);
         emit Funded(token, payer, amount, available);
     }

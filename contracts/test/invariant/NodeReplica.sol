@@ -251,14 +251,18 @@ contract NodeReplica is Breaches {
         if (topic == IRedemptionDesk.RedemptionTermsChanged.selector) {
             (fund.paymentToken,,) = abi.decode(log.data, (address, bytes32, address));
         } else if (topic == IRedemptionDesk.RedemptionRequested.selector) {
-            (uint256 quantity, uint256 minPayout) = abi.decode(log.data, (uint256, uint256));
+            (uint256 quantity, address paymentToken, uint256 minPayout) =
+                abi.decode(log.data, (uint256, address, uint256));
             uint256 id = uint256(log.topics[2]);
             _requestIds.push(id);
-            _requests[id] = IRedemptionDesk.Request(_address(log.topics[3]), uint104(quantity), minPayout);
-        } else if (topic == IRedemptionDesk.RedemptionApproved.selector) {
-            (, uint256 payout, uint256 available, uint256 credit,,) =
-                abi.decode(log.data, (uint256, uint256, uint256, uint256, bytes32, address));
             address wallet = _address(log.topics[3]);
+            _requests[id] = IRedemptionDesk.Request(wallet, uint104(quantity), minPayout, paymentToken);
+        } else if (topic == IRedemptionDesk.RedemptionApproved.selector) {
+            (, address paymentToken, uint256 payout, uint256 available, uint256 credit,,) =
+                abi.decode(log.data, (uint256, address, uint256, uint256, uint256, bytes32, address));
+            address wallet = _address(log.topics[3]);
+            IRedemptionDesk.Request storage asked = _requests[uint256(log.topics[2])];
+            if (paymentToken != asked.paymentToken) note(8, "an approval pays in something else");
             delete _requests[uint256(log.topics[2])];
             fund.available -= payout;
             if (fund.available != available) note(12, "an approval leaves another fund");

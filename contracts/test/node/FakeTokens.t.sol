@@ -39,7 +39,9 @@ contract FakeTokensTest is NodeBase {
         fake.callBack(address(redemptions), otherMoney());
         uint256 before = hostile.balanceOf(ann);
         vm.expectEmit(address(redemptions));
-        emit IRedemptionDesk.RedemptionApproved(address(fake), 1, ann, 1, FUND, 0, 0, REASON, address(this));
+        emit IRedemptionDesk.RedemptionApproved(
+            address(fake), 1, ann, 1, address(hostile), FUND, 0, 0, REASON, address(this)
+        );
         redemptions.approve(address(fake), 1, FUND, REASON);
         assertFakeShut();
         vm.assertEq(hostile.balanceOf(ann) - before, FUND);

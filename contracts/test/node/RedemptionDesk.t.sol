@@ -30,19 +30,19 @@ contract RedemptionDeskTest is NodeBase {
 
     function test_a_request_holds_units_and_an_approval_burns_them_and_pays() public {
         vm.expectEmit(address(redemptions));
-        emit IRedemptionDesk.RedemptionRequested(address(token), 1, ann, 40e18, 20 * DOLLAR);
+        emit IRedemptionDesk.RedemptionRequested(address(token), 1, ann, 40e18, address(usd), 20 * DOLLAR);
         uint256 id = request(ann, 40e18, 20 * DOLLAR);
         vm.assertEq(id, 1);
         vm.assertEq(token.heldOf(ann), 40e18);
         vm.assertEq(token.spendableOf(ann), 60e18);
         vm.assertEq(
             abi.encode(redemptions.requestOf(address(token), 1)),
-            abi.encode(IRedemptionDesk.Request(ann, 40e18, 20 * DOLLAR))
+            abi.encode(IRedemptionDesk.Request(ann, 40e18, 20 * DOLLAR, address(usd)))
         );
         uint256 before = usd.balanceOf(ann);
         vm.expectEmit(address(redemptions));
         emit IRedemptionDesk.RedemptionApproved(
-            address(token), 1, ann, 40e18, 25 * DOLLAR, FUND - 25 * DOLLAR, 0, REASON, address(executor)
+            address(token), 1, ann, 40e18, address(usd), 25 * DOLLAR, FUND - 25 * DOLLAR, 0, REASON, address(executor)
         );
         approve(1, 25 * DOLLAR);
         vm.assertEq(token.balanceOf(ann), 60e18);
@@ -202,6 +202,30 @@ contract RedemptionDeskTest is NodeBase {
         redemptions.request(other, 1, address(0), 0);
     }
 
+    /// @dev The wallet has signed for one payment token; the fund has another by the time of the decision.
+    function test_a_request_is_paid_in_what_was_asked_for_or_not_at_all() public {
+        request(ann, 40e18, 20 * DOLLAR);
+        request(ann, 10e18, 0);
+        fundHostile();
+        bytes memory other = abi.encodeWithSelector(
+            ITokenFunds.WrongPaymentToken.selector, address(token), address(hostile), address(usd)
+        );
+        vm.expectRevert(other);
+        approve(1, 20 * DOLLAR);
+        vm.expectRevert(other);
+        approve(2, 0);
+        vm.assertEq(token.heldOf(ann), 50e18);
+        vm.prank(ann);
+        redemptions.cancel(address(token), 2);
+        operator();
+        redemptions.withdraw(address(token), FUND, REASON);
+        terms(address(usd));
+        fund(address(usd), FUND);
+        uint256 before = usd.balanceOf(ann);
+        approve(1, 20 * DOLLAR);
+        vm.assertEq(usd.balanceOf(ann) - before, 20 * DOLLAR);
+    }
+
     // ---------------------------------------------------------------- funds
 
     function test_a_fund_keeps_its_payment_token_while_there_is_anything_in_it() public {
@@ -248,7 +272,7 @@ contract RedemptionDeskTest is NodeBase {
         hostile.refuse(ann, true);
         vm.expectEmit(address(redemptions));
         emit IRedemptionDesk.RedemptionApproved(
-            address(token), 1, ann, 40e18, 100, FUND - 100, 100, REASON, address(executor)
+            address(token), 1, ann, 40e18, address(hostile), 100, FUND - 100, 100, REASON, address(executor)
         );
         approve(1, 100);
         vm.assertEq(token.balanceOf(ann), 60e18);
