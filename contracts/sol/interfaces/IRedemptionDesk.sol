@@ -81,7 +81,10 @@ interface IRedemptionDesk {
     /// @notice Nothing to draw.
     error NoCredit(address token, address wallet);
 
-    /// @notice `from` is still whitelisted, or `to` another investor's.
+    /// @notice `wallet` may not be paid now; its credit stays its own.
+    error CreditWithheld(address wallet);
+
+    /// @notice `from` is still whitelisted, or `to` is not, or another investor's.
     error NotReplaced(address from, address to);
 
     /// @notice Only this contract calls itself.
@@ -113,11 +116,12 @@ interface IRedemptionDesk {
     /// @custom:access the token's PAYOUT_ROLE
     function reject(address token, uint256 requestId, bytes32 reason) external;
 
-    /// @notice Pays a wallet its credit.
+    /// @notice Pays a wallet its credit, if it may be paid rent.
     /// @custom:access anyone: it goes to `wallet`
     function draw(address token, address wallet) external returns (uint256 amount);
 
-    /// @notice Gives the credit of a lost wallet to another one of the same investor, the lost one being revoked.
+    /// @notice Gives the credit of a lost wallet to another one of the same investor, the lost one being revoked and the
+    /// other one whitelisted.
     /// @custom:access the token's ENFORCER_ROLE
     function moveCredit(address token, address from, address to, bytes32 reason) external;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC7943Fungible} from "../interfaces/IERC7943.sol";
 import {IInvestorRegistry} from "../interfaces/IInvestorRegistry.sol";
 import {INodeContract} from "../interfaces/INodeContract.sol";
 import {IRedemptionDesk} from "../interfaces/IRedemptionDesk.sol";
@@ -119,6 +120,7 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
 
     /// @inheritdoc IRedemptionDesk
     function draw(address token, address wallet) external nonReentrant returns (uint256 amount) {
+        if (!IERC7943Fungible(token).canSend(wallet)) revert CreditWithheld(wallet);
         amount = _takeCredit(token, wallet);
         Fund storage book = _book(token);
         book.owed -= amount;
@@ -133,9 +135,10 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         onlyTokenRole(token, keccak256("ENFORCER_ROLE"))
     {
         IInvestorRegistry registry = IInvestorRegistry(ISecurityToken(token).registry());
-        IInvestorRegistry.Investor memory investor = registry.investorOf(from);
-        bool replaced = from != to && investor.investorId != 0 && investor.flags & InvestorFlags.WHITELISTED == 0
-            && investor.investorId == registry.investorOf(to).investorId;
+        IInvestorRegistry.Investor memory lost = registry.investorOf(from);
+        IInvestorRegistry.Investor memory found = registry.investorOf(to);
+        bool replaced = lost.investorId == found.investorId && lost.flags & InvestorFlags.WHITELISTED == 0
+            && found.flags & InvestorFlags.WHITELISTED != 0;
         if (!replaced) revert NotReplaced(from, to);
         uint256 amount = _takeCredit(token, from);
         uint256 credit = _desk().credits[token][to] += amount;

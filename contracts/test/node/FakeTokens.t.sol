@@ -172,6 +172,10 @@ contract FakeToken {
         return true;
     }
 
+    function canSend(address) external pure returns (bool) {
+        return true;
+    }
+
     function placeHold(address, uint256, uint40, bytes32) external returns (uint256) {
         return ++holds;
     }

@@ -2,12 +2,14 @@
 pragma solidity 0.8.37;
 
 import {IERC7943Fungible} from "../../sol/interfaces/IERC7943.sol";
+import {IInvestorRegistry} from "../../sol/interfaces/IInvestorRegistry.sol";
 import {INodeContract} from "../../sol/interfaces/INodeContract.sol";
 import {IRedemptionDesk} from "../../sol/interfaces/IRedemptionDesk.sol";
 import {ISecurityToken} from "../../sol/interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "../../sol/interfaces/ITokenExtension.sol";
 import {ITokenFunds} from "../../sol/interfaces/ITokenFunds.sol";
 import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
+import {InvestorFlags} from "../../sol/lib/InvestorFlags.sol";
 import {HostileUSD} from "./HostileUSD.sol";
 import {NodeBase} from "./NodeBase.sol";
 import {TypedData} from "./TypedData.sol";
@@ -302,12 +304,39 @@ contract RedemptionDeskTest is NodeBase {
         refuseMove(ann, ben);
         refuseMove(ann, ann);
         refuseMove(guardian, keeper);
+        registry.revoke(carol, REASON);
+        refuseMove(ann, carol);
+        whitelist(carol, 11);
         vm.expectEmit(address(redemptions));
         emit IRedemptionDesk.CreditMoved(address(token), ann, carol, 100, 100, REASON, address(executor));
         operator();
         redemptions.moveCredit(address(token), ann, carol, REASON);
         redemptions.draw(address(token), carol);
         vm.assertEq(hostile.balanceOf(carol), 100);
+    }
+
+    /// @dev Anybody may draw for it: whoever has a stolen key is not paid before the registrar has moved the credit.
+    function test_a_credit_waits_while_its_wallet_may_not_be_paid() public {
+        fundHostile();
+        request(ann, 40e18, 0);
+        hostile.refuse(ann, true);
+        approve(1, 100);
+        hostile.refuse(ann, false);
+        registry.revoke(ann, REASON);
+        withheld(ann);
+        IInvestorRegistry.Investor memory sanctioned = investor(11);
+        sanctioned.flags |= InvestorFlags.SANCTIONED;
+        registry.setInvestor(ann, sanctioned, REASON);
+        withheld(ann);
+        whitelist(ann, 11);
+        vm.warp(START + 366 days);
+        withheld(ann);
+        vm.warp(START);
+        freezeAddress(ann, true);
+        withheld(ann);
+        freezeAddress(ann, false);
+        redemptions.draw(address(token), ann);
+        vm.assertEq(redemptions.creditOf(address(token), ann), 0);
     }
 
     function test_no_vice_of_a_payment_token_takes_more_than_its_own_payment() public {
@@ -385,6 +414,12 @@ contract RedemptionDeskTest is NodeBase {
     function unknown(uint256 id) private {
         vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.UnknownRequest.selector, address(token), id));
         approve(id, 1);
+    }
+
+    function withheld(address wallet) private {
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.CreditWithheld.selector, wallet));
+        redemptions.draw(address(token), wallet);
+        vm.assertEq(redemptions.creditOf(address(token), wallet), 100);
     }
 
     function refuseMove(address from, address to) private {

@@ -66,6 +66,7 @@ fn redemptions(data: &[u8]) -> Option<Revert> {
             Revert::new(ReasonCode::PayoutTooLow, format_args!("{}, {} signed", e.payout, e.minPayout))
         }
         E::NoCredit(e) => Revert::new(ReasonCode::NothingToPay, format_args!("to {}", e.wallet)),
+        E::CreditWithheld(e) => Revert::new(ReasonCode::RentWithheld, e.wallet),
         E::NotReplaced(e) => Revert::new(ReasonCode::NotSameInvestor, format_args!("{} and {}", e.from, e.to)),
         E::NotRequester(e) => Revert::new(ReasonCode::RoleMissing, e.account),
         _ => named(E::name_by_selector, ReasonCode::ContractRefused, data),
