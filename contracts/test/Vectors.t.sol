@@ -171,7 +171,7 @@ contract VectorsTest is Base {
     /// @dev What an indexer and a keeper live by, as the compiler sees it.
     function test_the_events_everyone_relies_on_are_in_the_vectors() public view {
         string memory json = vm.readFile("vectors/event_topics.json");
-        bytes32[56] memory topics = [
+        bytes32[57] memory topics = [
             IERC20.Transfer.selector,
             IERC7943Fungible.Frozen.selector,
             IERC7943Fungible.ForcedTransfer.selector,
@@ -213,6 +213,7 @@ contract VectorsTest is Base {
             IFeeVault.FeeAccrued.selector,
             IFeeVault.FeesReleased.selector,
             IFeeVault.FeesDrawn.selector,
+            IFeeVault.FeesMoved.selector,
             ITokenFunds.Funded.selector,
             ITokenFunds.FundWithdrawn.selector,
             IRedemptionDesk.RedemptionRequested.selector,

@@ -41,6 +41,16 @@ interface IFeeVault {
         address indexed token, address indexed paymentToken, Beneficiaries beneficiaries, Split amounts, Split credits
     );
     event FeesDrawn(address indexed paymentToken, address indexed wallet, uint256 amount);
+    /// @param credit What `to` has to draw now.
+    event FeesMoved(
+        address indexed paymentToken,
+        address indexed from,
+        address indexed to,
+        uint256 amount,
+        uint256 credit,
+        bytes32 reason,
+        address operator
+    );
 
     /// @notice A party without a wallet, or shares that are not 10,000 in all.
     error InvalidFeeTerms(address token);
@@ -74,6 +84,11 @@ interface IFeeVault {
     /// @notice Pays a party all that is released to it.
     /// @custom:access anyone: it goes to `wallet`
     function draw(address paymentToken, address wallet) external returns (uint256 amount);
+
+    /// @notice Gives what is released to a party that has lost its wallet to another wallet. What is released later goes
+    /// where the token's terms say.
+    /// @custom:access DEFAULT_ADMIN_ROLE: one wallet's credit may come from many tokens
+    function moveFees(address paymentToken, address from, address to, bytes32 reason) external;
 
     function feeTermsOf(address token) external view returns (Beneficiaries memory beneficiaries, Split memory shares);
 

@@ -110,12 +110,21 @@ contract FeeVault is IFeeVault, NodeContract {
 
     /// @inheritdoc IFeeVault
     function draw(address paymentToken, address wallet) external nonReentrant returns (uint256 amount) {
-        mapping(address wallet => uint256) storage credits = _fees().credits[paymentToken];
-        amount = credits[wallet];
-        if (amount == 0) revert NoFees(paymentToken, wallet);
-        credits[wallet] = 0;
+        amount = _takeCredit(paymentToken, wallet);
         Payments.push(paymentToken, wallet, amount);
         emit FeesDrawn(paymentToken, wallet, amount);
+    }
+
+    /// @inheritdoc IFeeVault
+    function moveFees(address paymentToken, address from, address to, bytes32 reason)
+        external
+        nonReentrant
+        onlyRole(DEFAULT_ADMIN_ROLE)
+    {
+        if (to == address(0)) revert InvalidAddress(to);
+        uint256 amount = _takeCredit(paymentToken, from);
+        uint256 credit = _fees().credits[paymentToken][to] += amount;
+        emit FeesMoved(paymentToken, from, to, amount, credit, reason, _msgSender());
     }
 
     // ---------------------------------------------------------------- views
@@ -156,6 +165,13 @@ contract FeeVault is IFeeVault, NodeContract {
         FeeStorage storage $ = _fees();
         ($.listing, $.secondaryMarket, $.otcDesk) =
         (init.contracts.listing, init.contracts.secondaryMarket, init.contracts.otcDesk);
+    }
+
+    function _takeCredit(address paymentToken, address wallet) private returns (uint256 amount) {
+        mapping(address wallet => uint256) storage credits = _fees().credits[paymentToken];
+        amount = credits[wallet];
+        if (amount == 0) revert NoFees(paymentToken, wallet);
+        credits[wallet] = 0;
     }
 
     function _mint(address token, address to, uint256 amount) private {

@@ -234,7 +234,7 @@ contract InvariantsTest is NodeLaws {
     }
 
     function _targetNode() private {
-        _targets.push(FuzzSelector(address(new SaleActs(world)), new bytes4[](10)));
+        _targets.push(FuzzSelector(address(new SaleActs(world)), new bytes4[](11)));
         _targets[6].selectors[0] = SaleActs.setTerms.selector;
         _targets[6].selectors[1] = SaleActs.changeStatus.selector;
         _targets[6].selectors[2] = SaleActs.buy.selector;
@@ -245,6 +245,7 @@ contract InvariantsTest is NodeLaws {
         _targets[6].selectors[7] = SaleActs.release.selector;
         _targets[6].selectors[8] = SaleActs.draw.selector;
         _targets[6].selectors[9] = SaleActs.refuse.selector;
+        _targets[6].selectors[10] = SaleActs.moveFees.selector;
 
         _targets.push(FuzzSelector(address(new PayoutActs(world)), new bytes4[](11)));
         _targets[7].selectors[0] = PayoutActs.fund.selector;

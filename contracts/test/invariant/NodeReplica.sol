@@ -222,6 +222,11 @@ contract NodeReplica is Breaches {
             feeCredits[to.node] += amounts.node;
         } else if (topic == IFeeVault.FeesDrawn.selector) {
             feeCredits[_address(log.topics[2])] -= abi.decode(log.data, (uint256));
+        } else if (topic == IFeeVault.FeesMoved.selector) {
+            (uint256 amount, uint256 credit,,) = abi.decode(log.data, (uint256, uint256, bytes32, address));
+            feeCredits[_address(log.topics[2])] -= amount;
+            feeCredits[_address(log.topics[3])] += amount;
+            if (feeCredits[_address(log.topics[3])] != credit) note(12, "a move of fees ends in another credit");
         } else {
             return false;
         }

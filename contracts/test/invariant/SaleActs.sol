@@ -102,11 +102,14 @@ contract SaleActs is NodeHandler {
     }
 
     function draw(uint256 seed) external followed {
-        address wallet = world.wallet(seed);
-        for (uint256 i = 0; nodeReplica.feeCredits(wallet) == 0 && i < world.WALLETS(); ++i) {
-            wallet = world.wallet(seed % 256 + i);
-        }
-        vm.assume(attempt(address(this), address(feeVault), abi.encodeCall(feeVault.draw, (address(usd), wallet))));
+        bytes memory data = abi.encodeCall(feeVault.draw, (address(usd), _party(seed)));
+        vm.assume(attempt(address(this), address(feeVault), data));
+    }
+
+    function moveFees(uint256 seed) external followed {
+        address to = world.wallet(seed >> 16);
+        bytes memory data = abi.encodeCall(feeVault.moveFees, (address(usd), _party(seed), to, REASON));
+        vm.assume(attempt(world.admin(), address(feeVault), data));
     }
 
     /// @dev The issuer of the payment token refuses a wallet now and then.
@@ -115,6 +118,14 @@ contract SaleActs is NodeHandler {
     }
 
     // ---------------------------------------------------------------- private
+
+    /// @dev The next wallet that has fees to draw, if any has.
+    function _party(uint256 seed) private view returns (address wallet) {
+        wallet = world.wallet(seed);
+        for (uint256 i = 0; nodeReplica.feeCredits(wallet) == 0 && i < world.WALLETS(); ++i) {
+            wallet = world.wallet(seed % 256 + i);
+        }
+    }
 
     /// @dev Whole tokens, mostly few.
     function _quantity(uint256 seed) private pure returns (uint256) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {IFeeVault} from "../../sol/interfaces/IFeeVault.sol";
 import {IListing} from "../../sol/interfaces/IListing.sol";
 import {ISecurityToken} from "../../sol/interfaces/ISecurityToken.sol";
+import {INodeContract} from "../../sol/interfaces/INodeContract.sol";
 import {INodeFactory} from "../../sol/interfaces/INodeFactory.sol";
 import {Token} from "../../sol/SecurityToken.sol";
 import {RestrictionCodes} from "../../sol/lib/RestrictionCodes.sol";
@@ -187,6 +189,35 @@ contract FeeVaultTest is NodeBase {
         vm.assertEq(platforms + others, amount);
         vm.assertTrue(platforms >= uint256(amount) * a / 10_000);
         vm.assertTrue(platforms <= uint256(amount) * (same ? 10_000 : a) / 10_000 + 2);
+    }
+
+    function test_the_fees_of_a_lost_wallet_are_the_admins_to_move() public {
+        pay(usd.mint, 1_000);
+        accrue(address(usd), 1_000);
+        feeVault.release(address(token), address(usd));
+        address[3] memory others = [address(executor), keeper, owner];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.expectRevert(
+                abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, others[i], bytes32(0))
+            );
+            vm.prank(others[i]);
+            feeVault.moveFees(address(usd), owner, node, REASON);
+        }
+        vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidAddress.selector, address(0)));
+        vm.prank(admin);
+        feeVault.moveFees(address(usd), owner, address(0), REASON);
+        vm.expectEmit(address(feeVault));
+        emit IFeeVault.FeesMoved(address(usd), owner, node, 250, 700, REASON, admin);
+        vm.prank(admin);
+        feeVault.moveFees(address(usd), owner, node, REASON);
+        vm.expectRevert(abi.encodeWithSelector(IFeeVault.NoFees.selector, address(usd), owner));
+        vm.prank(admin);
+        feeVault.moveFees(address(usd), owner, node, REASON);
+        // To itself: as it was.
+        vm.prank(admin);
+        feeVault.moveFees(address(usd), node, node, REASON);
+        vm.assertEq(feeVault.draw(address(usd), node), 700);
+        vm.assertEq(feeVault.draw(address(usd), platform), 300);
     }
 
     function test_only_the_nodes_own_contracts_book_fees() public {
