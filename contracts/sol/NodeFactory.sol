@@ -78,7 +78,7 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
                 keepers: config.keepers,
                 factory: address(this),
                 previous: config.previousExecutor,
-                rules: _nodeRules(contracts)
+                rules: _nodeRules(contracts, config.keeperSetsTerms)
             })
         );
         (node.issuer, node.executor, node.treasury, node.contracts) =
@@ -178,21 +178,27 @@ contract NodeFactory is INodeFactory, AccessControlDefaultAdminRules {
         }
     }
 
-    /// @dev What a node's Executor may do from the start: deploy tokens, and what the node's contracts say it is for.
-    function _nodeRules(NodeContracts memory contracts) private view returns (IExecutor.Rule[] memory rules) {
+    /// @dev What a node's Executor may do from the start: deploy tokens, what the node's contracts say it is for, and
+    /// set their terms where the node is to be so.
+    function _nodeRules(NodeContracts memory contracts, bool withTerms)
+        private
+        view
+        returns (IExecutor.Rule[] memory rules)
+    {
         address[6] memory list = _list(contracts);
-        bytes4[][6] memory selectors;
+        bytes4[][12] memory selectors;
         uint256 count = 1;
         for (uint256 i = 0; i < list.length; ++i) {
             if (list[i] == address(0)) continue;
             selectors[i] = INodeContract(list[i]).operations();
-            count += selectors[i].length;
+            if (withTerms) selectors[6 + i] = INodeContract(list[i]).termSetters();
+            count += selectors[i].length + selectors[6 + i].length;
         }
         rules = new IExecutor.Rule[](count);
         rules[0] = IExecutor.Rule(address(this), INodeFactory.deployToken.selector, 0, 0);
-        for (uint256 i = 0; i < list.length; ++i) {
+        for (uint256 i = 0; i < selectors.length; ++i) {
             for (uint256 s = 0; s < selectors[i].length; ++s) {
-                rules[--count] = IExecutor.Rule(list[i], selectors[i][s], 0, 0);
+                rules[--count] = IExecutor.Rule(list[i % 6], selectors[i][s], 0, 0);
             }
         }
     }

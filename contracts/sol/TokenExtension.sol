@@ -122,7 +122,7 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         _moveHolds(lost, replacement, reason);
         _moveFreezes(lost, replacement, reason);
         _settle($.head, lost, replacement, amount, giver, giver.slot, taker, taker.slot);
-        _moveRent(lost, replacement);
+        _moveRent(lost, replacement, reason);
         emit WalletRecovered(lost, replacement, amount, reason, _msgSender());
     }
 
@@ -173,15 +173,20 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
     function collectRent(address account) external returns (uint256 amount) {
         TokenStorage storage $ = _token();
         if (_msgSender() != $.rent.distributor) revert NotRentDistributor(_msgSender());
-        Holder storage holder = $.holders[account];
-        TokenHead head = $.head;
-        HolderSlot slot = holder.slot;
-        (uint8 code,) = _ask(head.registry(), account, address(0));
-        if (slot.addressFrozen() || code != RestrictionCodes.OK) revert RentWithheld(account);
-        uint256 accrued = _accrued($, head, account, slot);
-        holder.slot = slot.withRentPeriod(head.rentPeriod());
+        _checkPayable($, account);
+        uint256 accrued = _catchUp($, account);
         amount = accrued >> 128;
         $.rent.accrued[account] = accrued - (amount << 128);
+    }
+
+    /// @inheritdoc ITokenRent
+    function moveRent(address from, address to, bytes32 reason) external onlyRole(DEFAULT_ADMIN_ROLE) {
+        TokenStorage storage $ = _token();
+        _checkPayable($, to);
+        $.rent.accrued[from] = _catchUp($, from);
+        $.rent.accrued[to] = _catchUp($, to);
+        if (from == to || $.rent.accrued[from] == 0) revert NoRentToMove(from);
+        _moveRent(from, to, reason);
     }
 
     /// @inheritdoc ITokenRent
@@ -378,14 +383,27 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         _flag(giver);
     }
 
-    /// @dev Both accounts are up to date: the balances have just moved.
-    function _moveRent(address lost, address replacement) private {
+    /// @dev Both accounts are up to date.
+    function _moveRent(address from, address to, bytes32 reason) private {
         mapping(address account => uint256) storage accounts = _token().rent.accrued;
-        uint256 amount = accounts[lost];
+        uint256 amount = accounts[from];
         if (amount == 0) return;
-        uint256 sum = accounts[replacement] + amount;
-        (accounts[lost], accounts[replacement]) = (0, sum);
-        emit RentMoved(lost, replacement, amount, sum);
+        uint256 sum = accounts[to] + amount;
+        (accounts[from], accounts[to]) = (0, sum);
+        emit RentMoved(from, to, amount, sum, reason, _msgSender());
+    }
+
+    /// @dev What an account has earned until now, counted to the last period; to be stored.
+    function _catchUp(TokenStorage storage $, address account) private returns (uint256 accrued) {
+        (TokenHead head, HolderSlot slot) = ($.head, $.holders[account].slot);
+        accrued = _accrued($, head, account, slot);
+        $.holders[account].slot = slot.withRentPeriod(head.rentPeriod());
+    }
+
+    /// @dev That an account may be paid what it has earned.
+    function _checkPayable(TokenStorage storage $, address account) private view {
+        (uint8 code,) = _ask($.head.registry(), account, address(0));
+        if ($.holders[account].slot.addressFrozen() || code != RestrictionCodes.OK) revert RentWithheld(account);
     }
 
     /// @dev Units that earn now.

@@ -36,9 +36,14 @@ interface IFeeVault {
     event FeeAccrued(
         address indexed token, address indexed paymentToken, address indexed source, uint256 amount, uint256 pot
     );
-    /// @notice The pot is empty; each party has its share to draw.
+    /// @notice Each party has its share to draw. `pot` is what could not be divided, and stays.
     event FeesReleased(
-        address indexed token, address indexed paymentToken, Beneficiaries beneficiaries, Split amounts, Split credits
+        address indexed token,
+        address indexed paymentToken,
+        Beneficiaries beneficiaries,
+        Split amounts,
+        Split credits,
+        uint256 pot
     );
     event FeesDrawn(address indexed paymentToken, address indexed wallet, uint256 amount);
     /// @param credit What `to` has to draw now.
@@ -65,7 +70,7 @@ interface IFeeVault {
     error NoFees(address paymentToken, address account);
 
     /// @notice Sets the wallets, and the shares of trade fees that are released from now on.
-    /// @custom:access the token's TERMS_ROLE
+    /// @custom:access the token's DEFAULT_ADMIN_ROLE, TERMS_ROLE
     function setFeeTerms(address token, Beneficiaries calldata beneficiaries, Split calldata shares, bytes32 reason)
         external;
 
@@ -77,7 +82,7 @@ interface IFeeVault {
     /// @custom:access the node's market and OTC desk
     function accrue(address token, address paymentToken, uint256 amount) external;
 
-    /// @notice Splits what trades of a token have paid. Shares are rounded down, the platform owner has the rest.
+    /// @notice Splits what trades of a token have paid. Shares are rounded down; the rest waits for the next time.
     /// @custom:access anyone
     function release(address token, address paymentToken) external;
 

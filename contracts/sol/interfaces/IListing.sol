@@ -19,6 +19,7 @@ interface IListing {
     /// @param closesAt Unix second from which is sold no more; 0 = never.
     /// @param minPurchase What an investor must have bought after a purchase, at least.
     /// @param maxPurchase What an investor may buy in all, over all its wallets; 0 = no limit.
+    /// @param maxFees What may be set aside for fees, at most.
     /// @param salableBps Hundredths of a per cent of the maximum supply that are for sale, 1 to 10,000.
     struct Terms {
         address paymentToken;
@@ -27,6 +28,7 @@ interface IListing {
         uint128 price;
         uint104 minPurchase;
         uint104 maxPurchase;
+        uint104 maxFees;
         uint16 salableBps;
     }
 
@@ -69,7 +71,7 @@ interface IListing {
         uint256 sold
     );
 
-    /// @notice The terms contradict themselves, or list less than is sold.
+    /// @notice The terms contradict themselves, list less than is sold, or allow less for fees than is set aside.
     error InvalidTerms(address token);
 
     /// @notice Not from here to there.
@@ -81,6 +83,9 @@ interface IListing {
     /// @notice Not a whole number of tokens above none.
     error NotWhole(uint256 quantity);
 
+    /// @notice More than the terms allow for fees.
+    error FeesAboveLimit(uint256 maxFees, uint256 fees);
+
     /// @notice Fewer are left.
     error SoldOut(uint256 left, uint256 quantity);
 
@@ -91,7 +96,7 @@ interface IListing {
     error CostAboveLimit(address paymentToken, uint256 cost, uint256 maxCost);
 
     /// @notice Sets the terms of a sale. What is sold already stays sold.
-    /// @custom:access the token's TERMS_ROLE
+    /// @custom:access the token's DEFAULT_ADMIN_ROLE, TERMS_ROLE
     function setTerms(address token, Terms calldata terms, bytes32 reason) external;
 
     /// @notice Starts the sale, or goes on with it.

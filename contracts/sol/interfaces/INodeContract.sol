@@ -50,6 +50,7 @@ interface INodeContract {
     function cancelIntent(bytes32 salt) external;
 
     /// @notice Passes an ERC-2612 permit for this contract on, so that a wallet needs no transaction of its own to pay.
+    /// One that somebody else has brought before changes nothing: what it allows is there.
     /// @custom:access anyone: the token asks for the owner's signature
     function usePermit(address token, address owner, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)
         external;
@@ -58,6 +59,10 @@ interface INodeContract {
 
     function isIntentUsed(address wallet, bytes32 salt) external view returns (bool);
 
-    /// @notice The functions that a node's Executor is there for.
+    /// @notice The functions that a node's Executor is there for: what happens within the terms.
     function operations() external pure returns (bytes4[] memory);
+
+    /// @notice The functions that set the terms: a node's Executor may call them only where the node was deployed so, or
+    /// its admin allows it later.
+    function termSetters() external pure returns (bytes4[] memory);
 }

@@ -30,6 +30,8 @@ interface INodeFactory {
     /// @param guardian May stop the Executor; zero = none.
     /// @param keepers Keys that may drive the Executor.
     /// @param previousExecutor The Executor that the new one succeeds; zero = none.
+    /// @param keeperSetsTerms Whether the Executor may set terms (prices, beneficiaries, fees, payment tokens) from the
+    /// start. Else only the admin does: a stolen keeper's key then cannot sell at another price or pay somebody else.
     struct NodeConfig {
         bytes32 nodeKey;
         bytes32 issuer;
@@ -39,6 +41,7 @@ interface INodeFactory {
         address[] keepers;
         address treasury;
         address previousExecutor;
+        bool keeperSetsTerms;
     }
 
     /// @param instrumentId 1 to 32 of [A-Za-z0-9._-], unique in its node.

@@ -28,7 +28,7 @@ interface IOtcDesk {
         bytes32 salt;
     }
 
-    /// @param feeBps Of the payment, in hundredths of a per cent, rounded up.
+    /// @param feeBps Of the payment, in hundredths of a per cent, rounded down.
     struct OtcTerms {
         bool open;
         uint16 feeBps;
@@ -52,7 +52,7 @@ interface IOtcDesk {
 
     error OtcClosed(address token);
 
-    /// @notice Without two parties, units or payment.
+    /// @notice Without two parties or units, or nothing would be left for the seller.
     error InvalidDeal(bytes32 deal);
 
     /// @notice Before its time, or past it.
@@ -64,7 +64,7 @@ interface IOtcDesk {
     /// @notice Neither the seller nor the buyer.
     error NotParty(bytes32 deal, address account);
 
-    /// @custom:access the token's TERMS_ROLE
+    /// @custom:access the token's DEFAULT_ADMIN_ROLE, TERMS_ROLE
     function setOtcTerms(address token, OtcTerms calldata terms, bytes32 reason) external;
 
     /// @notice Moves units and money. A party that calls needs no signature of its own.

@@ -38,11 +38,14 @@ interface ISecondaryMarket {
     }
 
     /// @param minPrice Lower end of the band, `maxPrice` its upper end; both are inside.
-    /// @param feeBps Fee of the taker, in hundredths of a per cent of the cost, rounded up.
+    /// @param feeBps Fee of the taker, in hundredths of a per cent of the cost, rounded down.
+    /// @param lot Base units of the token, at least 1: only whole multiples are traded, so that no order is worn down by
+    /// what rounding takes.
     struct MarketTerms {
         address paymentToken;
         bool open;
         uint16 feeBps;
+        uint72 lot;
         uint128 minPrice;
         uint128 maxPrice;
     }
@@ -75,6 +78,12 @@ interface ISecondaryMarket {
 
     error MarketClosed(address token);
 
+    /// @notice Not a multiple of the lot above none.
+    error NotWholeLots(uint256 lot, uint256 quantity);
+
+    /// @notice The seller would get nothing.
+    error TradeTooSmall(uint256 cost, uint256 fee);
+
     /// @notice Not a sale and a purchase of one token for the market's payment token by two wallets.
     error OrdersDoNotMatch();
 
@@ -94,7 +103,7 @@ interface ISecondaryMarket {
     /// @notice Times to come are not cancelled: orders of then could not be placed at all.
     error TimeInFuture(uint256 time);
 
-    /// @custom:access the token's TERMS_ROLE
+    /// @custom:access the token's DEFAULT_ADMIN_ROLE, TERMS_ROLE
     function setMarketTerms(address token, MarketTerms calldata terms, bytes32 reason) external;
 
     /// @notice Moves `quantity` from seller to buyer, and the money the other way.
@@ -108,7 +117,8 @@ interface ISecondaryMarket {
     /// @custom:access anyone
     function cancelFor(address wallet, bytes32 order, bytes calldata signature) external;
 
-    /// @notice Cancels all orders of the caller that are valid from before `time`, which lies not in the future.
+    /// @notice Cancels all orders of the caller that are valid from before `time`, which lies not in the future. Orders
+    /// that count only from later on are cancelled one by one.
     function cancelAllBefore(uint64 time) external;
 
     function marketTermsOf(address token) external view returns (MarketTerms memory);

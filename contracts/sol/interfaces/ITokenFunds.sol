@@ -2,14 +2,12 @@
 pragma solidity 0.8.37;
 
 /// @title ITokenFunds
-/// @notice What an issuer has paid in for one of its tokens, and what of it is owed to holders. Each token's books are
-/// its own: what one token's fund owes, no other's pays.
+/// @notice What an issuer has paid in for one of its tokens, and what of it is owed to holders. There is a book for each
+/// token and payment token, and it stands alone: what one owes, no other pays.
 interface ITokenFunds {
-    /// @param paymentToken What is paid in and out; changes only while there is nothing of it.
     /// @param available Paid in and not spoken for.
     /// @param owed Spoken for and not paid out.
     struct Fund {
-        address paymentToken;
         uint256 available;
         uint256 owed;
     }
@@ -25,9 +23,12 @@ interface ITokenFunds {
     }
 
     /// @notice The fund has `available` now.
-    event Funded(address indexed token, address indexed payer, uint256 amount, uint256 available);
+    event Funded(
+        address indexed token, address indexed paymentToken, address indexed payer, uint256 amount, uint256 available
+    );
     event FundWithdrawn(
         address indexed token,
+        address indexed paymentToken,
         address indexed treasury,
         uint256 amount,
         uint256 available,
@@ -35,15 +36,12 @@ interface ITokenFunds {
         address operator
     );
 
-    /// @notice Not the fund's payment token, or none is set.
+    /// @notice Not what the terms say, or they say nothing yet.
     error WrongPaymentToken(address token, address expected, address given);
 
-    /// @notice The payment token is the fund's as long as there is anything in it.
-    error FundNotEmpty(address token);
+    error FundTooSmall(address token, address paymentToken, uint256 available, uint256 needed);
 
-    error FundTooSmall(address token, uint256 available, uint256 needed);
-
-    /// @notice Pays into the fund of a token, by the caller's allowance.
+    /// @notice Pays into the fund of a token, by the caller's allowance, what the terms say it is paid in.
     /// @custom:access anyone
     function fund(address token, address paymentToken, uint256 amount) external;
 
@@ -53,7 +51,7 @@ interface ITokenFunds {
 
     /// @notice Pays what is not spoken for to the treasury.
     /// @custom:access the token's TERMS_ROLE
-    function withdraw(address token, uint256 amount, bytes32 reason) external;
+    function withdraw(address token, address paymentToken, uint256 amount, bytes32 reason) external;
 
-    function fundOf(address token) external view returns (Fund memory);
+    function fundOf(address token, address paymentToken) external view returns (Fund memory);
 }

@@ -25,8 +25,10 @@ interface ITokenRent {
 
     event RentDistributorChanged(address indexed distributor, bool bound, bytes32 reason, address operator);
     event RentMinimumChanged(uint104 minimum, bytes32 reason, address operator);
-    /// @notice After its `Transfer`: what `lost` had earned is `replacement`'s, Q128.
-    event RentMoved(address indexed lost, address indexed replacement, uint256 amount, uint256 accruedAfter);
+    /// @notice What `from` had earned is `to`'s, Q128: within a recovery after its `Transfer`, or by itself.
+    event RentMoved(
+        address indexed from, address indexed to, uint256 amount, uint256 accruedAfter, bytes32 reason, address operator
+    );
 
     /// @notice Not the distributor, or no longer bound.
     error NotRentDistributor(address account);
@@ -45,6 +47,9 @@ interface ITokenRent {
 
     /// @notice More than 2^104 − 1.
     error RentTooLarge(uint256 amount);
+
+    /// @notice `account` has earned nothing that could be given to another one.
+    error NoRentToMove(address account);
 
     /// @notice `account` may not be paid now; what it has earned stays its own.
     error RentWithheld(address account);
@@ -67,6 +72,11 @@ interface ITokenRent {
     /// @notice Takes what `account` has earned out of the count, to be paid: whole base units, the fraction stays.
     /// @custom:access the distributor
     function collectRent(address account) external returns (uint256 amount);
+
+    /// @notice Gives what a wallet has earned to another one that may be paid: that of an heir, or of whom a court names.
+    /// Of a lost wallet's investor, `recover` does.
+    /// @custom:access DEFAULT_ADMIN_ROLE
+    function moveRent(address from, address to, bytes32 reason) external;
 
     function rent() external view returns (Rent memory);
 

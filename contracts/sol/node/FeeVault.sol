@@ -42,7 +42,7 @@ contract FeeVault is IFeeVault, NodeContract {
     /// @inheritdoc IFeeVault
     function setFeeTerms(address token, Beneficiaries calldata beneficiaries, Split calldata shares, bytes32 reason)
         external
-        onlyTokenRole(token, TokenRoles.TERMS_ROLE)
+        onlyTerms(token)
     {
         bool sound = beneficiaries.platformOwner != address(0) && beneficiaries.nodeOwner != address(0)
             && beneficiaries.node != address(0) && _sum(shares) == ALL_BPS;
@@ -95,17 +95,19 @@ contract FeeVault is IFeeVault, NodeContract {
         (Beneficiaries memory to, Split memory shares) = (fees.beneficiaries, fees.shares);
         if (_sum(shares) == 0) revert InvalidFeeTerms(token);
         uint256 pot = fees.pots[paymentToken];
-        if (pot == 0) revert NoFees(paymentToken, token);
-        fees.pots[paymentToken] = 0;
-        Split memory amounts = Split(0, pot * shares.nodeOwner / ALL_BPS, pot * shares.node / ALL_BPS);
-        amounts.platformOwner = pot - amounts.nodeOwner - amounts.node;
+        Split memory amounts =
+            Split(pot * shares.platformOwner / ALL_BPS, pot * shares.nodeOwner / ALL_BPS, pot * shares.node / ALL_BPS);
+        uint256 released = _sum(amounts);
+        if (released == 0) revert NoFees(paymentToken, token);
+        pot -= released;
+        fees.pots[paymentToken] = pot;
         // One wallet may be all three: one by one, each from what the one before it left.
         mapping(address wallet => uint256) storage credits = $.credits[paymentToken];
         credits[to.platformOwner] += amounts.platformOwner;
         credits[to.nodeOwner] += amounts.nodeOwner;
         credits[to.node] += amounts.node;
         Split memory results = Split(credits[to.platformOwner], credits[to.nodeOwner], credits[to.node]);
-        emit FeesReleased(token, paymentToken, to, amounts, results);
+        emit FeesReleased(token, paymentToken, to, amounts, results, pot);
     }
 
     /// @inheritdoc IFeeVault
@@ -152,11 +154,16 @@ contract FeeVault is IFeeVault, NodeContract {
 
     /// @inheritdoc INodeContract
     function operations() external pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](4);
+        selectors = new bytes4[](3);
+        selectors[0] = IFeeVault.allocate.selector;
+        selectors[1] = IFeeVault.release.selector;
+        selectors[2] = IFeeVault.draw.selector;
+    }
+
+    /// @inheritdoc INodeContract
+    function termSetters() external pure returns (bytes4[] memory selectors) {
+        selectors = new bytes4[](1);
         selectors[0] = IFeeVault.setFeeTerms.selector;
-        selectors[1] = IFeeVault.allocate.selector;
-        selectors[2] = IFeeVault.release.selector;
-        selectors[3] = IFeeVault.draw.selector;
     }
 
     // ---------------------------------------------------------------- private

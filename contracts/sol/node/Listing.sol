@@ -41,10 +41,7 @@ contract Listing is IListing, NodeContract {
     // ---------------------------------------------------------------- terms
 
     /// @inheritdoc IListing
-    function setTerms(address token, Terms calldata terms, bytes32 reason)
-        external
-        onlyTokenRole(token, TokenRoles.TERMS_ROLE)
-    {
+    function setTerms(address token, Terms calldata terms, bytes32 reason) external onlyTerms(token) {
         Sale storage sale = _sale(token);
         if (sale.status == Status.Passive) revert NotOnSale(token, sale.status);
         uint256 unit = 10 ** IERC20Metadata(token).decimals();
@@ -53,7 +50,7 @@ contract Listing is IListing, NodeContract {
         bool sound = terms.paymentToken.code.length != 0 && terms.price != 0 && terms.salableBps <= ALL_BPS
             && (terms.closesAt == 0 || terms.closesAt > terms.opensAt)
             && (terms.maxPurchase == 0 || terms.maxPurchase >= terms.minPurchase) && listed != 0
-            && listed >= uint256(supply.purchased) + supply.fees;
+            && listed >= uint256(supply.purchased) + supply.fees && terms.maxFees >= supply.fees;
         if (!sound) revert InvalidTerms(token);
         // No token has more than 18 decimals, nor a supply above 104 bits.
         // forge-lint: disable-next-line(unsafe-typecast)
@@ -86,6 +83,8 @@ contract Listing is IListing, NodeContract {
         Sale storage sale = _sale(token);
         uint256 sold = _take(sale, amount);
         uint256 fees = sale.supply.fees + amount;
+        uint256 maxFees = sale.terms.maxFees;
+        if (fees > maxFees) revert FeesAboveLimit(maxFees, fees);
         // It is part of what is listed.
         // forge-lint: disable-next-line(unsafe-typecast)
         sale.supply.fees = uint104(fees);
@@ -139,14 +138,19 @@ contract Listing is IListing, NodeContract {
 
     /// @inheritdoc INodeContract
     function operations() external pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](7);
+        selectors = new bytes4[](6);
+        selectors[0] = IListing.list.selector;
+        selectors[1] = IListing.delist.selector;
+        selectors[2] = IListing.passivate.selector;
+        selectors[3] = IListing.reserveFees.selector;
+        selectors[4] = IListing.buyFor.selector;
+        selectors[5] = INodeContract.usePermit.selector;
+    }
+
+    /// @inheritdoc INodeContract
+    function termSetters() external pure returns (bytes4[] memory selectors) {
+        selectors = new bytes4[](1);
         selectors[0] = IListing.setTerms.selector;
-        selectors[1] = IListing.list.selector;
-        selectors[2] = IListing.delist.selector;
-        selectors[3] = IListing.passivate.selector;
-        selectors[4] = IListing.reserveFees.selector;
-        selectors[5] = IListing.buyFor.selector;
-        selectors[6] = INodeContract.usePermit.selector;
     }
 
     // ---------------------------------------------------------------- private

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IAccessControl} from "@openzeppelin/contracts/access/IAccessControl.sol";
 import {UUPSUpgradeable} from "@openzeppelin/contracts/proxy/utils/UUPSUpgradeable.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
@@ -12,6 +13,7 @@ import {
     AccessControlDefaultAdminRulesUpgradeable
 } from "@openzeppelin/contracts-upgradeable/access/extensions/AccessControlDefaultAdminRulesUpgradeable.sol";
 import {INodeContract} from "../interfaces/INodeContract.sol";
+import {TokenRoles} from "../lib/TokenRoles.sol";
 
 /// @title NodeContract
 /// @notice The common part of a node's contracts: proxy, admin, treasury, roles asked of tokens, intents.
@@ -35,6 +37,12 @@ abstract contract NodeContract is
 
     modifier onlyTokenRole(address token, bytes32 role) {
         _checkTokenRole(token, role);
+        _;
+    }
+
+    /// @dev Terms are the token's admin's to set, and whoever's has the role for it.
+    modifier onlyTerms(address token) {
+        if (!_hasTokenRole(token, DEFAULT_ADMIN_ROLE)) _checkTokenRole(token, TokenRoles.TERMS_ROLE);
         _;
     }
 
@@ -64,7 +72,10 @@ abstract contract NodeContract is
         external
         nonReentrant
     {
-        IERC20Permit(token).permit(owner, address(this), value, deadline, v, r, s);
+        try IERC20Permit(token).permit(owner, address(this), value, deadline, v, r, s) {}
+        catch (bytes memory refusal) {
+            if (IERC20(token).allowance(owner, address(this)) < value) _refuse(refusal);
+        }
     }
 
     /// @inheritdoc INodeContract
@@ -86,8 +97,19 @@ abstract contract NodeContract is
     function _authorizeUpgrade(address) internal view override onlyRole(DEFAULT_ADMIN_ROLE) {}
 
     function _checkTokenRole(address token, bytes32 role) internal view {
-        address account = _msgSender();
-        if (!IAccessControl(token).hasRole(role, account)) revert NotTokenOperator(token, account, role);
+        if (!_hasTokenRole(token, role)) revert NotTokenOperator(token, _msgSender(), role);
+    }
+
+    /// @dev Whether the caller has this role of the token.
+    function _hasTokenRole(address token, bytes32 role) internal view returns (bool) {
+        return IAccessControl(token).hasRole(role, _msgSender());
+    }
+
+    /// @dev Fails as the call before it has.
+    function _refuse(bytes memory refusal) internal pure {
+        assembly ("memory-safe") {
+            revert(add(refusal, 0x20), mload(refusal))
+        }
     }
 
     /// @dev Takes an intent in, once.

@@ -26,10 +26,7 @@ contract OtcDesk is IOtcDesk, Trading {
     constructor() NodeContract("tokenx OtcDesk") {}
 
     /// @inheritdoc IOtcDesk
-    function setOtcTerms(address token, OtcTerms calldata terms, bytes32 reason)
-        external
-        onlyTokenRole(token, TokenRoles.TERMS_ROLE)
-    {
+    function setOtcTerms(address token, OtcTerms calldata terms, bytes32 reason) external onlyTerms(token) {
         if (!_isFee(terms.feeBps)) revert InvalidOtcTerms(token);
         _otc().terms[token] = terms;
         emit OtcTermsChanged(token, terms, reason, _msgSender());
@@ -45,13 +42,13 @@ contract OtcDesk is IOtcDesk, Trading {
         OtcTerms memory terms = _otc().terms[deal.token];
         if (!terms.open) revert OtcClosed(deal.token);
         bytes32 hash = hashOf(deal);
-        if (deal.seller == deal.buyer || deal.quantity == 0 || deal.payment == 0) revert InvalidDeal(hash);
+        uint256 fee = _fee(deal.payment, terms.feeBps, deal.maxFeeBps);
+        if (deal.seller == deal.buyer || deal.quantity == 0 || deal.payment == fee) revert InvalidDeal(hash);
         if (block.timestamp < deal.validFrom || block.timestamp > deal.deadline) {
             revert DealNotValid(hash, deal.validFrom, deal.deadline);
         }
         _end(hash, DealState.Settled);
         _checkConsent(deal, hash, sellerSignature, buyerSignature);
-        uint256 fee = _fee(deal.payment, terms.feeBps, deal.maxFeeBps);
         _swap(
             Swap({
                 token: deal.token,
@@ -97,11 +94,16 @@ contract OtcDesk is IOtcDesk, Trading {
 
     /// @inheritdoc INodeContract
     function operations() external pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](4);
+        selectors = new bytes4[](3);
+        selectors[0] = IOtcDesk.settle.selector;
+        selectors[1] = IOtcDesk.cancelFor.selector;
+        selectors[2] = INodeContract.usePermit.selector;
+    }
+
+    /// @inheritdoc INodeContract
+    function termSetters() external pure returns (bytes4[] memory selectors) {
+        selectors = new bytes4[](1);
         selectors[0] = IOtcDesk.setOtcTerms.selector;
-        selectors[1] = IOtcDesk.settle.selector;
-        selectors[2] = IOtcDesk.cancelFor.selector;
-        selectors[3] = INodeContract.usePermit.selector;
     }
 
     // ---------------------------------------------------------------- private

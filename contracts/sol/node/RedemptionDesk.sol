@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {IERC20Metadata} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Metadata.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IERC7943Fungible} from "../interfaces/IERC7943.sol";
 import {IInvestorRegistry} from "../interfaces/IInvestorRegistry.sol";
+import {IListing} from "../interfaces/IListing.sol";
 import {INodeContract} from "../interfaces/INodeContract.sol";
 import {IRedemptionDesk} from "../interfaces/IRedemptionDesk.sol";
 import {ISecurityToken} from "../interfaces/ISecurityToken.sol";
@@ -22,8 +25,16 @@ import {TokenFunds} from "./TokenFunds.sol";
 contract RedemptionDesk is IRedemptionDesk, TokenFunds {
     /// @custom:storage-location erc7201:tokenx.storage.RedemptionDesk
     struct DeskStorage {
-        mapping(address token => mapping(uint256 requestId => Request)) requests;
-        mapping(address token => mapping(address wallet => uint256)) credits;
+        address listing;
+        mapping(address token => Redeemed) tokens;
+    }
+
+    /// @dev `unit` is one whole token in base units.
+    struct Redeemed {
+        RedemptionTerms terms;
+        uint256 unit;
+        mapping(uint256 requestId => Request) requests;
+        mapping(address paymentToken => mapping(address wallet => uint256)) credits;
     }
 
     bytes32 private constant REDEMPTION = keccak256(
@@ -36,13 +47,15 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
     constructor() NodeContract("tokenx RedemptionDesk") {}
 
     /// @inheritdoc IRedemptionDesk
-    function setRedemptionTerms(address token, address paymentToken, bytes32 reason)
+    function setRedemptionTerms(address token, RedemptionTerms calldata terms, bytes32 reason)
         external
         nonReentrant
-        onlyTokenRole(token, TokenRoles.TERMS_ROLE)
+        onlyTerms(token)
     {
-        _setPaymentToken(token, paymentToken);
-        emit RedemptionTermsChanged(token, paymentToken, reason, _msgSender());
+        if (terms.paymentToken.code.length == 0) revert InvalidAddress(terms.paymentToken);
+        Redeemed storage redeemed = _of(token);
+        (redeemed.terms, redeemed.unit) = (terms, 10 ** IERC20Metadata(token).decimals());
+        emit RedemptionTermsChanged(token, terms, reason, _msgSender());
     }
 
     // ---------------------------------------------------------------- requests
@@ -70,7 +83,7 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
 
     /// @inheritdoc IRedemptionDesk
     function cancel(address token, uint256 requestId) external nonReentrant {
-        if (_desk().requests[token][requestId].wallet != _msgSender()) revert NotRequester(_msgSender());
+        if (_of(token).requests[requestId].wallet != _msgSender()) revert NotRequester(_msgSender());
         _close(token, requestId, "cancelled");
     }
 
@@ -85,7 +98,8 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         Request memory asked = _end(token, requestId);
         _checkPaymentToken(token, asked.paymentToken);
         if (payout < asked.minPayout) revert PayoutTooLow(asked.minPayout, payout);
-        Fund storage book = _owe(token, payout);
+        _checkPrice(token, asked.quantity, payout);
+        uint256 available = _owe(token, asked.paymentToken, payout);
         ITokenHolds(token).executeHold(asked.wallet, requestId, reason);
         uint256 credit = _pay(token, asked.wallet, asked.paymentToken, payout);
         emit RedemptionApproved(
@@ -95,7 +109,7 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
             asked.quantity,
             asked.paymentToken,
             payout,
-            book.available,
+            available,
             credit,
             reason,
             _msgSender()
@@ -113,36 +127,39 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
 
     /// @inheritdoc IRedemptionDesk
     function retire(address token, bytes32 reason) external onlyTokenRole(token, TokenRoles.PAYOUT_ROLE) {
+        address listing = _desk().listing;
+        bool ended = listing == address(0) || IListing(listing).statusOf(token) == IListing.Status.Passive;
+        if (!ended) revert StillOnSale(token);
         ITokenExtension(token).retire(reason);
     }
 
     // ---------------------------------------------------------------- credits
 
     /// @inheritdoc IRedemptionDesk
-    function draw(address token, address wallet) external nonReentrant returns (uint256 amount) {
+    function draw(address token, address paymentToken, address wallet) external nonReentrant returns (uint256 amount) {
         if (!IERC7943Fungible(token).canSend(wallet)) revert CreditWithheld(wallet);
-        amount = _takeCredit(token, wallet);
-        Fund storage book = _book(token);
-        book.owed -= amount;
-        Payments.push(book.paymentToken, wallet, amount);
-        emit CreditDrawn(token, wallet, amount);
+        amount = _takeCredit(token, paymentToken, wallet);
+        _book(token, paymentToken).owed -= amount;
+        Payments.push(paymentToken, wallet, amount);
+        emit CreditDrawn(token, paymentToken, wallet, amount);
     }
 
     /// @inheritdoc IRedemptionDesk
-    function moveCredit(address token, address from, address to, bytes32 reason)
+    function moveCredit(address token, address paymentToken, address from, address to, bytes32 reason)
         external
         nonReentrant
-        onlyTokenRole(token, keccak256("ENFORCER_ROLE"))
     {
+        bool anybodys = _hasTokenRole(token, DEFAULT_ADMIN_ROLE);
+        if (!anybodys) _checkTokenRole(token, keccak256("ENFORCER_ROLE"));
         IInvestorRegistry registry = IInvestorRegistry(ISecurityToken(token).registry());
         IInvestorRegistry.Investor memory lost = registry.investorOf(from);
         IInvestorRegistry.Investor memory found = registry.investorOf(to);
-        bool replaced = lost.investorId == found.investorId && lost.flags & InvestorFlags.WHITELISTED == 0
+        bool replaced = (anybodys || lost.investorId == found.investorId) && lost.flags & InvestorFlags.WHITELISTED == 0
             && found.flags & InvestorFlags.WHITELISTED != 0;
         if (!replaced) revert NotReplaced(from, to);
-        uint256 amount = _takeCredit(token, from);
-        uint256 credit = _desk().credits[token][to] += amount;
-        emit CreditMoved(token, from, to, amount, credit, reason, _msgSender());
+        uint256 amount = _takeCredit(token, paymentToken, from);
+        uint256 credit = _of(token).credits[paymentToken][to] += amount;
+        emit CreditMoved(token, from, to, paymentToken, amount, credit, reason, _msgSender());
     }
 
     /// @notice Pays out of this contract, for itself alone: a payment that fails takes nothing else back with it.
@@ -155,30 +172,57 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
 
     /// @inheritdoc IRedemptionDesk
     function requestOf(address token, uint256 requestId) external view returns (Request memory) {
-        return _desk().requests[token][requestId];
+        return _of(token).requests[requestId];
     }
 
     /// @inheritdoc IRedemptionDesk
-    function creditOf(address token, address wallet) external view returns (uint256) {
-        return _desk().credits[token][wallet];
+    function redemptionTermsOf(address token) external view returns (RedemptionTerms memory) {
+        return _of(token).terms;
+    }
+
+    /// @inheritdoc IRedemptionDesk
+    function creditOf(address token, address paymentToken, address wallet) external view returns (uint256) {
+        return _of(token).credits[paymentToken][wallet];
     }
 
     /// @inheritdoc INodeContract
     function operations() external pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](10);
+        selectors = new bytes4[](9);
+        selectors[0] = IRedemptionDesk.requestFor.selector;
+        selectors[1] = IRedemptionDesk.approve.selector;
+        selectors[2] = IRedemptionDesk.reject.selector;
+        selectors[3] = IRedemptionDesk.draw.selector;
+        selectors[4] = IRedemptionDesk.moveCredit.selector;
+        selectors[5] = IRedemptionDesk.retire.selector;
+        selectors[6] = ITokenFunds.fundFor.selector;
+        selectors[7] = ITokenFunds.withdraw.selector;
+        selectors[8] = INodeContract.usePermit.selector;
+    }
+
+    /// @inheritdoc INodeContract
+    function termSetters() external pure returns (bytes4[] memory selectors) {
+        selectors = new bytes4[](1);
         selectors[0] = IRedemptionDesk.setRedemptionTerms.selector;
-        selectors[1] = IRedemptionDesk.requestFor.selector;
-        selectors[2] = IRedemptionDesk.approve.selector;
-        selectors[3] = IRedemptionDesk.reject.selector;
-        selectors[4] = IRedemptionDesk.draw.selector;
-        selectors[5] = IRedemptionDesk.moveCredit.selector;
-        selectors[6] = IRedemptionDesk.retire.selector;
-        selectors[7] = ITokenFunds.fundFor.selector;
-        selectors[8] = ITokenFunds.withdraw.selector;
-        selectors[9] = INodeContract.usePermit.selector;
+    }
+
+    // ---------------------------------------------------------------- internal
+
+    function _wire(NodeInit calldata init) internal override {
+        _desk().listing = init.contracts.listing;
+    }
+
+    function _paymentToken(address token) internal view override returns (address) {
+        return _of(token).terms.paymentToken;
     }
 
     // ---------------------------------------------------------------- private
+
+    /// @dev No fund is paid out for a few units: what the terms allow for one whole token bounds each payout.
+    function _checkPrice(address token, uint256 quantity, uint256 payout) private view {
+        Redeemed storage redeemed = _of(token);
+        uint256 maxPayout = Math.mulDiv(quantity, redeemed.terms.maxPrice, redeemed.unit);
+        if (payout > maxPayout) revert PayoutTooHigh(maxPayout, payout);
+    }
 
     function _request(address wallet, address token, uint256 quantity, address paymentToken, uint256 minPayout)
         private
@@ -188,16 +232,16 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         requestId = ITokenHolds(token).placeHold(wallet, quantity, 0, "redemption");
         // What is held is part of a balance.
         // forge-lint: disable-next-line(unsafe-typecast)
-        _desk().requests[token][requestId] = Request(wallet, uint104(quantity), minPayout, paymentToken);
+        _of(token).requests[requestId] = Request(wallet, uint104(quantity), minPayout, paymentToken);
         emit RedemptionRequested(token, requestId, wallet, quantity, paymentToken, minPayout);
     }
 
     /// @dev Takes a request out of the books.
     function _end(address token, uint256 requestId) private returns (Request memory asked) {
-        DeskStorage storage $ = _desk();
-        asked = $.requests[token][requestId];
+        mapping(uint256 requestId => Request) storage requests = _of(token).requests;
+        asked = requests[requestId];
         if (asked.wallet == address(0)) revert UnknownRequest(token, requestId);
-        delete $.requests[token][requestId];
+        delete requests[requestId];
     }
 
     /// @dev Force and recovery end holds: a request whose hold is gone can only be closed.
@@ -205,11 +249,7 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         Request memory asked = _end(token, requestId);
         try ITokenHolds(token).releaseHold(asked.wallet, requestId, reason) {}
         catch (bytes memory refusal) {
-            if (bytes4(refusal) != ITokenHolds.UnknownHold.selector) {
-                assembly ("memory-safe") {
-                    revert(add(refusal, 0x20), mload(refusal))
-                }
-            }
+            if (bytes4(refusal) != ITokenHolds.UnknownHold.selector) _refuse(refusal);
         }
         emit RedemptionClosed(token, requestId, asked.wallet, asked.quantity, reason, _msgSender());
     }
@@ -220,17 +260,21 @@ contract RedemptionDesk is IRedemptionDesk, TokenFunds {
         returns (uint256 credit)
     {
         try this.pay(paymentToken, wallet, payout) {
-            _book(token).owed -= payout;
+            _book(token, paymentToken).owed -= payout;
         } catch {
-            credit = _desk().credits[token][wallet] += payout;
+            credit = _of(token).credits[paymentToken][wallet] += payout;
         }
     }
 
-    function _takeCredit(address token, address wallet) private returns (uint256 amount) {
-        mapping(address wallet => uint256) storage credits = _desk().credits[token];
+    function _takeCredit(address token, address paymentToken, address wallet) private returns (uint256 amount) {
+        mapping(address wallet => uint256) storage credits = _of(token).credits[paymentToken];
         amount = credits[wallet];
-        if (amount == 0) revert NoCredit(token, wallet);
+        if (amount == 0) revert NoCredit(token, paymentToken, wallet);
         credits[wallet] = 0;
+    }
+
+    function _of(address token) private view returns (Redeemed storage) {
+        return _desk().tokens[token];
     }
 
     function _desk() private pure returns (DeskStorage storage $) {

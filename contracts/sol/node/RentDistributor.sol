@@ -15,15 +15,13 @@ import {TokenFunds} from "./TokenFunds.sol";
 /// @dev The token counts, exactly: what it says a wallet has earned, plus what it carries, is what its periods were
 /// opened with. A token that said more would get no more: `owed` bounds it.
 contract RentDistributor is IRentDistributor, TokenFunds {
-    struct Schedule {
-        uint48 start;
-        uint48 length;
-    }
-
     /// @custom:storage-location erc7201:tokenx.storage.RentDistributor
     struct RentStorage {
-        mapping(address token => Schedule) schedules;
+        mapping(address token => RentTerms) terms;
     }
+
+    /// @dev What one pushed payment may take; several times what tokens known for payments do.
+    uint256 private constant PUSH_GAS = 300_000;
 
     bytes32 private constant CLAIM = keccak256("Claim(address wallet,address token,uint256 deadline,bytes32 salt)");
 
@@ -38,10 +36,15 @@ contract RentDistributor is IRentDistributor, TokenFunds {
     function setRentTerms(address token, RentTerms calldata terms, bytes32 reason)
         external
         nonReentrant
-        onlyTokenRole(token, TokenRoles.TERMS_ROLE)
+        onlyTerms(token)
     {
-        _setPaymentToken(token, terms.paymentToken);
-        _rent().schedules[token] = Schedule(terms.start, terms.length);
+        if (terms.paymentToken.code.length == 0) revert InvalidAddress(terms.paymentToken);
+        RentTerms storage current = _rent().terms[token];
+        if (terms.paymentToken != current.paymentToken) {
+            uint256 owed = _book(token, current.paymentToken).owed;
+            if (owed != 0) revert RentOwedIn(token, current.paymentToken, owed);
+        }
+        _rent().terms[token] = terms;
         emit RentTermsChanged(token, terms, reason, _msgSender());
     }
 
@@ -51,10 +54,11 @@ contract RentDistributor is IRentDistributor, TokenFunds {
         nonReentrant
         onlyTokenRole(token, TokenRoles.PAYOUT_ROLE)
     {
-        _checkDue(token, period);
-        Fund storage book = _owe(token, amount);
-        (uint256 perUnit, uint256 earning, uint256 carry) = ITokenRent(token).openRent(period, amount);
-        emit RentOpened(token, period, amount, earning, perUnit, carry, book.available, reason, _msgSender());
+        OpenedRent memory opened;
+        (opened.paymentToken, opened.amount) = (_checkDue(token, period), amount);
+        opened.available = _owe(token, opened.paymentToken, amount);
+        (opened.perUnit, opened.earning, opened.carry) = ITokenRent(token).openRent(period, amount);
+        emit RentOpened(token, period, opened, reason, _msgSender());
     }
 
     // ---------------------------------------------------------------- payments
@@ -83,10 +87,8 @@ contract RentDistributor is IRentDistributor, TokenFunds {
         onlyTokenRole(token, TokenRoles.PAYOUT_ROLE)
     {
         for (uint256 i = 0; i < wallets.length; ++i) {
-            try this.pay(token, wallets[i]) {}
-            catch (bytes memory refusal) {
-                emit RentPaymentFailed(token, wallets[i], bytes4(refusal));
-            }
+            (bool ok, bytes4 refusal) = _tryPay(token, wallets[i]);
+            if (!ok) emit RentPaymentFailed(token, wallets[i], refusal);
         }
     }
 
@@ -100,8 +102,7 @@ contract RentDistributor is IRentDistributor, TokenFunds {
 
     /// @inheritdoc IRentDistributor
     function rentTermsOf(address token) external view returns (RentTerms memory) {
-        Schedule memory schedule = _rent().schedules[token];
-        return RentTerms(_book(token).paymentToken, schedule.start, schedule.length);
+        return _rent().terms[token];
     }
 
     /// @inheritdoc IRentDistributor
@@ -111,36 +112,61 @@ contract RentDistributor is IRentDistributor, TokenFunds {
 
     /// @inheritdoc INodeContract
     function operations() external pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](7);
+        selectors = new bytes4[](6);
+        selectors[0] = IRentDistributor.open.selector;
+        selectors[1] = IRentDistributor.claimFor.selector;
+        selectors[2] = IRentDistributor.push.selector;
+        selectors[3] = ITokenFunds.fundFor.selector;
+        selectors[4] = ITokenFunds.withdraw.selector;
+        selectors[5] = INodeContract.usePermit.selector;
+    }
+
+    /// @inheritdoc INodeContract
+    function termSetters() external pure returns (bytes4[] memory selectors) {
+        selectors = new bytes4[](1);
         selectors[0] = IRentDistributor.setRentTerms.selector;
-        selectors[1] = IRentDistributor.open.selector;
-        selectors[2] = IRentDistributor.claimFor.selector;
-        selectors[3] = IRentDistributor.push.selector;
-        selectors[4] = ITokenFunds.fundFor.selector;
-        selectors[5] = ITokenFunds.withdraw.selector;
-        selectors[6] = INodeContract.usePermit.selector;
+    }
+
+    // ---------------------------------------------------------------- internal
+
+    function _paymentToken(address token) internal view override returns (address) {
+        return _rent().terms[token].paymentToken;
     }
 
     // ---------------------------------------------------------------- private
 
-    /// @dev Period 0 is refused by the token, like all but the next one.
-    function _checkDue(address token, uint256 period) private view {
-        Schedule memory schedule = _rent().schedules[token];
-        uint256 due = period == 0 ? 0 : schedule.start + (period - 1) * schedule.length;
+    /// @dev Says what a period that is due is paid in. Period 0 is refused by the token, like all but the next one.
+    function _checkDue(address token, uint256 period) private view returns (address) {
+        RentTerms memory terms = _rent().terms[token];
+        uint256 due = period == 0 ? 0 : terms.start + (period - 1) * terms.length;
         if (block.timestamp < due) revert PeriodNotDue(period, due);
+        return terms.paymentToken;
+    }
+
+    /// @dev One payment with gas of its own, of whose refusal no more than the selector is looked at.
+    function _tryPay(address token, address wallet) private returns (bool ok, bytes4 refusal) {
+        // What is passed on is never more than 63 of 64 parts of what is left.
+        if (gasleft() * 63 / 64 < PUSH_GAS) revert GasTooLow();
+        bytes memory data = abi.encodeCall(this.pay, (token, wallet));
+        assembly ("memory-safe") {
+            mstore(0, 0)
+            ok := call(PUSH_GAS, address(), 0, add(data, 0x20), mload(data), 0, 4)
+            refusal := mload(0)
+        }
     }
 
     /// @dev Rounds down: the fraction of a base unit stays in the wallet's account.
     function _pay(address token, address wallet) private returns (uint256 amount) {
         amount = ITokenRent(token).collectRent(wallet);
         if (amount == 0) revert NoRent(token, wallet);
-        Fund storage book = _book(token);
+        address paymentToken = _paymentToken(token);
+        Fund storage book = _book(token, paymentToken);
         uint256 owed = book.owed;
         if (amount > owed) revert RentNotOwed(token, owed, amount);
         owed -= amount;
         book.owed = owed;
-        Payments.push(book.paymentToken, wallet, amount);
-        emit RentPaid(token, wallet, amount, owed);
+        Payments.push(paymentToken, wallet, amount);
+        emit RentPaid(token, paymentToken, wallet, amount, owed);
     }
 
     function _rent() private pure returns (RentStorage storage $) {

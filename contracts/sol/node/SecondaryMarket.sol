@@ -37,12 +37,9 @@ contract SecondaryMarket is ISecondaryMarket, Trading {
     constructor() NodeContract("tokenx SecondaryMarket") {}
 
     /// @inheritdoc ISecondaryMarket
-    function setMarketTerms(address token, MarketTerms calldata terms, bytes32 reason)
-        external
-        onlyTokenRole(token, TokenRoles.TERMS_ROLE)
-    {
+    function setMarketTerms(address token, MarketTerms calldata terms, bytes32 reason) external onlyTerms(token) {
         bool sound = terms.paymentToken.code.length != 0 && _isFee(terms.feeBps) && terms.minPrice != 0
-            && terms.minPrice <= terms.maxPrice;
+            && terms.minPrice <= terms.maxPrice && terms.lot != 0;
         if (!sound) revert InvalidMarketTerms(token);
         Market storage market = _market().markets[token];
         (market.terms, market.unit) = (terms, 10 ** IERC20Metadata(token).decimals());
@@ -69,7 +66,7 @@ contract SecondaryMarket is ISecondaryMarket, Trading {
                 buyer: trade.buyer,
                 quantity: trade.quantity,
                 paymentToken: trade.paymentToken,
-                toSeller: trade.buyRests ? trade.cost - trade.fee : trade.cost,
+                toSeller: _toSeller(trade),
                 fee: trade.fee
             })
         );
@@ -119,11 +116,16 @@ contract SecondaryMarket is ISecondaryMarket, Trading {
 
     /// @inheritdoc INodeContract
     function operations() external pure returns (bytes4[] memory selectors) {
-        selectors = new bytes4[](4);
+        selectors = new bytes4[](3);
+        selectors[0] = ISecondaryMarket.settle.selector;
+        selectors[1] = ISecondaryMarket.cancelFor.selector;
+        selectors[2] = INodeContract.usePermit.selector;
+    }
+
+    /// @inheritdoc INodeContract
+    function termSetters() external pure returns (bytes4[] memory selectors) {
+        selectors = new bytes4[](1);
         selectors[0] = ISecondaryMarket.setMarketTerms.selector;
-        selectors[1] = ISecondaryMarket.settle.selector;
-        selectors[2] = ISecondaryMarket.cancelFor.selector;
-        selectors[3] = INodeContract.usePermit.selector;
     }
 
     // ---------------------------------------------------------------- private
@@ -143,14 +145,22 @@ contract SecondaryMarket is ISecondaryMarket, Trading {
         if (price < terms.minPrice || price > terms.maxPrice) {
             revert PriceOutsideBand(price, terms.minPrice, terms.maxPrice);
         }
+        if (matched.quantity == 0 || matched.quantity % terms.lot != 0) {
+            revert NotWholeLots(terms.lot, matched.quantity);
+        }
         // Against the taker: up where it pays, down where it is paid.
         Math.Rounding rounding = matched.buyRests ? Math.Rounding.Floor : Math.Rounding.Ceil;
         trade.cost = Math.mulDiv(matched.quantity, price, market.unit, rounding);
-        // Nothing is given away for what rounds to nothing.
-        if (trade.cost == 0) revert OrdersDoNotMatch();
         trade.fee = _fee(trade.cost, terms.feeBps, (matched.buyRests ? sell : buy).maxFeeBps);
+        // Nothing is given away for what rounds to nothing.
+        if (_toSeller(trade) == 0) revert TradeTooSmall(trade.cost, trade.fee);
         (trade.seller, trade.buyer, trade.quantity) = (sell.wallet, buy.wallet, matched.quantity);
         (trade.paymentToken, trade.price, trade.buyRests) = (terms.paymentToken, price, matched.buyRests);
+    }
+
+    /// @dev The fee comes out of the cost where the seller is the taker.
+    function _toSeller(Trade memory trade) private pure returns (uint256) {
+        return trade.buyRests ? trade.cost - trade.fee : trade.cost;
     }
 
     /// @dev Fills part of an order that its wallet has signed and that counts now.

@@ -14,7 +14,7 @@ import {NodeContract} from "./NodeContract.sol";
 abstract contract TokenFunds is ITokenFunds, NodeContract {
     /// @custom:storage-location erc7201:tokenx.storage.TokenFunds
     struct FundStorage {
-        mapping(address token => Fund) funds;
+        mapping(address token => mapping(address paymentToken => Fund)) funds;
     }
 
     bytes32 private constant FUNDING = keccak256(
@@ -41,68 +41,67 @@ abstract contract TokenFunds is ITokenFunds, NodeContract {
     }
 
     /// @inheritdoc ITokenFunds
-    function withdraw(address token, uint256 amount, bytes32 reason)
+    function withdraw(address token, address paymentToken, uint256 amount, bytes32 reason)
         external
         nonReentrant
         onlyTokenRole(token, TokenRoles.TERMS_ROLE)
     {
-        Fund storage book = _take(token, amount);
+        uint256 available = _take(_book(token, paymentToken), token, paymentToken, amount);
         address to = treasury();
-        Payments.push(book.paymentToken, to, amount);
-        emit FundWithdrawn(token, to, amount, book.available, reason, _msgSender());
+        Payments.push(paymentToken, to, amount);
+        emit FundWithdrawn(token, paymentToken, to, amount, available, reason, _msgSender());
     }
 
     /// @inheritdoc ITokenFunds
-    function fundOf(address token) external view returns (Fund memory) {
-        return _book(token);
+    function fundOf(address token, address paymentToken) external view returns (Fund memory) {
+        return _book(token, paymentToken);
     }
 
     // ---------------------------------------------------------------- internal
 
-    /// @dev Names what a fund is paid in. For guarded calls alone: never in the middle of a payment.
-    function _setPaymentToken(address token, address paymentToken) internal {
-        Fund storage book = _book(token);
-        if (paymentToken.code.length == 0) revert InvalidAddress(paymentToken);
-        if (paymentToken != book.paymentToken && (book.available != 0 || book.owed != 0)) revert FundNotEmpty(token);
-        book.paymentToken = paymentToken;
-    }
+    /// @dev What the terms of a token say it is paid in; zero = there are none.
+    function _paymentToken(address token) internal view virtual returns (address);
 
-    /// @dev That a fund is one in `paymentToken`.
+    /// @dev That the terms say `paymentToken`.
     function _checkPaymentToken(address token, address paymentToken) internal view {
-        address expected = _book(token).paymentToken;
+        address expected = _paymentToken(token);
         if (paymentToken != expected || paymentToken == address(0)) {
             revert WrongPaymentToken(token, expected, paymentToken);
         }
     }
 
-    /// @dev Takes `amount` out of what is available.
-    function _take(address token, uint256 amount) internal returns (Fund storage book) {
-        book = _book(token);
-        uint256 available = book.available;
-        if (amount > available) revert FundTooSmall(token, available, amount);
-        book.available = available - amount;
-    }
-
-    /// @dev Speaks for `amount` of what is available. Until it is paid, the fund's payment token stays what it is.
-    function _owe(address token, uint256 amount) internal returns (Fund storage book) {
-        book = _take(token, amount);
+    /// @dev Speaks for `amount` of what is available; says what is left of that.
+    function _owe(address token, address paymentToken, uint256 amount) internal returns (uint256 available) {
+        Fund storage book = _book(token, paymentToken);
+        available = _take(book, token, paymentToken, amount);
         book.owed += amount;
     }
 
-    function _book(address token) internal view returns (Fund storage) {
+    function _book(address token, address paymentToken) internal view returns (Fund storage) {
         FundStorage storage $;
         assembly ("memory-safe") {
             $.slot := FUND_STORAGE
         }
-        return $.funds[token];
+        return $.funds[token][paymentToken];
     }
 
     // ---------------------------------------------------------------- private
 
+    /// @dev Takes `amount` out of what is available; says what is left of that.
+    function _take(Fund storage book, address token, address paymentToken, uint256 amount)
+        private
+        returns (uint256 available)
+    {
+        available = book.available;
+        if (amount > available) revert FundTooSmall(token, paymentToken, available, amount);
+        available -= amount;
+        book.available = available;
+    }
+
     function _fund(address payer, address token, address paymentToken, uint256 amount) private {
         _checkPaymentToken(token, paymentToken);
-        uint256 available = _book(token).available += amount;
+        uint256 available = _book(token, paymentToken).available += amount;
         Payments.pull(paymentToken, payer, address(this), amount);
-        emit Funded(token, payer, amount, available);
+        emit Funded(token, paymentToken, payer, amount, available);
     }
 }

@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IFeeVault} from "../interfaces/IFeeVault.sol";
 import {Payments} from "../lib/Payments.sol";
 import {NodeContract} from "./NodeContract.sol";
@@ -50,10 +49,10 @@ abstract contract Trading is NodeContract {
         return feeBps == 0 || (feeBps <= ALL_BPS && _trading().feeVault != address(0));
     }
 
-    /// @dev The fee for a payment, rounded up.
+    /// @dev The fee for a payment, rounded down: never more than the share that was agreed to.
     function _fee(uint256 payment, uint256 feeBps, uint256 maxFeeBps) internal pure returns (uint256) {
         if (feeBps > maxFeeBps) revert FeeAboveLimit(feeBps, maxFeeBps);
-        return Math.ceilDiv(payment * feeBps, ALL_BPS);
+        return payment * feeBps / ALL_BPS;
     }
 
     function _swap(Swap memory swap) internal {
