@@ -48,7 +48,7 @@ alloy::sol! {
 pub use fee_vault::IFeeVault::{Beneficiaries, Split};
 pub use listing::IListing::{Purchase, Supply as ListedSupply, Terms as ListingTerms};
 pub use otc_desk::IOtcDesk::{Deal, OtcTerms};
-pub use redemption_desk::IRedemptionDesk::{Redemption, Request as RedemptionRequest};
+pub use redemption_desk::IRedemptionDesk::{Redemption, RedemptionTerms, Request as RedemptionRequest};
 pub use redemption_desk::ITokenFunds::{Fund, Funding};
-pub use rent_distributor::IRentDistributor::{Claim, RentTerms};
+pub use rent_distributor::IRentDistributor::{Claim, OpenedRent, RentTerms};
 pub use secondary_market::ISecondaryMarket::{MarketTerms, Match, Order, Trade};

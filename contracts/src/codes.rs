@@ -92,7 +92,6 @@ catalogue! {
     FeeAboveLimit           "FEE_ABOVE_LIMIT"           None, "the fee is higher than was agreed to";
     FeeSupplyExceeded       "FEE_SUPPLY_EXCEEDED"       None, "less is set aside for fees";
     FundTooSmall            "FUND_TOO_SMALL"            None, "the token's fund is too small";
-    FundNotEmpty            "FUND_NOT_EMPTY"            None, "the token's fund is not empty";
     PaymentFailed           "PAYMENT_FAILED"            None, "the payment token did not pay as it should";
     WrongPaymentToken       "WRONG_PAYMENT_TOKEN"       None, "this is not what is paid with";
     IntentExpired           "INTENT_EXPIRED"            None, "what was signed has expired";

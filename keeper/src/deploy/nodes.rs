@@ -63,6 +63,7 @@ impl Deployer {
             keepers: governance.keepers.clone(),
             treasury: node.treasury,
             previousExecutor: Address::ZERO,
+            keeperSetsTerms: false,
         };
         let call = NodeFactory::deployNodeCall { config }.abi_encode();
         let view = NodeFactory::nodeOfCall { nodeKey: key }.abi_encode();

@@ -57,7 +57,6 @@ fn redemptions(data: &[u8]) -> Option<Revert> {
         E::FundTooSmall(e) => {
             Revert::new(ReasonCode::FundTooSmall, format_args!("{} of {} needed", e.available, e.needed))
         }
-        E::FundNotEmpty(e) => Revert::new(ReasonCode::FundNotEmpty, e.token),
         E::WrongPaymentToken(e) => {
             Revert::new(ReasonCode::WrongPaymentToken, format_args!("{} expected, {} given", e.expected, e.given))
         }
