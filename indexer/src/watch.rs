@@ -21,9 +21,36 @@ pub enum Kind {
     Token,
     /// Somebody else's ERC-20, followed by a setting.
     Followed,
+    /// A node's primary sale.
+    Listing,
+    /// A node's market.
+    SecondaryMarket,
+    /// Where a node's tokens change hands by agreement.
+    OtcDesk,
+    /// Pays a node's rental income.
+    RentDistributor,
+    /// A node's fees.
+    FeeVault,
+    /// Takes a node's tokens back for money.
+    RedemptionDesk,
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Factory,
+        Self::Registry,
+        Self::Executor,
+        Self::Token,
+        Self::Followed,
+        Self::Listing,
+        Self::SecondaryMarket,
+        Self::OtcDesk,
+        Self::RentDistributor,
+        Self::FeeVault,
+        Self::RedemptionDesk,
+    ];
+
     /// Its name in the `watched` table.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -33,15 +60,19 @@ impl Kind {
             Self::Executor => "executor",
             Self::Token => "token",
             Self::Followed => "followed",
+            Self::Listing => "listing",
+            Self::SecondaryMarket => "secondary_market",
+            Self::OtcDesk => "otc_desk",
+            Self::RentDistributor => "rent_distributor",
+            Self::FeeVault => "fee_vault",
+            Self::RedemptionDesk => "redemption_desk",
         }
     }
 
     /// The reverse of [`Self::name`].
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Factory, Self::Registry, Self::Executor, Self::Token, Self::Followed]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -104,27 +135,29 @@ impl WatchSet {
 
     /// Contracts that the factories' logs among `logs` made known, in order.
     pub(crate) fn found(&self, logs: &[ChainLog]) -> Vec<Found> {
-        logs.iter()
-            .filter(|log| self.kind(log.address) == Some(Kind::Factory))
-            .filter_map(|log| {
-                let (address, kind, node_key) = match event::decode(Kind::Factory, &log.topics, &log.data)? {
-                    Event::Factory(FactoryEvent::NodeDeployed(e)) => (e.executor, Kind::Executor, Some(e.nodeKey)),
-                    Event::Factory(FactoryEvent::NodeExecutorReplaced(e)) => {
-                        (e.newExecutor, Kind::Executor, Some(e.nodeKey))
-                    }
-                    Event::Factory(FactoryEvent::TokenDeployed(e)) => (e.token, Kind::Token, None),
-                    _ => return None,
-                };
-                Some(Found { address, kind, node_key, block: log.block_number })
-            })
-            .collect()
+        let mut all = Vec::new();
+        for log in logs.iter().filter(|log| self.kind(log.address) == Some(Kind::Factory)) {
+            let mut found =
+                |address, kind, node_key| all.push(Found { address, kind, node_key, block: log.block_number });
+            match event::decode(Kind::Factory, &log.topics, &log.data) {
+                Some(Event::Factory(FactoryEvent::NodeDeployed(e))) => {
+                    event::contracts_of(&e).for_each(|(kind, address)| found(address, kind, Some(e.nodeKey)));
+                }
+                Some(Event::Factory(FactoryEvent::NodeExecutorReplaced(e))) => {
+                    found(e.newExecutor, Kind::Executor, Some(e.nodeKey));
+                }
+                Some(Event::Factory(FactoryEvent::TokenDeployed(e))) => found(e.token, Kind::Token, None),
+                _ => {}
+            }
+        }
+        all
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloy::sol_types::SolEvent as _;
-    use tokenx_contracts::bindings::NodeFactory;
+    use alloy::sol_types::SolEvent;
+    use tokenx_contracts::bindings::{NodeContracts, NodeFactory};
 
     use super::*;
 
@@ -133,33 +166,59 @@ mod tests {
         assert!(WatchSet::default().queries().is_empty());
     }
 
-    /// Its commands come through another door from then on.
-    #[test]
-    fn the_executor_that_succeeds_a_nodes_own_is_found() {
-        let (factory, next, key) = (Address::repeat_byte(1), Address::repeat_byte(2), B256::repeat_byte(3));
-        let mut set = WatchSet::default();
-        set.insert(factory, Kind::Factory);
-        let event = NodeFactory::NodeExecutorReplaced {
-            nodeKey: key,
-            oldExecutor: Address::repeat_byte(4),
-            newExecutor: next,
-            operator: Address::repeat_byte(5),
-        };
+    const FACTORY: Address = Address::repeat_byte(1);
+
+    /// A factory's word in block 7.
+    fn said(event: &impl SolEvent) -> ChainLog {
         let said = event.encode_log_data();
-        let log = ChainLog {
+        ChainLog {
             block_number: 7,
             block_hash: B256::ZERO,
             timestamp: 0,
             tx_hash: B256::ZERO,
             tx_index: 0,
             log_index: 0,
-            address: factory,
+            address: FACTORY,
             topics: said.topics().to_vec(),
             data: said.data,
             event: None,
             command: None,
+        }
+    }
+
+    fn found(event: &impl SolEvent) -> Vec<Found> {
+        let mut set = WatchSet::default();
+        set.insert(FACTORY, Kind::Factory);
+        set.found(&[said(event)])
+    }
+
+    /// Its commands come through another door from then on.
+    #[test]
+    fn the_executor_that_succeeds_a_nodes_own_is_found() {
+        let (next, key) = (Address::repeat_byte(2), B256::repeat_byte(3));
+        let event = NodeFactory::NodeExecutorReplaced {
+            nodeKey: key,
+            oldExecutor: Address::repeat_byte(4),
+            newExecutor: next,
+            operator: Address::repeat_byte(5),
         };
-        assert_eq!(set.found(&[log]), [Found { address: next, kind: Kind::Executor, node_key: Some(key), block: 7 }]);
+        assert_eq!(found(&event), [Found { address: next, kind: Kind::Executor, node_key: Some(key), block: 7 }]);
+    }
+
+    #[test]
+    fn a_nodes_contracts_are_found_with_it_and_those_it_has_none_of_are_not() {
+        let (executor, listing, desk) = (Address::repeat_byte(2), Address::repeat_byte(3), Address::repeat_byte(4));
+        let event = NodeFactory::NodeDeployed {
+            nodeKey: B256::repeat_byte(9),
+            issuer: B256::ZERO,
+            executor,
+            treasury: Address::repeat_byte(5),
+            admin: Address::repeat_byte(6),
+            contracts: NodeContracts { listing, redemptionDesk: desk, ..NodeContracts::default() },
+        };
+        let kinds: Vec<_> = found(&event).iter().map(|found| (found.kind, found.address)).collect();
+        let expected = [(Kind::Executor, executor), (Kind::Listing, listing), (Kind::RedemptionDesk, desk)];
+        assert_eq!(kinds, expected);
     }
 
     #[test]
@@ -186,7 +245,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_its_own_name() {
-        for kind in [Kind::Factory, Kind::Registry, Kind::Executor, Kind::Token, Kind::Followed] {
+        for kind in Kind::ALL {
             assert_eq!(Kind::parse(kind.name()), Some(kind));
         }
     }

@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 13] = [
+const WRITERS: [(&str, &str); 14] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -36,6 +36,7 @@ const WRITERS: [(&str, &str); 13] = [
     ("0011_history.sql", "indexer"),
     ("0012_accounts.sql", "indexer"),
     ("0013_commands.sql", "keeper"),
+    ("0014_node_contracts.sql", "indexer"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

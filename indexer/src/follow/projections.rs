@@ -6,7 +6,7 @@ use crate::IndexerError;
 use crate::read::int;
 
 /// Name and version of the chain's own tables among the projections.
-pub(crate) const OWN: (&str, i32) = ("chain", 2);
+pub(crate) const OWN: (&str, i32) = ("chain", 3);
 
 type Set<'a> = &'a [(&'static str, i32)];
 

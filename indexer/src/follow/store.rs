@@ -177,9 +177,13 @@ pub(super) struct Late {
 
 /// The contracts to listen to, and those that must first catch up.
 pub(super) async fn watched(pool: &PgPool, chain_id: u64) -> Result<(WatchSet, Vec<Late>), sqlx::Error> {
-    // Executors last: what a command did is there before the Executor's word that it ran.
+    // Factories first: which tokens are ours is known before what a node's contracts say of them. Executors last: what a
+    // command did is there before the Executor's word that it ran.
     let rows = sqlx::query(
-        "SELECT address, kind, filled_to FROM watched WHERE chain_id = $1 ORDER BY kind = 'executor', address",
+        "SELECT address, kind, filled_to
+           FROM watched
+          WHERE chain_id = $1
+          ORDER BY kind <> 'factory', kind = 'executor', address",
     )
     .bind(int(chain_id))
     .fetch_all(pool)

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Row};
 use tokenx_migrations::{Addr, Uint256, Word};
 
 use super::settings::Settings;
-use crate::event::{FactoryEvent, TokenEvent};
+use crate::event::{FactoryEvent, TokenEvent, contracts_of};
 use crate::read::{Columns, int};
 use crate::text::clean;
 use crate::{ChainLog, Event, Kind};
@@ -23,7 +23,7 @@ pub(super) struct State {
     pub(super) settings: Settings,
 }
 
-/// Inserts the nodes' Executors and the tokens that factories deployed, and watches them. Those found in the past of a
+/// Inserts the nodes' contracts and the tokens that factories deployed, and watches them. Those found in the past of a
 /// factory (`late`) have a past of their own to catch up with. A followed token that turns out to be ours is one of ours
 /// from its deployment on, unless its past has been read as a stranger's.
 pub(super) async fn deployed(
@@ -35,7 +35,9 @@ pub(super) async fn deployed(
     for log in logs {
         match &log.event {
             Some(Event::Factory(FactoryEvent::NodeDeployed(e))) => {
-                watch(chain_id, e.executor, Kind::Executor, log, Some(e.nodeKey), late, tx).await?;
+                for (kind, address) in contracts_of(e) {
+                    watch(chain_id, address, kind, log, Some(e.nodeKey), late, tx).await?;
+                }
             }
             Some(Event::Factory(FactoryEvent::NodeExecutorReplaced(e))) => {
                 watch(chain_id, e.newExecutor, Kind::Executor, log, Some(e.nodeKey), late, tx).await?;
