@@ -64,6 +64,7 @@ pub async fn deploy(rpc_url: &str, salt: &str, plans: &[Plan<'_>]) -> Result<Dep
             node_id: plan.node_id.to_owned(),
             issuer_id: plan.issuer_id.to_owned(),
             treasury: plan.treasury,
+            keeper_sets_terms: true,
         })
         .collect();
     let nodes = deployer.nodes(suite.factory, &governance, &nodes).await?;

@@ -214,6 +214,8 @@ pub struct NewNode {
     pub issuer_id: String,
     /// Wallet that receives proceeds and funds payouts.
     pub treasury: Address,
+    /// Whether its Executor may set prices, payment tokens, fees and who gets them. Else only the admin does.
+    pub keeper_sets_terms: bool,
 }
 
 /// A token to deploy.

@@ -1,8 +1,11 @@
 //! Nodes: made where they are not there, compared with what was named where they are.
 
-use alloy::primitives::{Address, Bytes};
+use alloy::primitives::{Address, Bytes, FixedBytes};
 use alloy::sol_types::{SolCall, SolValue};
-use tokenx_contracts::bindings::{NodeConfig, NodeContracts, NodeFactory, node_factory};
+use tokenx_contracts::bindings::{
+    Executor, FeeVault, Listing, NodeConfig, NodeContracts, NodeFactory, OtcDesk, RedemptionDesk, RentDistributor,
+    SecondaryMarket, node_factory,
+};
 
 use super::steps::{NODE_GAS, Step};
 use super::{DeployError, Deployer, Governance, Implementations, NewNode, Node, key_of, plan};
@@ -63,7 +66,7 @@ impl Deployer {
             keepers: governance.keepers.clone(),
             treasury: node.treasury,
             previousExecutor: Address::ZERO,
-            keeperSetsTerms: false,
+            keeperSetsTerms: node.keeper_sets_terms,
         };
         let call = NodeFactory::deployNodeCall { config }.abi_encode();
         let view = NodeFactory::nodeOfCall { nodeKey: key }.abi_encode();
@@ -84,8 +87,52 @@ impl Deployer {
         };
         let runs = NodeContracts::abi_decode(implementations).map(Implementations::from).unwrap_or_default();
         compare(&there, named, &runs)?;
+        self.compare_terms(&there, named).await?;
         Ok(Some(Node { key, executor: there.executor, contracts: there.contracts.into() }))
     }
+
+    /// Whether the Executor that is there may set the terms of all contracts, or of none, as was named.
+    async fn compare_terms(&self, there: &OnChain, named: &NewNode) -> Result<(), DeployError> {
+        let setters: Vec<(Address, FixedBytes<4>)> =
+            term_setters(&there.contracts).into_iter().filter(|(at, _)| !at.is_zero()).collect();
+        let rules: Vec<(Address, Bytes)> = setters
+            .iter()
+            .map(|(target, selector)| Executor::ruleOfCall { target: *target, selector: *selector }.abi_encode())
+            .map(|rule| (there.executor, rule.into()))
+            .collect();
+        let answers = if rules.is_empty() { Vec::new() } else { self.rpc.views(&rules).await? };
+        let allowed: Vec<bool> = answers
+            .iter()
+            .map(|answer| Executor::ruleOfCall::abi_decode_returns(answer).is_ok_and(|rule| rule.allowed))
+            .collect();
+        if allowed.iter().all(|allowed| *allowed == named.keeper_sets_terms) {
+            return Ok(());
+        }
+        let there = match allowed.iter().all(|allowed| *allowed) {
+            true => "keeper and admin",
+            false if allowed.contains(&true) => "the admin, and in part the keeper",
+            false => "the admin alone",
+        };
+        let wanted = if named.keeper_sets_terms { "keeper and admin" } else { "the admin alone" };
+        Err(DeployError::Differs {
+            node: named.node_id.clone(),
+            what: "terms set by",
+            there: there.to_owned(),
+            wanted: wanted.to_owned(),
+        })
+    }
+}
+
+/// The functions that set terms, by contract.
+fn term_setters(contracts: &NodeContracts) -> [(Address, FixedBytes<4>); 6] {
+    [
+        (contracts.listing, Listing::setTermsCall::SELECTOR.into()),
+        (contracts.secondaryMarket, SecondaryMarket::setMarketTermsCall::SELECTOR.into()),
+        (contracts.otcDesk, OtcDesk::setOtcTermsCall::SELECTOR.into()),
+        (contracts.rentDistributor, RentDistributor::setRentTermsCall::SELECTOR.into()),
+        (contracts.feeVault, FeeVault::setFeeTermsCall::SELECTOR.into()),
+        (contracts.redemptionDesk, RedemptionDesk::setRedemptionTermsCall::SELECTOR.into()),
+    ]
 }
 
 fn what(node: &NewNode) -> String {

@@ -63,6 +63,11 @@ pub(crate) struct Arguments {
     /// Wallet that receives the node's proceeds and funds its payouts
     #[arg(long, value_name = "ADDRESS", requires = "node")]
     treasury: Option<Address>,
+    /// Let the node's Executor set prices, payment tokens, fees and who gets them, which else the admin alone does. A thief
+    /// of a keeper's key could then sell at any price, and have fees and redemptions paid to himself, until the guardian
+    /// stops the Executor
+    #[arg(long, requires = "node")]
+    keeper_sets_terms: bool,
     /// Only show what there is and what would be done
     #[arg(long)]
     plan: bool,
@@ -196,7 +201,12 @@ impl Arguments {
     }
 
     fn new_node(&self) -> Option<NewNode> {
-        Some(NewNode { node_id: self.node.clone()?, issuer_id: self.issuer.clone()?, treasury: self.treasury? })
+        Some(NewNode {
+            node_id: self.node.clone()?,
+            issuer_id: self.issuer.clone()?,
+            treasury: self.treasury?,
+            keeper_sets_terms: self.keeper_sets_terms,
+        })
     }
 }
 

@@ -41,7 +41,8 @@ async fn has_code(world: &World, address: Address) -> Result<bool> {
 }
 
 fn node(id: &str) -> NewNode {
-    NewNode { node_id: id.into(), issuer_id: format!("{id}-issuer"), treasury: address(KEYS[8]) }
+    let (node_id, issuer_id) = (id.into(), format!("{id}-issuer"));
+    NewNode { node_id, issuer_id, treasury: address(KEYS[8]), keeper_sets_terms: false }
 }
 
 fn contracts(all: Implementations) -> [Address; 6] {
@@ -147,16 +148,20 @@ async fn keepers_and_a_guardian_named_later_reach_the_nodes_that_are_there() -> 
 }
 
 #[tokio::test]
-async fn a_node_of_another_issuer_or_treasury_is_not_taken_for_the_one_that_was_named() -> Result<()> {
+async fn a_node_of_another_issuer_treasury_or_power_is_not_taken_for_the_one_that_was_named() -> Result<()> {
     let world = World::start().await?;
     let deployer = deployer(&world).await?;
     let plan = Plan::of(deployer.admin(), &governance(), "", false);
     deployer.suite(&plan).await?;
-    deployer.nodes(plan.suite.factory, &governance(), &[node("one")]).await?;
+    let with_terms = |id| NewNode { keeper_sets_terms: true, ..node(id) };
+    deployer.nodes(plan.suite.factory, &governance(), &[node("one"), with_terms("two")]).await?;
+    deployer.nodes(plan.suite.factory, &governance(), &[node("one"), with_terms("two")]).await?;
     let before = sent(&world).await?;
     let issuer = NewNode { issuer_id: "other".into(), ..node("one") };
     let treasury = NewNode { treasury: address(KEYS[7]), ..node("one") };
-    for (other, named) in [(issuer, "issuer"), (treasury, "treasury")] {
+    for (other, named) in
+        [(issuer, "issuer"), (treasury, "treasury"), (with_terms("one"), "terms"), (node("two"), "terms")]
+    {
         let mut more = governance();
         more.keepers.push(address(KEYS[7]));
         let refused = deployer.nodes(plan.suite.factory, &more, &[other]).await.unwrap_err();
