@@ -400,10 +400,11 @@ contract TokenExtension is ITokenExtension, TokenCore, AccessControlUpgradeable 
         $.holders[account].slot = slot.withRentPeriod(head.rentPeriod());
     }
 
-    /// @dev That an account may be paid what it has earned.
+    /// @dev That an account may be paid what it has earned. Of nobody the registry says nothing.
     function _checkPayable(TokenStorage storage $, address account) private view {
         (uint8 code,) = _ask($.head.registry(), account, address(0));
-        if ($.holders[account].slot.addressFrozen() || code != RestrictionCodes.OK) revert RentWithheld(account);
+        bool withheld = account == address(0) || code != RestrictionCodes.OK;
+        if (withheld || $.holders[account].slot.addressFrozen()) revert RentWithheld(account);
     }
 
     /// @dev Units that earn now.

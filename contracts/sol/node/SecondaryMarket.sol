@@ -148,14 +148,14 @@ contract SecondaryMarket is ISecondaryMarket, Trading {
         if (matched.quantity == 0 || matched.quantity % terms.lot != 0) {
             revert NotWholeLots(terms.lot, matched.quantity);
         }
+        (trade.seller, trade.buyer, trade.quantity) = (sell.wallet, buy.wallet, matched.quantity);
+        (trade.paymentToken, trade.price, trade.buyRests) = (terms.paymentToken, price, matched.buyRests);
         // Against the taker: up where it pays, down where it is paid.
         Math.Rounding rounding = matched.buyRests ? Math.Rounding.Floor : Math.Rounding.Ceil;
         trade.cost = Math.mulDiv(matched.quantity, price, market.unit, rounding);
         trade.fee = _fee(trade.cost, terms.feeBps, (matched.buyRests ? sell : buy).maxFeeBps);
         // Nothing is given away for what rounds to nothing.
         if (_toSeller(trade) == 0) revert TradeTooSmall(trade.cost, trade.fee);
-        (trade.seller, trade.buyer, trade.quantity) = (sell.wallet, buy.wallet, matched.quantity);
-        (trade.paymentToken, trade.price, trade.buyRests) = (terms.paymentToken, price, matched.buyRests);
     }
 
     /// @dev The fee comes out of the cost where the seller is the taker.
