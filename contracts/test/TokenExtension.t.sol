@@ -38,7 +38,7 @@ contract TokenExtensionTest is Base {
         address implementation = UpgradeableBeacon(factory.beacon()).implementation();
         address extension = vm.computeCreateAddress(implementation, 1);
         vm.etch(extension, hex"602a5f5260205ff3"); // 42 to everything
-        bytes4[24] memory own = [
+        bytes4[25] memory own = [
             ITokenHolds.mintLocked.selector,
             ITokenHolds.placeHold.selector,
             ITokenHolds.releaseHold.selector,
@@ -61,6 +61,7 @@ contract TokenExtensionTest is Base {
             ITokenRent.setRentMinimum.selector,
             ITokenRent.openRent.selector,
             ITokenRent.collectRent.selector,
+            ITokenRent.moveRent.selector,
             ITokenRent.rent.selector,
             ITokenRent.rentOf.selector
         ];

@@ -261,12 +261,86 @@ contract TokenRentTest is Base {
         Vm.Log[] memory logs = vm.getRecordedLogs();
         vm.assertEq(logs.length, 3);
         vm.assertEq(logs[1].topics[0], ITokenRent.RentMoved.selector);
-        vm.assertEq(logs[1].data, abi.encode(earned, sum));
+        vm.assertEq(logs[1].data, abi.encode(earned, sum, REASON, address(executor)));
         vm.assertEq(logs[2].topics[0], ITokenExtension.WalletRecovered.selector);
         vm.assertEq(token.rentOf(carol), 0);
         vm.assertEq(token.rentOf(next), sum);
         open(20);
         vm.assertEq(token.rentOf(carol), 0);
+    }
+
+    /// @dev To an heir, or to whom a court names; both accounts are up to date, and nothing is made or lost.
+    function test_the_admin_gives_earned_rent_to_another_wallet() public {
+        give(alice, 30);
+        give(bob, 60);
+        open(100);
+        // Bob is behind by two periods, alice by one.
+        vm.prank(alice);
+        token.transfer(carol, 10);
+        open(7);
+        uint256 alices = token.rentOf(alice);
+        uint256 bobs = token.rentOf(bob);
+        uint256 carols = token.rentOf(carol);
+        vm.expectEmit(address(token));
+        emit ITokenRent.RentMoved(alice, bob, alices, alices + bobs, REASON, admin);
+        move(alice, bob);
+        vm.assertEq(token.rentOf(alice), 0);
+        vm.assertEq(token.rentOf(bob), alices + bobs);
+        vm.assertEq(token.rentOf(carol), carols);
+        vm.assertEq(alices + bobs + carols + token.rent().carry, 107 * Q128);
+        // From now on each earns its own.
+        uint256 before = token.rent().perUnit;
+        open(90);
+        uint256 each = token.rent().perUnit - before;
+        vm.assertEq(token.rentOf(alice), 20 * each);
+        vm.assertEq(token.rentOf(bob), alices + bobs + 60 * each);
+    }
+
+    function test_rent_moves_by_the_admin_alone() public {
+        give(alice, 10);
+        open(10);
+        address[3] memory others = [address(executor), distributor, alice];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.expectRevert(
+                abi.encodeWithSelector(IAccessControl.AccessControlUnauthorizedAccount.selector, others[i], bytes32(0))
+            );
+            vm.prank(others[i]);
+            token.moveRent(alice, bob, REASON);
+        }
+        vm.assertEq(token.rentOf(alice), 10 * Q128);
+    }
+
+    function test_rent_moves_only_to_a_wallet_that_may_be_paid_it() public {
+        give(alice, 10);
+        open(10);
+        freezeAddress(bob, true);
+        address[3] memory unpaid = [bob, treasury, address(0)];
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(ITokenRent.RentWithheld.selector, unpaid[i]));
+            move(alice, unpaid[i]);
+        }
+        freezeAddress(bob, false);
+        // Who gives may be frozen or revoked: that is why it moves.
+        freezeAddress(alice, true);
+        registry.revoke(alice, REASON);
+        move(alice, bob);
+        vm.assertEq(collect(bob), 10);
+    }
+
+    function test_there_must_be_rent_to_move_and_another_wallet() public {
+        give(alice, 10);
+        vm.expectRevert(abi.encodeWithSelector(ITokenRent.NoRentToMove.selector, alice));
+        move(alice, bob);
+        open(10);
+        vm.expectRevert(abi.encodeWithSelector(ITokenRent.NoRentToMove.selector, alice));
+        move(alice, alice);
+        vm.expectRevert(abi.encodeWithSelector(ITokenRent.NoRentToMove.selector, bob));
+        move(bob, alice);
+        vm.assertEq(token.rentOf(alice), 10 * Q128);
+        // What has been collected is no longer there.
+        collect(alice);
+        vm.expectRevert(abi.encodeWithSelector(ITokenRent.NoRentToMove.selector, alice));
+        move(alice, bob);
     }
 
     // ---------------------------------------------------------------- retirement
@@ -306,6 +380,11 @@ contract TokenRentTest is Base {
     function collect(address account) private returns (uint256) {
         vm.prank(distributor);
         return token.collectRent(account);
+    }
+
+    function move(address from, address to) private {
+        vm.prank(admin);
+        token.moveRent(from, to, REASON);
     }
 
     function bind(address to, bool bound_) private {

@@ -171,7 +171,7 @@ contract VectorsTest is Base {
     /// @dev What an indexer and a keeper live by, as the compiler sees it.
     function test_the_events_everyone_relies_on_are_in_the_vectors() public view {
         string memory json = vm.readFile("vectors/event_topics.json");
-        bytes32[57] memory topics = [
+        bytes32[65] memory topics = [
             IERC20.Transfer.selector,
             IERC7943Fungible.Frozen.selector,
             IERC7943Fungible.ForcedTransfer.selector,
@@ -216,17 +216,25 @@ contract VectorsTest is Base {
             IFeeVault.FeesMoved.selector,
             ITokenFunds.Funded.selector,
             ITokenFunds.FundWithdrawn.selector,
+            IRedemptionDesk.RedemptionTermsChanged.selector,
             IRedemptionDesk.RedemptionRequested.selector,
             IRedemptionDesk.RedemptionApproved.selector,
             IRedemptionDesk.RedemptionClosed.selector,
             IRedemptionDesk.CreditDrawn.selector,
             IRedemptionDesk.CreditMoved.selector,
+            IRentDistributor.RentTermsChanged.selector,
             IRentDistributor.RentOpened.selector,
             IRentDistributor.RentPaid.selector,
+            IRentDistributor.RentPaymentFailed.selector,
+            ITokenRent.RentDistributorChanged.selector,
+            ITokenRent.RentMinimumChanged.selector,
             ITokenRent.RentMoved.selector,
+            ITokenExtension.TokenRetired.selector,
             ISecondaryMarket.MarketTermsChanged.selector,
             ISecondaryMarket.Traded.selector,
             ISecondaryMarket.OrderCancelled.selector,
+            ISecondaryMarket.OrdersCancelledBefore.selector,
+            IOtcDesk.OtcTermsChanged.selector,
             IOtcDesk.DealSettled.selector,
             IOtcDesk.DealCancelled.selector
         ];

@@ -55,6 +55,7 @@ contract InvariantsTest is NodeLaws {
         }
         _credit(world.wallet(0));
         _credit(world.wallet(2));
+        _fees();
         Vm.Log[] memory logs = vm.getRecordedLogs();
         replica.follow(logs);
         world.nodeReplica().follow(logs);
@@ -247,7 +248,7 @@ contract InvariantsTest is NodeLaws {
         _targets[6].selectors[9] = SaleActs.refuse.selector;
         _targets[6].selectors[10] = SaleActs.moveFees.selector;
 
-        _targets.push(FuzzSelector(address(new PayoutActs(world)), new bytes4[](11)));
+        _targets.push(FuzzSelector(address(new PayoutActs(world)), new bytes4[](14)));
         _targets[7].selectors[0] = PayoutActs.fund.selector;
         _targets[7].selectors[1] = PayoutActs.withdraw.selector;
         _targets[7].selectors[2] = PayoutActs.request.selector;
@@ -259,6 +260,9 @@ contract InvariantsTest is NodeLaws {
         _targets[7].selectors[8] = PayoutActs.open.selector;
         _targets[7].selectors[9] = PayoutActs.claim.selector;
         _targets[7].selectors[10] = PayoutActs.push.selector;
+        _targets[7].selectors[11] = PayoutActs.moveRent.selector;
+        _targets[7].selectors[12] = PayoutActs.setRedemptionTerms.selector;
+        _targets[7].selectors[13] = PayoutActs.setRentTerms.selector;
 
         trades = new TradeActs(world);
         _targets.push(FuzzSelector(address(trades), new bytes4[](7)));

@@ -10,15 +10,22 @@ import {World} from "./World.sol";
 /// @notice An actor who deals with a node's contracts.
 abstract contract NodeHandler is Handler {
     NodeReplica internal immutable nodeReplica;
+    /// @dev What is paid in mostly, and what redemptions and rent may be paid in too.
     HostileUSD internal immutable usd;
+    HostileUSD internal immutable eur;
 
     constructor(World world_) Handler(world_) {
-        (nodeReplica, usd) = (world_.nodeReplica(), world_.node().usd);
+        (nodeReplica, usd, eur) = (world_.nodeReplica(), world_.node().usd, world_.node().eur);
     }
 
     /// @dev Calls one of the node's contracts as the operator.
     function direct(address target, bytes memory data) internal returns (bool) {
         return attempt(address(world.executor()), target, data);
+    }
+
+    /// @dev One of the two payment tokens.
+    function money(bool other) internal view returns (HostileUSD) {
+        return other ? eur : usd;
     }
 
     /// @dev Signs for a wallet; one time in sixteen with another's key.

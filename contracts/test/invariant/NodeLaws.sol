@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IFeeVault} from "../../sol/interfaces/IFeeVault.sol";
 import {IListing} from "../../sol/interfaces/IListing.sol";
 import {IOtcDesk} from "../../sol/interfaces/IOtcDesk.sol";
+import {IRedemptionDesk} from "../../sol/interfaces/IRedemptionDesk.sol";
 import {IRentDistributor} from "../../sol/interfaces/IRentDistributor.sol";
 import {ISecondaryMarket} from "../../sol/interfaces/ISecondaryMarket.sol";
 import {ITokenFunds} from "../../sol/interfaces/ITokenFunds.sol";
@@ -21,17 +22,23 @@ abstract contract NodeLaws is Base {
     Replica internal replica;
     TradeActs internal trades;
     HostileUSD private usd;
+    HostileUSD private eur;
 
     function invariant_I8_rent_paid_and_claimable_and_carried_and_undistributed_is_what_was_deposited() public view {
         vm.assertEq(replica.breach(8), "");
         NodeReplica books = world.nodeReplica();
         vm.assertEq(books.breach(8), "");
         ITokenFunds[2] memory desks = [ITokenFunds(rents), ITokenFunds(redemptions)];
-        for (uint256 i = 0; i < 2; ++i) {
-            (,,, uint256 paidIn, uint256 paidOut) = books.funds(address(desks[i]));
-            ITokenFunds.Fund memory fund = desks[i].fundOf(address(token));
+        uint256 owed;
+        for (uint256 i = 0; i < 4; ++i) {
+            (ITokenFunds desk, HostileUSD money) = (desks[i / 2], i % 2 == 0 ? usd : eur);
+            (,, uint256 paidIn, uint256 paidOut) = books.funds(address(desk), address(money));
+            ITokenFunds.Fund memory fund = desk.fundOf(address(token), address(money));
             vm.assertEq(fund.available + fund.owed, paidIn - paidOut, "what is left of it");
-            vm.assertEq(usd.balanceOf(address(desks[i])), paidIn - paidOut, "what is there");
+            vm.assertEq(money.balanceOf(address(desk)), paidIn - paidOut, "what is there");
+            bool named = address(money) == rents.rentTermsOf(address(token)).paymentToken;
+            if (i < 2 && !named) vm.assertEq(fund.owed, 0, "rent is owed in one payment token");
+            if (i < 2) owed += fund.owed;
         }
         // Claimable and carried, to the last fraction.
         uint256 sum = token.rent().carry;
@@ -39,7 +46,13 @@ abstract contract NodeLaws is Base {
         for (uint256 i = 0; i < wallets.length; ++i) {
             sum += token.rentOf(wallets[i]);
         }
-        vm.assertEq(sum, rents.fundOf(address(token)).owed << 128, "what is owed");
+        vm.assertEq(sum, owed << 128, "what is owed");
+        // What trades have paid is in the pot or somebody's to draw.
+        sum = feeVault.potOf(address(token), address(usd));
+        for (uint256 i = 0; i < world.WALLETS(); ++i) {
+            sum += feeVault.creditOf(address(usd), world.wallet(i));
+        }
+        vm.assertEq(usd.balanceOf(address(feeVault)), sum, "fees");
     }
 
     function invariant_I9_sold_is_purchased_and_fees_and_never_more_than_listed() public view {
@@ -49,6 +62,7 @@ abstract contract NodeLaws is Base {
         uint256 sold = uint256(supply.purchased) + supply.fees;
         uint256 salable = token.maxSupply() * listing.termsOf(address(token)).salableBps / 10_000;
         vm.assertLe(sold, supply.listed, "sold");
+        vm.assertLe(supply.fees, listing.termsOf(address(token)).maxFees, "set aside");
         vm.assertLe(supply.listed, salable, "listed");
         IFeeVault.Split memory given = feeVault.allocatedOf(address(token));
         vm.assertLe(given.platformOwner + given.nodeOwner + given.node, supply.fees, "given out");
@@ -78,16 +92,19 @@ abstract contract NodeLaws is Base {
 
     /// @dev Sets the node's contracts to work and gives all wallets money. Before there are units: rent has a minimum.
     function _equip() internal {
-        usd = new HostileUSD();
-        world.equip(World.Node(usd, listing, feeVault, redemptions, rents, market, otc, treasury));
+        (usd, eur) = (new HostileUSD(), new HostileUSD());
+        world.equip(World.Node(usd, eur, listing, feeVault, redemptions, rents, market, otc, treasury));
         for (uint256 i = 0; i <= world.WALLETS(); ++i) {
             address wallet = i == world.WALLETS() ? treasury : world.wallet(i);
             usd.mint(wallet, 1e30);
+            eur.mint(wallet, 1e30);
             address[5] memory spenders =
                 [address(listing), address(market), address(otc), address(redemptions), address(rents)];
             for (uint256 s = 0; s < 5; ++s) {
                 vm.prank(wallet);
                 usd.approve(spenders[s], type(uint256).max);
+                vm.prank(wallet);
+                eur.approve(spenders[s], type(uint256).max);
                 vm.prank(wallet);
                 token.approve(spenders[s], type(uint256).max);
             }
@@ -96,7 +113,7 @@ abstract contract NodeLaws is Base {
         vm.prank(operator);
         token.setRentMinimum(200e18, REASON);
         vm.prank(operator);
-        listing.setTerms(address(token), IListing.Terms(address(usd), 0, 0, 5e6, 0, 0, 5_000), REASON);
+        listing.setTerms(address(token), IListing.Terms(address(usd), 0, 0, 5e6, 0, 0, 9_000e18, 5_000), REASON);
         vm.prank(operator);
         listing.list(address(token), REASON);
         IFeeVault.Beneficiaries memory parties =
@@ -104,11 +121,13 @@ abstract contract NodeLaws is Base {
         vm.prank(operator);
         feeVault.setFeeTerms(address(token), parties, IFeeVault.Split(5_000, 2_500, 2_500), REASON);
         vm.prank(operator);
-        redemptions.setRedemptionTerms(address(token), address(usd), REASON);
+        redemptions.setRedemptionTerms(address(token), IRedemptionDesk.RedemptionTerms(address(usd), 1e6), REASON);
         vm.prank(operator);
         rents.setRentTerms(address(token), IRentDistributor.RentTerms(address(usd), 0, 0), REASON);
         vm.prank(operator);
-        market.setMarketTerms(address(token), ISecondaryMarket.MarketTerms(address(usd), true, 50, 10e6, 20e6), REASON);
+        market.setMarketTerms(
+            address(token), ISecondaryMarket.MarketTerms(address(usd), true, 50, 1, 10e6, 20e6), REASON
+        );
         vm.prank(operator);
         otc.setOtcTerms(address(token), IOtcDesk.OtcTerms(true, 50), REASON);
         vm.prank(treasury);
@@ -127,6 +146,15 @@ abstract contract NodeLaws is Base {
         usd.refuse(wallet, false);
     }
 
+    /// @dev A trade has paid, and its fee is released: the parties have something to draw from the start, and one base
+    /// unit stays in the pot.
+    function _fees() internal {
+        usd.mint(address(feeVault), 4_001);
+        vm.prank(address(otc));
+        feeVault.accrue(address(token), address(usd), 4_001);
+        feeVault.release(address(token), address(usd));
+    }
+
     // ---------------------------------------------------------------- replica
 
     function _compareNode() internal view {
@@ -139,7 +167,11 @@ abstract contract NodeLaws is Base {
         for (uint256 i = 0; i < wallets.length; ++i) {
             address wallet = wallets[i];
             vm.assertEq(token.rentOf(wallet), books.earned(wallet), "earned");
-            vm.assertEq(redemptions.creditOf(address(token), wallet), books.credits(wallet), "credit");
+            for (uint256 m = 0; m < 2; ++m) {
+                address money = m == 0 ? address(usd) : address(eur);
+                uint256 credit = redemptions.creditOf(address(token), money, wallet);
+                vm.assertEq(credit, books.credits(money, wallet), "credit");
+            }
             vm.assertEq(feeVault.creditOf(address(usd), wallet), books.feeCredits(wallet), "fees to draw");
             vm.assertEq(market.cancelledBefore(wallet), books.cancelledBefore(wallet), "cancelled before");
             for (uint256 salt = 0; salt < 64; ++salt) {
@@ -177,9 +209,14 @@ abstract contract NodeLaws is Base {
         vm.assertEq(abi.encode(token.rent()), abi.encode(rent));
         ITokenFunds[2] memory desks = [ITokenFunds(rents), ITokenFunds(redemptions)];
         for (uint256 i = 0; i < 2; ++i) {
-            (address paymentToken, uint256 available, uint256 owed,,) = books.funds(address(desks[i]));
-            vm.assertEq(abi.encode(desks[i].fundOf(address(token))), abi.encode(paymentToken, available, owed));
+            for (uint256 m = 0; m < 2; ++m) {
+                address money = m == 0 ? address(usd) : address(eur);
+                (uint256 available, uint256 owed,,) = books.funds(address(desks[i]), money);
+                vm.assertEq(abi.encode(desks[i].fundOf(address(token), money)), abi.encode(available, owed));
+            }
         }
+        bytes memory redemption = abi.encode(redemptions.redemptionTermsOf(address(token)));
+        vm.assertEq(redemption, abi.encode(books.redemptionTerms()));
     }
 
     function _compareTrades(NodeReplica books) private view {

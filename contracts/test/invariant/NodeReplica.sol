@@ -19,7 +19,6 @@ import {Breaches} from "./Breaches.sol";
 /// every wallet gets its share.
 contract NodeReplica is Breaches {
     struct Fund {
-        address paymentToken;
         uint256 available;
         uint256 owed;
         uint256 paidIn;
@@ -44,10 +43,11 @@ contract NodeReplica is Breaches {
     mapping(address wallet => uint256) public feeCredits;
 
     // Redemptions and rent.
-    mapping(address desk => Fund) public funds;
+    mapping(address desk => mapping(address paymentToken => Fund)) public funds;
+    IRedemptionDesk.RedemptionTerms private _redemptionTerms;
     mapping(uint256 requestId => IRedemptionDesk.Request) private _requests;
     uint256[] private _requestIds;
-    mapping(address wallet => uint256) public credits;
+    mapping(address paymentToken => mapping(address wallet => uint256)) public credits;
     IRentDistributor.RentTerms private _rentTerms;
     ITokenRent.Rent private _rent;
     mapping(address wallet => uint256) public earned;
@@ -108,6 +108,10 @@ contract NodeReplica is Breaches {
         return (_beneficiaries, _shares, _allocated);
     }
 
+    function redemptionTerms() external view returns (IRedemptionDesk.RedemptionTerms memory) {
+        return _redemptionTerms;
+    }
+
     function rent() external view returns (IRentDistributor.RentTerms memory, ITokenRent.Rent memory) {
         return (_rentTerms, _rent);
     }
@@ -130,21 +134,26 @@ contract NodeReplica is Breaches {
         } else if (topic == ITokenRent.RentMinimumChanged.selector) {
             (_rent.minimum,,) = abi.decode(log.data, (uint104, bytes32, address));
         } else if (topic == ITokenRent.RentMoved.selector) {
-            (address lost, address replacement) = (_address(log.topics[1]), _address(log.topics[2]));
-            (uint256 amount, uint256 sum) = abi.decode(log.data, (uint256, uint256));
-            earned[replacement] += amount;
-            if (earned[lost] != amount || earned[replacement] != sum) note(8, "a recovery moves other rent");
-            earned[lost] -= amount;
+            (address from, address to) = (_address(log.topics[1]), _address(log.topics[2]));
+            (uint256 amount, uint256 sum,,) = abi.decode(log.data, (uint256, uint256, bytes32, address));
+            // It need not have had any units.
+            _know(to);
+            earned[to] += amount;
+            if (earned[from] != amount || earned[to] != sum) note(8, "other rent moves than was earned");
+            earned[from] -= amount;
         } else if (topic == ITokenExtension.WalletRecovered.selector) {
             if (earned[_address(log.topics[1])] != 0) note(8, "a recovery leaves rent behind");
         }
     }
 
+    function _know(address wallet) private {
+        if (_known[wallet]) return;
+        _known[wallet] = true;
+        _wallets.push(wallet);
+    }
+
     function _change(address wallet, uint256 balance) private {
-        if (!_known[wallet]) {
-            _known[wallet] = true;
-            _wallets.push(wallet);
-        }
+        _know(wallet);
         _rent.earning -= uint104(_earning(_balances[wallet]));
         _balances[wallet] = balance;
         _rent.earning += uint104(_earning(balance));
@@ -213,13 +222,7 @@ contract NodeReplica is Breaches {
             pot += amount;
             if (pot != result) note(12, "a fee ends in another pot");
         } else if (topic == IFeeVault.FeesReleased.selector) {
-            (IFeeVault.Beneficiaries memory to, IFeeVault.Split memory amounts,) =
-                abi.decode(log.data, (IFeeVault.Beneficiaries, IFeeVault.Split, IFeeVault.Split));
-            if (amounts.platformOwner + amounts.nodeOwner + amounts.node != pot) note(12, "a release of another pot");
-            pot = 0;
-            feeCredits[to.platformOwner] += amounts.platformOwner;
-            feeCredits[to.nodeOwner] += amounts.nodeOwner;
-            feeCredits[to.node] += amounts.node;
+            _released(log);
         } else if (topic == IFeeVault.FeesDrawn.selector) {
             feeCredits[_address(log.topics[2])] -= abi.decode(log.data, (uint256));
         } else if (topic == IFeeVault.FeesMoved.selector) {
@@ -233,28 +236,41 @@ contract NodeReplica is Breaches {
         return true;
     }
 
+    /// @dev What cannot be divided stays: less than there are parties.
+    function _released(Vm.Log calldata log) private {
+        (IFeeVault.Beneficiaries memory to, IFeeVault.Split memory amounts, IFeeVault.Split memory sums, uint256 left) =
+            abi.decode(log.data, (IFeeVault.Beneficiaries, IFeeVault.Split, IFeeVault.Split, uint256));
+        pot -= amounts.platformOwner + amounts.nodeOwner + amounts.node;
+        if (pot != left || left > 2) note(12, "a release leaves another pot");
+        feeCredits[to.platformOwner] += amounts.platformOwner;
+        feeCredits[to.nodeOwner] += amounts.nodeOwner;
+        feeCredits[to.node] += amounts.node;
+        bool same = feeCredits[to.platformOwner] == sums.platformOwner && feeCredits[to.nodeOwner] == sums.nodeOwner
+            && feeCredits[to.node] == sums.node;
+        if (!same) note(12, "a release ends in other credits");
+    }
+
     // ---------------------------------------------------------------- funds, redemptions, rent
 
     function _fund(bytes32 topic, Vm.Log calldata log) private returns (bool) {
-        Fund storage fund = funds[log.emitter];
-        if (topic == ITokenFunds.Funded.selector) {
+        bool funded = topic == ITokenFunds.Funded.selector;
+        if (!funded && topic != ITokenFunds.FundWithdrawn.selector) return false;
+        Fund storage fund = funds[log.emitter][_address(log.topics[2])];
+        if (funded) {
             (uint256 amount, uint256 available) = abi.decode(log.data, (uint256, uint256));
             (fund.available, fund.paidIn) = (fund.available + amount, fund.paidIn + amount);
             if (fund.available != available) note(8, "a fund ends in another sum");
-        } else if (topic == ITokenFunds.FundWithdrawn.selector) {
+        } else {
             (uint256 amount, uint256 available,,) = abi.decode(log.data, (uint256, uint256, bytes32, address));
             (fund.available, fund.paidOut) = (fund.available - amount, fund.paidOut + amount);
             if (fund.available != available) note(8, "a fund ends in another sum");
-        } else {
-            return false;
         }
         return true;
     }
 
     function _redemption(bytes32 topic, Vm.Log calldata log) private returns (bool) {
-        Fund storage fund = funds[log.emitter];
         if (topic == IRedemptionDesk.RedemptionTermsChanged.selector) {
-            (fund.paymentToken,,) = abi.decode(log.data, (address, bytes32, address));
+            (_redemptionTerms,,) = abi.decode(log.data, (IRedemptionDesk.RedemptionTerms, bytes32, address));
         } else if (topic == IRedemptionDesk.RedemptionRequested.selector) {
             (uint256 quantity, address paymentToken, uint256 minPayout) =
                 abi.decode(log.data, (uint256, address, uint256));
@@ -268,25 +284,35 @@ contract NodeReplica is Breaches {
             address wallet = _address(log.topics[3]);
             IRedemptionDesk.Request storage asked = _requests[uint256(log.topics[2])];
             if (paymentToken != asked.paymentToken) note(8, "an approval pays in something else");
+            if (payout * 1e18 > asked.quantity * uint256(_redemptionTerms.maxPrice)) {
+                note(8, "an approval pays too much");
+            }
             delete _requests[uint256(log.topics[2])];
+            Fund storage fund = funds[log.emitter][paymentToken];
             fund.available -= payout;
             if (fund.available != available) note(12, "an approval leaves another fund");
             if (credit == 0) {
                 fund.paidOut += payout;
             } else {
-                (fund.owed, credits[wallet]) = (fund.owed + payout, credits[wallet] + payout);
-                if (credits[wallet] != credit) note(12, "an approval ends in another credit");
+                fund.owed += payout;
+                credits[paymentToken][wallet] += payout;
+                if (credits[paymentToken][wallet] != credit) note(12, "an approval ends in another credit");
             }
         } else if (topic == IRedemptionDesk.RedemptionClosed.selector) {
             delete _requests[uint256(log.topics[2])];
         } else if (topic == IRedemptionDesk.CreditDrawn.selector) {
             uint256 amount = abi.decode(log.data, (uint256));
-            credits[_address(log.topics[2])] -= amount;
+            address paymentToken = _address(log.topics[2]);
+            credits[paymentToken][_address(log.topics[3])] -= amount;
+            Fund storage fund = funds[log.emitter][paymentToken];
             (fund.owed, fund.paidOut) = (fund.owed - amount, fund.paidOut + amount);
         } else if (topic == IRedemptionDesk.CreditMoved.selector) {
-            (uint256 amount,,,) = abi.decode(log.data, (uint256, uint256, bytes32, address));
-            credits[_address(log.topics[2])] -= amount;
-            credits[_address(log.topics[3])] += amount;
+            (address paymentToken, uint256 amount, uint256 credit,,) =
+                abi.decode(log.data, (address, uint256, uint256, bytes32, address));
+            mapping(address wallet => uint256) storage sums = credits[paymentToken];
+            sums[_address(log.topics[2])] -= amount;
+            sums[_address(log.topics[3])] += amount;
+            if (sums[_address(log.topics[3])] != credit) note(12, "a move of a credit ends in another one");
         } else {
             return false;
         }
@@ -294,21 +320,23 @@ contract NodeReplica is Breaches {
     }
 
     function _rents(bytes32 topic, Vm.Log calldata log) private returns (bool) {
-        Fund storage fund = funds[log.emitter];
         if (topic == IRentDistributor.RentTermsChanged.selector) {
             (_rentTerms,,) = abi.decode(log.data, (IRentDistributor.RentTerms, bytes32, address));
-            fund.paymentToken = _rentTerms.paymentToken;
         } else if (topic == IRentDistributor.RentOpened.selector) {
-            (uint256 amount, uint256 earning, uint256 perUnit, uint256 carry, uint256 available,,) =
-                abi.decode(log.data, (uint256, uint256, uint256, uint256, uint256, bytes32, address));
-            (fund.available, fund.owed) = (fund.available - amount, fund.owed + amount);
-            if (fund.available != available) note(8, "a period leaves another fund");
-            if (earning != _rent.earning) note(8, "other units earn");
-            _divide(perUnit - _rent.perUnit);
-            (_rent.period, _rent.perUnit, _rent.carry) = (uint16(uint256(log.topics[2])), perUnit, carry);
+            (IRentDistributor.OpenedRent memory opened,,) =
+                abi.decode(log.data, (IRentDistributor.OpenedRent, bytes32, address));
+            Fund storage fund = funds[log.emitter][opened.paymentToken];
+            (fund.available, fund.owed) = (fund.available - opened.amount, fund.owed + opened.amount);
+            if (fund.available != opened.available) note(8, "a period leaves another fund");
+            if (opened.paymentToken != _rentTerms.paymentToken) note(8, "a period is opened in something else");
+            if (opened.earning != _rent.earning) note(8, "other units earn");
+            _divide(opened.perUnit - _rent.perUnit);
+            (_rent.period, _rent.perUnit) = (uint16(uint256(log.topics[2])), opened.perUnit);
+            _rent.carry = opened.carry;
         } else if (topic == IRentDistributor.RentPaid.selector) {
             (uint256 amount, uint256 owed) = abi.decode(log.data, (uint256, uint256));
-            address wallet = _address(log.topics[2]);
+            Fund storage fund = funds[log.emitter][_address(log.topics[2])];
+            address wallet = _address(log.topics[3]);
             if (amount != earned[wallet] >> 128) note(8, "a wallet is paid something else than it has earned");
             earned[wallet] -= amount << 128;
             (fund.owed, fund.paidOut) = (fund.owed - amount, fund.paidOut + amount);

@@ -26,6 +26,7 @@ contract SaleActs is NodeHandler {
             price: uint128(1 + (seed >> 8) % 100e6),
             minPurchase: uint104((seed >> 40) % 3 * 1e18),
             maxPurchase: uint104((seed >> 48) % 2 * ((seed >> 56) % 100_000) * 1e18),
+            maxFees: uint104((seed >> 96) % 2_000 * 1e18),
             salableBps: uint16((seed >> 80) % 10_001)
         });
         vm.assume(direct(address(listing), abi.encodeCall(listing.setTerms, (address(token), terms, REASON))));
@@ -70,7 +71,12 @@ contract SaleActs is NodeHandler {
 
     function reserveFees(uint256 amount) external followed {
         amount = _quantity(amount);
-        vm.assume(direct(address(listing), abi.encodeCall(listing.reserveFees, (address(token), amount, REASON))));
+        (IListing.Terms memory terms, IListing.Supply memory supply) = nodeReplica.sale();
+        bool admitted = amount != 0 && amount % 1e18 == 0 && supply.fees + amount <= terms.maxFees
+            && supply.purchased + supply.fees + amount <= supply.listed;
+        bool ok = direct(address(listing), abi.encodeCall(listing.reserveFees, (address(token), amount, REASON)));
+        if (ok != admitted) replica.note(9, "fees are set aside otherwise than the rules say");
+        vm.assume(ok || admitted);
     }
 
     function allocate(uint256 seed) external followed {

@@ -14,6 +14,7 @@ contract TradeActs is NodeHandler {
     /// @dev The terms, told a second time; prices around the band.
     uint256 private constant LOW = 10e6;
     uint256 private constant BAND = 10e6;
+    uint256 private constant LOT = 1e9;
     uint256 private constant KEPT = 64;
 
     SecondaryMarket private immutable market;
@@ -45,6 +46,7 @@ contract TradeActs is NodeHandler {
             paymentToken: address(usd),
             open: seed % 8 != 0,
             feeBps: uint16((seed >> 8) % 200),
+            lot: uint72(seed % 8 < 4 ? 1 : LOT),
             minPrice: uint128(LOW + (seed >> 32) % 1e6),
             maxPrice: uint128(LOW + BAND + (seed >> 64) % 1e6)
         });
@@ -58,6 +60,7 @@ contract TradeActs is NodeHandler {
         (m.sell, numbers[0]) = _order(sellerOf(seller), ISecondaryMarket.Side.Sell, quantity, seed);
         (m.buy, numbers[1]) = _order(buyerOf(buyer), ISecondaryMarket.Side.Buy, quantity, seed >> 64);
         m.quantity = amountNear(quantity, replica.freeOf(m.sell.wallet) / 4);
+        if (seed >> 136 & 3 != 3) m.quantity -= m.quantity % LOT;
         m.buyRests = (seed >> 128) % 2 == 0;
         bool admitted = _admits(m) && !forged(seed >> 130);
         uint256 held = token.balanceOf(m.buy.wallet);
@@ -152,6 +155,7 @@ contract TradeActs is NodeHandler {
         uint256 price = m.buyRests ? m.buy.limitPrice : m.sell.limitPrice;
         uint256 exact = m.quantity > type(uint128).max ? 0 : m.quantity * price;
         uint256 cost = m.buyRests ? exact / 1e18 : (exact + 1e18 - 1) / 1e18;
+        if (m.quantity % terms.lot != 0) return false;
         return terms.open && m.sell.wallet != m.buy.wallet && m.sell.limitPrice <= m.buy.limitPrice
             && price >= terms.minPrice && price <= terms.maxPrice && cost != 0
             && terms.feeBps <= (m.buyRests ? m.sell : m.buy).maxFeeBps && _counts(m.sell, m.quantity)

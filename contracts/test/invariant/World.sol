@@ -19,6 +19,7 @@ import {Replica} from "./Replica.sol";
 contract World {
     struct Node {
         HostileUSD usd;
+        HostileUSD eur;
         Listing listing;
         FeeVault feeVault;
         RedemptionDesk redemptions;

@@ -21,7 +21,7 @@ contract FakeTokensTest is NodeBase {
         allow(ann, address(redemptions));
         allow(ann, address(rents));
         operator();
-        redemptions.setRedemptionTerms(address(token), address(usd), REASON);
+        redemptions.setRedemptionTerms(address(token), paidIn(address(usd)), REASON);
         operator();
         rents.setRentTerms(address(token), IRentDistributor.RentTerms(address(usd), 0, 0), REASON);
         vm.prank(treasury);
@@ -29,7 +29,7 @@ contract FakeTokensTest is NodeBase {
         vm.prank(treasury);
         rents.fund(address(token), address(usd), FUND);
         fake = new FakeToken();
-        redemptions.setRedemptionTerms(address(fake), address(hostile), REASON);
+        redemptions.setRedemptionTerms(address(fake), paidIn(address(hostile)), REASON);
         rents.setRentTerms(address(fake), IRentDistributor.RentTerms(address(hostile), 0, 0), REASON);
     }
 
@@ -45,7 +45,7 @@ contract FakeTokensTest is NodeBase {
         redemptions.approve(address(fake), 1, FUND, REASON);
         assertFakeShut();
         vm.assertEq(hostile.balanceOf(ann) - before, FUND);
-        vm.assertEq(abi.encode(redemptions.fundOf(address(fake))), abi.encode(address(hostile), 0, 0));
+        assertFund(address(redemptions), address(hostile), 0, 0);
         untouched(address(redemptions));
     }
 
@@ -56,15 +56,18 @@ contract FakeTokensTest is NodeBase {
         hostile.refuse(ann, true);
         redemptions.approve(address(fake), 1, FUND, REASON);
         assertFakeShut();
-        vm.assertEq(redemptions.creditOf(address(fake), ann), FUND);
-        vm.assertEq(abi.encode(redemptions.fundOf(address(fake))), abi.encode(address(hostile), 0, FUND));
-        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundNotEmpty.selector, address(fake)));
-        redemptions.setRedemptionTerms(address(fake), address(usd), REASON);
+        vm.assertEq(redemptions.creditOf(address(fake), address(hostile), ann), FUND);
+        vm.assertEq(redemptions.creditOf(address(fake), address(usd), ann), 0);
+        assertFund(address(redemptions), address(hostile), 0, FUND);
+        // Other terms change nothing of it.
+        redemptions.setRedemptionTerms(address(fake), paidIn(address(usd)), REASON);
+        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NoCredit.selector, address(fake), address(usd), ann));
+        redemptions.draw(address(fake), address(usd), ann);
         vm.expectRevert(abi.encodeWithSignature("Error(string)", "refused"));
-        redemptions.draw(address(fake), ann);
+        redemptions.draw(address(fake), address(hostile), ann);
         hostile.refuse(ann, false);
         uint256 before = hostile.balanceOf(ann);
-        redemptions.draw(address(fake), ann);
+        redemptions.draw(address(fake), address(hostile), ann);
         vm.assertEq(hostile.balanceOf(ann) - before, FUND);
         untouched(address(redemptions));
     }
@@ -75,16 +78,16 @@ contract FakeTokensTest is NodeBase {
         hostile.callBack(address(fake), abi.encodeCall(fake.forward, (address(redemptions), otherMoney())));
         redemptions.approve(address(fake), 1, FUND, REASON);
         assertFakeShut();
-        vm.assertEq(redemptions.fundOf(address(fake)).paymentToken, address(hostile));
+        vm.assertEq(redemptions.redemptionTermsOf(address(fake)).paymentToken, address(hostile));
         untouched(address(redemptions));
     }
 
     /// @dev The book alone would hold, without any guard: what is being paid is owed.
     function test_what_is_being_paid_is_owed_meanwhile() public {
         ask();
-        fake.callBack(address(redemptions), abi.encodeCall(redemptions.fundOf, (address(fake))));
+        fake.callBack(address(redemptions), abi.encodeCall(redemptions.fundOf, (address(fake), address(hostile))));
         redemptions.approve(address(fake), 1, FUND, REASON);
-        vm.assertEq(fake.answer(), abi.encode(address(hostile), 0, FUND));
+        vm.assertEq(fake.answer(), abi.encode(0, FUND));
     }
 
     function test_nothing_of_a_desk_is_called_while_it_pays() public {
@@ -92,9 +95,9 @@ contract FakeTokensTest is NodeBase {
             otherMoney(),
             abi.encodeCall(redemptions.approve, (address(fake), 1, FUND, REASON)),
             abi.encodeCall(redemptions.reject, (address(fake), 1, REASON)),
-            abi.encodeCall(redemptions.draw, (address(fake), ann)),
-            abi.encodeCall(redemptions.moveCredit, (address(fake), ann, ben, REASON)),
-            abi.encodeCall(redemptions.withdraw, (address(fake), 1, REASON)),
+            abi.encodeCall(redemptions.draw, (address(fake), address(hostile), ann)),
+            abi.encodeCall(redemptions.moveCredit, (address(fake), address(hostile), ann, ben, REASON)),
+            abi.encodeCall(redemptions.withdraw, (address(fake), address(hostile), 1, REASON)),
             abi.encodeCall(redemptions.fund, (address(fake), address(hostile), 1))
         ];
         for (uint256 i = 0; i < calls.length; ++i) {
@@ -118,7 +121,7 @@ contract FakeTokensTest is NodeBase {
         rents.claim(address(fake));
         assertFakeShut();
         vm.assertEq(hostile.balanceOf(ann) - before, FUND);
-        vm.assertEq(abi.encode(rents.fundOf(address(fake))), abi.encode(address(hostile), 0, 0));
+        assertFund(address(rents), address(hostile), 0, 0);
         untouched(address(rents));
     }
 
@@ -133,7 +136,16 @@ contract FakeTokensTest is NodeBase {
     }
 
     function otherMoney() private view returns (bytes memory) {
-        return abi.encodeCall(redemptions.setRedemptionTerms, (address(fake), address(usd), REASON));
+        return abi.encodeCall(redemptions.setRedemptionTerms, (address(fake), paidIn(address(usd)), REASON));
+    }
+
+    function paidIn(address paymentToken) private pure returns (IRedemptionDesk.RedemptionTerms memory) {
+        return IRedemptionDesk.RedemptionTerms(paymentToken, type(uint128).max);
+    }
+
+    function assertFund(address desk, address paymentToken, uint256 available, uint256 owed) private view {
+        bytes memory fund = abi.encode(ITokenFunds(desk).fundOf(address(fake), paymentToken));
+        vm.assertEq(fund, abi.encode(available, owed));
     }
 
     /// @dev The fake token called back, and found the door shut.
@@ -147,7 +159,7 @@ contract FakeTokensTest is NodeBase {
     /// @dev What the real token's fund was paid is there.
     function untouched(address desk) private view {
         vm.assertEq(usd.balanceOf(desk), FUND);
-        vm.assertEq(abi.encode(ITokenFunds(desk).fundOf(address(token))), abi.encode(address(usd), FUND, 0));
+        vm.assertEq(abi.encode(ITokenFunds(desk).fundOf(address(token), address(usd))), abi.encode(FUND, 0));
     }
 }
 
@@ -174,6 +186,10 @@ contract FakeToken {
 
     function canSend(address) external pure returns (bool) {
         return true;
+    }
+
+    function decimals() external pure returns (uint8) {
+        return 0;
     }
 
     function placeHold(address, uint256, uint40, bytes32) external returns (uint256) {

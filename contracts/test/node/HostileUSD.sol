@@ -4,14 +4,16 @@ pragma solidity 0.8.37;
 import {ERC20} from "@openzeppelin/contracts/token/ERC20/ERC20.sol";
 
 /// @notice A payment token with every vice: it takes a fee, says no without reverting, says yes without paying, refuses
-/// wallets, and calls back in the middle of a transfer.
+/// wallets, in a word or with all the gas and memory there is, and calls back in the middle of a transfer.
 contract HostileUSD is ERC20 {
     enum Vice {
         None,
         TakesFee,
         ReturnsFalse,
         PaysNothing,
-        TakesMoreFromSender
+        TakesMoreFromSender,
+        BurnsGas,
+        ShoutsNo
     }
 
     Vice public vice;
@@ -57,8 +59,23 @@ contract HostileUSD is ERC20 {
         return 6;
     }
 
+    /// @dev As if the wallet itself were asked, and made the worst of it.
+    function _refuse() private view {
+        if (vice == Vice.BurnsGas) {
+            assembly ("memory-safe") {
+                invalid()
+            }
+        }
+        if (vice == Vice.ShoutsNo) {
+            assembly ("memory-safe") {
+                revert(0, 100000)
+            }
+        }
+        revert("refused");
+    }
+
     function _update(address from, address to, uint256 value) internal override {
-        require(!refused[from] && !refused[to], "refused");
+        if (refused[from] || refused[to]) _refuse();
         super._update(from, to, value);
         if (from == address(0) || to == address(0)) return;
         if (vice == Vice.TakesFee) _burn(to, value / 100 + 1);

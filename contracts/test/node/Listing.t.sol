@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IERC20Errors} from "@openzeppelin/contracts/interfaces/draft-IERC6093.sol";
+import {ERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {IExecutor} from "../../sol/interfaces/IExecutor.sol";
 import {IListing} from "../../sol/interfaces/IListing.sol";
@@ -51,7 +52,7 @@ contract ListingTest is NodeBase {
     }
 
     function test_terms_that_make_no_sense_are_refused() public {
-        for (uint256 i = 0; i < 8; ++i) {
+        for (uint256 i = 0; i < 9; ++i) {
             IListing.Terms memory next = terms();
             if (i == 0) next.paymentToken = carol;
             if (i == 1) next.price = 0;
@@ -63,6 +64,11 @@ contract ListingTest is NodeBase {
             if (i == 7) {
                 buy(ann, 90e18);
                 next.salableBps = 0;
+            }
+            if (i == 8) {
+                operator();
+                listing.reserveFees(address(token), 2 * WHOLE, REASON);
+                next.maxFees = uint104(2 * WHOLE) - 1;
             }
             vm.expectRevert(abi.encodeWithSelector(IListing.InvalidTerms.selector, address(token)));
             set(next);
@@ -82,6 +88,25 @@ contract ListingTest is NodeBase {
         next.salableBps = 1_000;
         set(next);
         refuse(ann, WHOLE, abi.encodeWithSelector(IListing.SoldOut.selector, 0, WHOLE));
+    }
+
+    function test_no_more_is_set_aside_for_fees_than_the_terms_allow() public {
+        operator();
+        listing.reserveFees(address(token), 69_999e18, REASON);
+        vm.expectRevert(abi.encodeWithSelector(IListing.FeesAboveLimit.selector, 70_000e18, 70_001e18));
+        operator();
+        listing.reserveFees(address(token), 2e18, REASON);
+        operator();
+        listing.reserveFees(address(token), WHOLE, REASON);
+        vm.expectRevert(abi.encodeWithSelector(IListing.FeesAboveLimit.selector, 70_000e18, 70_001e18));
+        operator();
+        listing.reserveFees(address(token), WHOLE, REASON);
+        IListing.Terms memory next = terms();
+        next.maxFees += uint104(WHOLE);
+        set(next);
+        operator();
+        listing.reserveFees(address(token), WHOLE, REASON);
+        vm.assertEq(listing.supplyOf(address(token)).fees, 70_001e18);
     }
 
     function test_only_the_tokens_own_operator_sets_anything() public {
@@ -322,17 +347,7 @@ contract ListingTest is NodeBase {
     function test_a_permit_spares_the_wallet_a_transaction() public {
         vm.prank(ann);
         usd.approve(address(listing), 0);
-        bytes32 structHash = keccak256(
-            abi.encode(
-                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
-                ann,
-                address(listing),
-                10 * PRICE,
-                0,
-                LATER
-            )
-        );
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(ALICE_KEY, digestOf(address(usd), structHash));
+        (uint8 v, bytes32 r, bytes32 s) = permit();
         bytes memory data = abi.encodeCall(listing.usePermit, (address(usd), ann, 10 * PRICE, LATER, v, r, s));
         assertStatus(execute(command("permit", address(listing), data)).status, IExecutor.Status.Executed);
         vm.assertEq(usd.allowance(ann, address(listing)), 10 * PRICE);
@@ -341,6 +356,28 @@ contract ListingTest is NodeBase {
         operator();
         listing.buyFor(purchase, signature);
         vm.assertEq(usd.allowance(ann, address(listing)), 0);
+    }
+
+    /// @dev Whoever sees it on its way may bring it first; what it allows is there all the same.
+    function test_a_permit_that_somebody_else_has_brought_hinders_nobody() public {
+        vm.prank(ann);
+        usd.approve(address(listing), 0);
+        (uint8 v, bytes32 r, bytes32 s) = permit();
+        vm.prank(carol);
+        usd.permit(ann, address(listing), 10 * PRICE, LATER, v, r, s);
+        bytes memory data = abi.encodeCall(listing.usePermit, (address(usd), ann, 10 * PRICE, LATER, v, r, s));
+        assertStatus(execute(command("permit", address(listing), data)).status, IExecutor.Status.Executed);
+        vm.assertEq(usd.allowance(ann, address(listing)), 10 * PRICE);
+    }
+
+    function test_a_permit_that_allows_nothing_fails_as_the_token_says() public {
+        vm.prank(ann);
+        usd.approve(address(listing), 10 * PRICE - 1);
+        (uint8 v, bytes32 r, bytes32 s) = permit();
+        vm.expectRevert(abi.encodeWithSelector(ERC20Permit.ERC2612ExpiredSignature.selector, LATER - 1));
+        vm.warp(LATER);
+        listing.usePermit(address(usd), ann, 10 * PRICE, LATER - 1, v, r, s);
+        vm.assertEq(usd.allowance(ann, address(listing)), 10 * PRICE - 1);
     }
 
     // ---------------------------------------------------------------- hostile payment tokens
@@ -387,6 +424,7 @@ contract ListingTest is NodeBase {
             price: uint128(PRICE),
             minPurchase: 10e18,
             maxPurchase: 100e18,
+            maxFees: 70_000e18,
             salableBps: 8_000
         });
     }
@@ -438,6 +476,21 @@ contract ListingTest is NodeBase {
             deadline: LATER,
             salt: SALT
         });
+    }
+
+    /// @dev Ann's, for ten tokens.
+    function permit() private view returns (uint8, bytes32, bytes32) {
+        bytes32 structHash = keccak256(
+            abi.encode(
+                keccak256("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"),
+                ann,
+                address(listing),
+                10 * PRICE,
+                0,
+                LATER
+            )
+        );
+        return vm.sign(ALICE_KEY, digestOf(address(usd), structHash));
     }
 
     function hashOf(IListing.Purchase memory purchase) private pure returns (bytes32) {

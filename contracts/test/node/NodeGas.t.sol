@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IFeeVault} from "../../sol/interfaces/IFeeVault.sol";
 import {IListing} from "../../sol/interfaces/IListing.sol";
 import {IOtcDesk} from "../../sol/interfaces/IOtcDesk.sol";
+import {IRedemptionDesk} from "../../sol/interfaces/IRedemptionDesk.sol";
 import {IRentDistributor} from "../../sol/interfaces/IRentDistributor.sol";
 import {ISecondaryMarket} from "../../sol/interfaces/ISecondaryMarket.sol";
 import {NodeBase} from "./NodeBase.sol";
@@ -39,7 +40,9 @@ contract NodeGasTest is NodeBase {
 
     function test_gas_sales() public {
         operator();
-        listing.setTerms(address(token), IListing.Terms(address(usd), 0, 0, uint128(DOLLAR), 0, 0, 8_000), REASON);
+        listing.setTerms(
+            address(token), IListing.Terms(address(usd), 0, 0, uint128(DOLLAR), 0, 0, 10e18, 8_000), REASON
+        );
         vm.snapshotGasLastCall("gas", "listing: set terms");
         operator();
         listing.list(address(token), REASON);
@@ -63,7 +66,9 @@ contract NodeGasTest is NodeBase {
 
     function test_gas_redemptions() public {
         operator();
-        redemptions.setRedemptionTerms(address(token), address(usd), REASON);
+        redemptions.setRedemptionTerms(
+            address(token), IRedemptionDesk.RedemptionTerms(address(usd), uint128(DOLLAR)), REASON
+        );
         vm.prank(treasury);
         redemptions.fund(address(token), address(usd), 100 * DOLLAR);
         vm.snapshotGasLastCall("gas", "redemption: first payment into the fund");
@@ -111,7 +116,7 @@ contract NodeGasTest is NodeBase {
         operator();
         market.setMarketTerms(
             address(token),
-            ISecondaryMarket.MarketTerms(address(usd), true, 50, uint128(DOLLAR), uint128(9 * DOLLAR)),
+            ISecondaryMarket.MarketTerms(address(usd), true, 50, 1e15, uint128(DOLLAR), uint128(9 * DOLLAR)),
             REASON
         );
         operator();

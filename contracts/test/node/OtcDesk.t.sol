@@ -31,8 +31,8 @@ contract OtcDeskTest is NodeBase {
     function test_a_deal_moves_both_legs_once() public {
         IOtcDesk.Deal memory d = deal();
         bytes32 hash = otc.hashOf(d);
-        // 25 hundredths of a per cent of 1,000.000001 dollars, rounded up.
-        uint256 fee = 2_500_001;
+        // 25 hundredths of a per cent of 1,000.000001 dollars, rounded down.
+        uint256 fee = 2_500_000;
         (uint256 anns, uint256 bens) = (usd.balanceOf(ann), usd.balanceOf(ben));
         (bytes memory sellers, bytes memory buyers) = signatures(d);
         bytes memory data = abi.encodeCall(otc.settle, (d, sellers, buyers));
@@ -127,6 +127,12 @@ contract OtcDeskTest is NodeBase {
             if (i == 2) d.payment = 0;
             refuse(d, abi.encodeWithSelector(IOtcDesk.InvalidDeal.selector, otc.hashOf(d)));
         }
+        // Nor does the fee take all of it.
+        operator();
+        otc.setOtcTerms(address(token), IOtcDesk.OtcTerms(true, 10_000), REASON);
+        IOtcDesk.Deal memory whole = deal();
+        whole.maxFeeBps = 10_000;
+        refuse(whole, abi.encodeWithSelector(IOtcDesk.InvalidDeal.selector, otc.hashOf(whole)));
     }
 
     function test_the_parties_pay_no_more_fee_than_they_have_signed() public {
@@ -135,8 +141,10 @@ contract OtcDeskTest is NodeBase {
         refuse(d, abi.encodeWithSelector(Trading.FeeAboveLimit.selector, FEE, FEE - 1));
     }
 
-    function testFuzz_the_fee_comes_out_of_the_payment_rounded_up(uint128 payment, uint16 bps) public {
-        bps = uint16(bound(bps, 0, 10_000));
+    function testFuzz_the_fee_comes_out_of_the_payment_and_is_never_above_its_share(uint128 payment, uint16 bps)
+        public
+    {
+        bps = uint16(bound(bps, 0, 9_999));
         operator();
         otc.setOtcTerms(address(token), IOtcDesk.OtcTerms(true, bps), REASON);
         IOtcDesk.Deal memory d = deal();
@@ -147,7 +155,7 @@ contract OtcDeskTest is NodeBase {
         settle(d);
         uint256 fee = usd.balanceOf(address(feeVault));
         vm.assertEq(usd.balanceOf(ann) - anns + fee, d.payment);
-        vm.assertTrue(fee * 10_000 >= d.payment * bps && fee * 10_000 < d.payment * bps + 10_000);
+        vm.assertTrue(fee * 10_000 <= d.payment * bps && d.payment * bps - fee * 10_000 < 10_000);
     }
 
     // ---------------------------------------------------------------- cancelling

@@ -28,10 +28,14 @@ contract RentDistributorTest is NodeBase {
         uint256 perUnit = 100 * Q128 / 100e18;
         vm.expectEmit(address(rents));
         emit IRentDistributor.RentOpened(
-            address(token), 1, 100, 100e18, perUnit, 100 * Q128 - perUnit * 100e18, 900, REASON, address(executor)
+            address(token),
+            1,
+            IRentDistributor.OpenedRent(address(usd), 100, 100e18, perUnit, 100 * Q128 - perUnit * 100e18, 900),
+            REASON,
+            address(executor)
         );
         open(1, 100);
-        vm.assertEq(abi.encode(rents.fundOf(address(token))), abi.encode(address(usd), 900, 100));
+        vm.assertEq(abi.encode(rents.fundOf(address(token), address(usd))), abi.encode(900, 100));
         // Fractions are carried: the first period pays no more than it can.
         vm.assertEq(rents.claimable(address(token), ann), 59);
         vm.assertEq(rents.claimable(address(token), ben), 39);
@@ -40,7 +44,7 @@ contract RentDistributorTest is NodeBase {
         uint256 paid = claim(ann);
         paid += claim(ben);
         vm.assertEq(paid, 599 + 399);
-        vm.assertEq(paid + rents.fundOf(address(token)).owed, 1_000);
+        vm.assertEq(paid + rents.fundOf(address(token), address(usd)).owed, 1_000);
     }
 
     function test_periods_have_a_schedule() public {
@@ -62,15 +66,12 @@ contract RentDistributorTest is NodeBase {
     }
 
     function test_no_more_is_divided_than_the_fund_has() public {
-        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(token), 1_000, 1_001));
+        vm.expectRevert(tooSmall(1_000, 1_001));
         open(1, 1_001);
         open(1, 1_000);
-        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(token), 0, 1));
+        vm.expectRevert(tooSmall(0, 1));
         operator();
-        rents.withdraw(address(token), 1, REASON);
-        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundNotEmpty.selector, address(token)));
-        operator();
-        rents.setRentTerms(address(token), IRentDistributor.RentTerms(address(hostile), 0, 0), REASON);
+        rents.withdraw(address(token), address(usd), 1, REASON);
     }
 
     function test_roles_are_the_tokens() public {
@@ -94,7 +95,7 @@ contract RentDistributorTest is NodeBase {
         open(1, 1_000);
         uint256 before = usd.balanceOf(ann);
         vm.expectEmit(address(rents));
-        emit IRentDistributor.RentPaid(address(token), ann, 599, 401);
+        emit IRentDistributor.RentPaid(address(token), address(usd), ann, 599, 401);
         vm.assertEq(claim(ann), 599);
         vm.assertEq(usd.balanceOf(ann) - before, 599);
         vm.expectRevert(abi.encodeWithSelector(IRentDistributor.NoRent.selector, address(token), ann));
@@ -122,8 +123,6 @@ contract RentDistributorTest is NodeBase {
     function test_many_are_paid_and_who_cannot_be_hinders_nobody() public {
         whitelist(carol, 3);
         give(carol, 100e18);
-        operator();
-        rents.withdraw(address(token), 1_000, REASON);
         terms(address(hostile), 0, 0);
         fund(address(hostile), 2_000);
         open(1, 2_000);
@@ -136,7 +135,7 @@ contract RentDistributorTest is NodeBase {
         vm.expectEmit(address(rents));
         emit IRentDistributor.RentPaymentFailed(address(token), ben, ITokenRent.RentWithheld.selector);
         vm.expectEmit(address(rents));
-        emit IRentDistributor.RentPaid(address(token), carol, 999, 1_001);
+        emit IRentDistributor.RentPaid(address(token), address(hostile), carol, 999, 1_001);
         vm.expectEmit(address(rents));
         emit IRentDistributor.RentPaymentFailed(address(token), alice, IRentDistributor.NoRent.selector);
         push(wallets);
@@ -144,8 +143,105 @@ contract RentDistributorTest is NodeBase {
         hostile.refuse(ann, false);
         freezeAddress(ben, false);
         push(wallets);
-        vm.assertEq(rents.fundOf(address(token)).owed, hostile.balanceOf(address(rents)));
-        vm.assertLe(rents.fundOf(address(token)).owed, 3, "a fraction each");
+        vm.assertEq(rents.fundOf(address(token), address(hostile)).owed, hostile.balanceOf(address(rents)));
+        vm.assertLe(rents.fundOf(address(token), address(hostile)).owed, 3, "a fraction each");
+    }
+
+    /// @dev Neither by the gas it takes nor by the length of what it says.
+    function test_no_recipient_takes_more_than_its_share_of_the_gas() public {
+        terms(address(hostile), 0, 0);
+        fund(address(hostile), 2_000);
+        open(1, 1_000);
+        hostile.refuse(ann, true);
+        address[] memory wallets = new address[](2);
+        (wallets[0], wallets[1]) = (ann, ben);
+        hostile.setVice(HostileUSD.Vice.BurnsGas);
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentPaymentFailed(address(token), ann, bytes4(0));
+        vm.assertTrue(pushWith(wallets, 1_000_000));
+        vm.assertLe(gasOfLastCall(), 450_000, "gas of one that burns all of its own");
+        vm.assertEq(rents.claimable(address(token), ben), 0);
+        open(2, 1_000);
+        hostile.setVice(HostileUSD.Vice.ShoutsNo);
+        vm.expectEmit(address(rents));
+        emit IRentDistributor.RentPaymentFailed(address(token), ann, bytes4(0));
+        vm.assertTrue(pushWith(wallets, 1_000_000));
+        vm.assertLe(gasOfLastCall(), 450_000, "gas of one that says too much");
+        vm.assertEq(rents.claimable(address(token), ben), 0);
+        vm.assertEq(rents.claimable(address(token), ann), 1_199);
+        vm.assertEq(rents.fundOf(address(token), address(hostile)).owed, hostile.balanceOf(address(rents)));
+    }
+
+    /// @dev Who sends too little gas pays nobody, rather than some and none of the others.
+    function test_a_push_gives_each_payment_its_gas_or_does_nothing() public {
+        open(1, 1_000);
+        address[] memory wallets = new address[](2);
+        (wallets[0], wallets[1]) = (ann, ben);
+        operator();
+        (bool ok, bytes memory refusal) =
+            address(rents).call{gas: 310_000}(abi.encodeCall(rents.push, (address(token), wallets)));
+        vm.assertFalse(ok);
+        vm.assertEq(refusal, abi.encodeWithSelector(IRentDistributor.GasTooLow.selector));
+        uint256 limit = 320_000;
+        while (!pushWith(wallets, limit)) {
+            vm.assertEq(rents.claimable(address(token), ann), 599);
+            vm.assertEq(rents.claimable(address(token), ben), 399);
+            limit += 5_003;
+        }
+        vm.assertEq(rents.claimable(address(token), ann) + rents.claimable(address(token), ben), 0);
+    }
+
+    /// @dev The token counts in one unit: what holders have earned in it is never turned into another.
+    function test_rent_keeps_its_payment_token_while_any_is_owed() public {
+        open(1, 1_000);
+        claim(ann);
+        bytes memory refusal =
+            abi.encodeWithSelector(IRentDistributor.RentOwedIn.selector, address(token), address(usd), 401);
+        IRentDistributor.RentTerms memory next = IRentDistributor.RentTerms(address(hostile), 0, 0);
+        vm.expectRevert(refusal);
+        operator();
+        rents.setRentTerms(address(token), next, REASON);
+        vm.expectRevert(refusal);
+        vm.prank(admin);
+        rents.setRentTerms(address(token), next, REASON);
+        // All but the payment token may change.
+        terms(address(usd), uint48(START), 30 days);
+        vm.expectRevert(abi.encodeWithSelector(INodeContract.InvalidAddress.selector, carol));
+        operator();
+        rents.setRentTerms(address(token), IRentDistributor.RentTerms(carol, 0, 0), REASON);
+    }
+
+    function test_another_payment_token_strands_nothing() public {
+        allow(ann, address(rents));
+        vm.prank(ann);
+        rents.fund(address(token), address(usd), 1);
+        terms(address(hostile), 0, 0);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                ITokenFunds.WrongPaymentToken.selector, address(token), address(hostile), address(usd)
+            )
+        );
+        fund(address(usd), 1);
+        fund(address(hostile), 500);
+        vm.expectEmit(address(rents));
+        emit ITokenFunds.FundWithdrawn(address(token), address(usd), treasury, 1_001, 0, REASON, address(executor));
+        operator();
+        rents.withdraw(address(token), address(usd), 1_001, REASON);
+        open(1, 500);
+        vm.assertEq(abi.encode(rents.fundOf(address(token), address(hostile))), abi.encode(0, 500));
+        vm.assertEq(abi.encode(rents.fundOf(address(token), address(usd))), abi.encode(0, 0));
+    }
+
+    /// @dev What an heir is given is paid out of the same fund.
+    function test_rent_that_is_given_to_another_wallet_is_paid_to_it() public {
+        open(1, 1_000);
+        registry.revoke(ann, REASON);
+        vm.prank(admin);
+        token.moveRent(ann, ben, REASON);
+        vm.expectRevert(abi.encodeWithSelector(ITokenRent.RentWithheld.selector, ann));
+        claim(ann);
+        vm.assertEq(claim(ben), 999);
+        vm.assertEq(rents.fundOf(address(token), address(usd)).owed, 1);
     }
 
     /// @dev A thousand holders, a minimum, a blacklisted one, dust: to the last base unit.
@@ -181,7 +277,7 @@ contract RentDistributorTest is NodeBase {
             if (i == 500) vm.assertEq(got, 0);
             else vm.assertTrue(got == share || got + 1 == share, "exact to one base unit");
         }
-        vm.assertEq(rents.fundOf(address(token)).owed, amount_ - paid);
+        vm.assertEq(rents.fundOf(address(token), address(hostile)).owed, amount_ - paid);
         vm.assertEq(fractions + token.rent().carry, (amount_ - paid) * Q128);
     }
 
@@ -204,8 +300,6 @@ contract RentDistributorTest is NodeBase {
     // ---------------------------------------------------------------- hostile tokens
 
     function test_a_hostile_payment_token_takes_nothing_from_others() public {
-        operator();
-        rents.withdraw(address(token), 1_000, REASON);
         terms(address(hostile), 0, 0);
         hostile.setVice(HostileUSD.Vice.TakesFee);
         vm.expectRevert(inexact(address(rents), 1_000, 989));
@@ -251,6 +345,11 @@ contract RentDistributorTest is NodeBase {
         rents.setRentTerms(address(token), next, REASON);
     }
 
+    function tooSmall(uint256 available, uint256 needed) private view returns (bytes memory) {
+        return
+            abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(token), address(usd), available, needed);
+    }
+
     function fund(address paymentToken, uint256 amount) private {
         vm.prank(treasury);
         rents.fund(address(token), paymentToken, amount);
@@ -264,6 +363,15 @@ contract RentDistributorTest is NodeBase {
     function claim(address wallet) private returns (uint256) {
         vm.prank(wallet);
         return rents.claim(address(token));
+    }
+
+    function pushWith(address[] memory wallets, uint256 limit) private returns (bool ok) {
+        operator();
+        (ok,) = address(rents).call{gas: limit}(abi.encodeCall(rents.push, (address(token), wallets)));
+    }
+
+    function gasOfLastCall() private view returns (uint256) {
+        return vm.lastCallGas().gasTotalUsed;
     }
 
     function push(address[] memory wallets) private {

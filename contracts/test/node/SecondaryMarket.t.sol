@@ -21,6 +21,7 @@ contract SecondaryMarketTest is NodeBase {
     uint128 private constant LOW = uint128(255 * DOLLAR / 10);
     uint128 private constant HIGH = uint128(355 * DOLLAR / 10);
     uint16 private constant FEE = 50;
+    uint72 private constant LOT = 1e12;
 
     function setUp() public override {
         super.setUp();
@@ -65,11 +66,11 @@ contract SecondaryMarketTest is NodeBase {
         vm.assertEq(usd.balanceOf(ann) - anns, 280 * DOLLAR);
     }
 
-    /// @dev Whoever came second bears the fraction of a base unit, and the fraction of the fee.
+    /// @dev Whoever came second bears the fraction of a base unit; the fee is never more than its share.
     function testFuzz_rounding_is_against_the_taker(uint256 quantity, uint128 price, bool buyRests) public {
         ISecondaryMarket.Match memory m = matched();
         price = uint128(bound(price, LOW, HIGH));
-        m.quantity = bound(quantity, 1e12, 100e18);
+        m.quantity = bound(quantity, 1, 100e18 / LOT) * LOT;
         (m.sell.quantity, m.buy.quantity, m.buyRests) = (100e18, 100e18, buyRests);
         (m.sell.limitPrice, m.buy.limitPrice) = (price, price);
         (uint256 anns, uint256 bens, uint256 vaults) =
@@ -83,7 +84,7 @@ contract SecondaryMarketTest is NodeBase {
         uint256 cost = buyRests ? paid : got;
         if (buyRests) vm.assertTrue(cost * 1e18 <= exact && exact - cost * 1e18 < 1e18);
         else vm.assertTrue(cost * 1e18 >= exact && cost * 1e18 - exact < 1e18);
-        vm.assertTrue(fee * 10_000 >= cost * FEE && fee * 10_000 - cost * FEE < 10_000);
+        vm.assertTrue(fee * 10_000 <= cost * FEE && cost * FEE - fee * 10_000 < 10_000);
     }
 
     function test_an_order_is_filled_in_parts_and_never_above_its_size() public {
@@ -121,7 +122,7 @@ contract SecondaryMarketTest is NodeBase {
     function test_orders_that_do_not_match_are_refused() public {
         vm.prank(admin);
         address other = factory.deployToken(tokenConfig(NODE_KEY, "other"));
-        for (uint256 i = 0; i < 8; ++i) {
+        for (uint256 i = 0; i < 6; ++i) {
             ISecondaryMarket.Match memory m = matched();
             if (i == 0) m.sell.side = ISecondaryMarket.Side.Buy;
             if (i == 1) m.buy.side = ISecondaryMarket.Side.Sell;
@@ -129,11 +130,42 @@ contract SecondaryMarketTest is NodeBase {
             if (i == 3) m.buy.paymentToken = address(hostile);
             if (i == 4) m.sell.paymentToken = address(hostile);
             if (i == 5) m.buy.wallet = ann;
-            if (i == 6) m.quantity = 0;
-            // Worth nothing, rounded: nobody gives units away for that.
-            if (i == 7) (m.quantity, m.buyRests) = (1, true);
             refuse(m, abi.encodeWithSelector(ISecondaryMarket.OrdersDoNotMatch.selector));
         }
+    }
+
+    /// @dev However an order is cut into parts, each is worth being rounded.
+    function test_only_whole_lots_are_traded() public {
+        ISecondaryMarket.Match memory m = matched();
+        uint256[4] memory refused = [uint256(0), 1, LOT - 1, 10e18 - 1];
+        for (uint256 i = 0; i < refused.length; ++i) {
+            m.quantity = refused[i];
+            refuse(m, abi.encodeWithSelector(ISecondaryMarket.NotWholeLots.selector, LOT, refused[i]));
+        }
+        m.quantity = LOT;
+        settle(m);
+        m.quantity = 2 * LOT;
+        settle(m);
+    }
+
+    function test_nobody_sells_for_nothing() public {
+        ISecondaryMarket.MarketTerms memory next = terms();
+        next.lot = 1;
+        set(next);
+        ISecondaryMarket.Match memory m = matched();
+        // Worth nothing, rounded.
+        (m.quantity, m.buyRests) = (1, true);
+        refuse(m, abi.encodeWithSelector(ISecondaryMarket.TradeTooSmall.selector, 0, 0));
+        // The fee is all that it is worth.
+        next.feeBps = 10_000;
+        set(next);
+        (m.quantity, m.sell.maxFeeBps, m.buy.maxFeeBps) = (1e18, 10_000, 10_000);
+        refuse(m, abi.encodeWithSelector(ISecondaryMarket.TradeTooSmall.selector, PRICE, PRICE));
+        // Where the buyer pays it on top, the seller has something.
+        m.buyRests = false;
+        uint256 anns = usd.balanceOf(ann);
+        settle(m);
+        vm.assertEq(usd.balanceOf(ann) - anns, PRICE);
     }
 
     function test_an_order_counts_in_its_time() public {
@@ -321,12 +353,13 @@ contract SecondaryMarketTest is NodeBase {
     // ---------------------------------------------------------------- terms
 
     function test_terms_that_make_no_sense_are_refused() public {
-        for (uint256 i = 0; i < 4; ++i) {
+        for (uint256 i = 0; i < 5; ++i) {
             ISecondaryMarket.MarketTerms memory next = terms();
             if (i == 0) next.paymentToken = carol;
             if (i == 1) next.feeBps = 10_001;
             if (i == 2) next.minPrice = 0;
             if (i == 3) next.maxPrice = next.minPrice - 1;
+            if (i == 4) next.lot = 0;
             vm.expectRevert(abi.encodeWithSelector(ISecondaryMarket.InvalidMarketTerms.selector, address(token)));
             operator();
             market.setMarketTerms(address(token), next, REASON);
@@ -357,7 +390,7 @@ contract SecondaryMarketTest is NodeBase {
     // ---------------------------------------------------------------- short ways
 
     function terms() private view returns (ISecondaryMarket.MarketTerms memory) {
-        return ISecondaryMarket.MarketTerms(address(usd), true, FEE, LOW, HIGH);
+        return ISecondaryMarket.MarketTerms(address(usd), true, FEE, LOT, LOW, HIGH);
     }
 
     function set(ISecondaryMarket.MarketTerms memory next) private {
