@@ -18,6 +18,7 @@ macro_rules! artifact {
     };
 }
 
+artifact!(blockable_usd, BlockableUSD, "artifacts/BlockableUSD.json");
 artifact!(executor, Executor, "artifacts/Executor.json");
 artifact!(fee_vault, FeeVault, "artifacts/FeeVault.json");
 artifact!(investor_registry, InvestorRegistry, "artifacts/InvestorRegistry.json");

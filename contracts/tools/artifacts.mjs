@@ -7,6 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { forge, install, root } from './toolchain.mjs';
 
 export const CONTRACTS = [
+  'BlockableUSD',
   'Executor',
   'FeeVault',
   'InvestorRegistry',
