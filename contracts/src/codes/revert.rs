@@ -114,6 +114,8 @@ fn token(data: &[u8]) -> Option<Revert> {
         E::StillHeld(e) => Revert::new(ReasonCode::StillHeld, format_args!("{} are left", e.totalSupply)),
         E::Retired(_) => Revert::plain(ReasonCode::TokenRetired),
         E::RentWithheld(e) => Revert::new(ReasonCode::RentWithheld, e.account),
+        E::NoRentToMove(e) => Revert::new(ReasonCode::NothingToPay, format_args!("{} has earned none", e.account)),
+        E::RentMinimumFixed(_) => Revert::plain(ReasonCode::RentMinimumFixed),
         E::NobodyEarns(_) => Revert::plain(ReasonCode::NobodyEarns),
         E::NotNextPeriod(e) => {
             Revert::new(ReasonCode::RentPeriod, format_args!("period {} asked, the next is {}", e.period, e.next))

@@ -25,6 +25,12 @@ fn listing(data: &[u8]) -> Option<Revert> {
     use ListingErrors as E;
     Some(match ListingErrors::abi_decode(data).ok()? {
         E::NotOnSale(e) => Revert::new(ReasonCode::NotOnSale, format_args!("{} has status {}", e.token, e.status)),
+        E::InvalidStatusChange(e) => {
+            Revert::new(ReasonCode::InvalidStatusChange, format_args!("{} from {} to {}", e.token, e.from, e.to))
+        }
+        E::FeesAboveLimit(e) => {
+            Revert::new(ReasonCode::FeesAboveLimit, format_args!("{} in all, {} allowed", e.fees, e.maxFees))
+        }
         E::SoldOut(e) => Revert::new(ReasonCode::SoldOut, format_args!("{} of {} asked", e.left, e.quantity)),
         E::NotWhole(e) => Revert::new(ReasonCode::NotWhole, format_args!("{} base units", e.quantity)),
         E::PurchaseOutOfRange(e) => Revert::new(
@@ -47,6 +53,7 @@ fn listing(data: &[u8]) -> Option<Revert> {
         ),
         E::SafeERC20FailedOperation(e) => Revert::new(ReasonCode::PaymentFailed, e.token),
         E::InvalidTerms(e) => Revert::new(ReasonCode::InvalidTerms, e.token),
+        E::InvalidAddress(e) => Revert::new(ReasonCode::InvalidWallet, e.account),
         _ => named(E::name_by_selector, ReasonCode::ContractRefused, data),
     })
 }
@@ -64,6 +71,10 @@ fn redemptions(data: &[u8]) -> Option<Revert> {
         E::PayoutTooLow(e) => {
             Revert::new(ReasonCode::PayoutTooLow, format_args!("{}, {} signed", e.payout, e.minPayout))
         }
+        E::PayoutTooHigh(e) => {
+            Revert::new(ReasonCode::PayoutTooHigh, format_args!("{}, {} at most", e.payout, e.maxPayout))
+        }
+        E::StillOnSale(e) => Revert::new(ReasonCode::StillOnSale, e.token),
         E::NoCredit(e) => Revert::new(ReasonCode::NothingToPay, format_args!("to {}", e.wallet)),
         E::CreditWithheld(e) => Revert::new(ReasonCode::RentWithheld, e.wallet),
         E::NotReplaced(e) => Revert::new(ReasonCode::NotSameInvestor, format_args!("{} and {}", e.from, e.to)),
@@ -78,6 +89,8 @@ fn rent(data: &[u8]) -> Option<Revert> {
         E::PeriodNotDue(e) => {
             Revert::new(ReasonCode::RentPeriod, format_args!("period {} is due at second {}", e.period, e.due))
         }
+        E::RentOwedIn(e) => Revert::new(ReasonCode::RentOwed, format_args!("{} of {}", e.owed, e.paymentToken)),
+        E::GasTooLow(_) => Revert::plain(ReasonCode::GasTooLow),
         E::NoRent(e) => Revert::new(ReasonCode::NothingToPay, format_args!("to {}", e.wallet)),
         _ => named(E::name_by_selector, ReasonCode::ContractRefused, data),
     })
@@ -88,6 +101,12 @@ fn market(data: &[u8]) -> Option<Revert> {
     Some(match SecondaryMarketErrors::abi_decode(data).ok()? {
         E::MarketClosed(e) => Revert::new(ReasonCode::MarketClosed, e.token),
         E::OrdersDoNotMatch(_) => Revert::plain(ReasonCode::OrdersDoNotMatch),
+        E::NotWholeLots(e) => {
+            Revert::new(ReasonCode::NotWholeLots, format_args!("{} is no multiple of {}", e.quantity, e.lot))
+        }
+        E::TradeTooSmall(e) => {
+            Revert::new(ReasonCode::TradeTooSmall, format_args!("{} less a fee of {}", e.cost, e.fee))
+        }
         E::PriceOutsideLimits(e) => Revert::new(
             ReasonCode::OrdersDoNotMatch,
             format_args!("sold from {}, bought up to {}", e.sellLimit, e.buyLimit),
@@ -167,9 +186,15 @@ mod tests {
     fn refusals_carry_the_figures_that_caused_them() {
         let data = Listing::SoldOut { left: U256::from(3), quantity: U256::from(5) }.abi_encode();
         assert_eq!(decode_revert(&data).message, "fewer tokens are left for sale: 3 of 5 asked");
-        let data =
-            RedemptionDesk::FundTooSmall { token: Address::ZERO, available: U256::from(1), needed: U256::from(2) };
+        let data = RedemptionDesk::FundTooSmall {
+            token: Address::ZERO,
+            paymentToken: Address::ZERO,
+            available: U256::from(1),
+            needed: U256::from(2),
+        };
         assert_eq!(decode_revert(&data.abi_encode()).code, ReasonCode::FundTooSmall);
+        let data = RedemptionDesk::PayoutTooHigh { maxPayout: U256::from(5), payout: U256::from(6) };
+        assert_eq!(decode_revert(&data.abi_encode()).message, "the payout is above what the terms allow: 6, 5 at most");
         let data = OtcDesk::DealIsDone { deal: B256::ZERO, state: 1 }.abi_encode();
         assert_eq!(decode_revert(&data).code, ReasonCode::DealDone);
     }
