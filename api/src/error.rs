@@ -64,9 +64,13 @@ impl FieldError {
         FieldError { loc: vec!["body".into(), field.into()], msg: msg.into(), kind, reason: Some(reason) }
     }
 
-    /// The field's name: the last part of `loc`.
-    fn field(&self) -> &str {
-        self.loc.last().map_or("body", |part| part)
+    /// The field's name: what follows `body` or `query`, joined by dots.
+    fn field(&self) -> String {
+        match &self.loc[..] {
+            [] => "body".to_owned(),
+            [whole] => whole.clone().into_owned(),
+            [_, within @ ..] => within.join("."),
+        }
     }
 }
 

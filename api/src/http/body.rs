@@ -27,16 +27,7 @@ impl Fields {
     /// # Errors
     /// When the text is not JSON, or not an object.
     pub fn parse(body: &[u8]) -> Result<Fields, ApiError> {
-        let reject = |msg: String| ApiError::Rejected(vec![FieldError::broken_body(msg)]);
-        let text = std::str::from_utf8(body).map_err(|_| reject("the body is not UTF-8".into()))?;
-        let members = match serde_json::from_str::<Members>(text) {
-            Ok(members) => members,
-            Err(error) => match quote_non_finite(text).and_then(|text| serde_json::from_str(&text).ok()) {
-                Some(members) => members,
-                None if error.is_data() => return Err(reject("the body is not a JSON object".into())),
-                None => return Err(reject(format!("the body is not valid JSON: {error}"))),
-            },
-        };
+        let members = Members::parse(body)?;
         Ok(Fields { members: members.once, repeated: members.repeated, errors: Vec::new() })
     }
 
@@ -119,10 +110,26 @@ fn is_json(content_type: &str) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-#[derive(Default)]
-struct Members {
-    once: HashMap<String, Box<RawValue>>,
-    repeated: HashSet<String>,
+/// The members of an object, and the names that were given twice.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    pub(super) once: HashMap<String, Box<RawValue>>,
+    pub(super) repeated: HashSet<String>,
+}
+
+impl Members {
+    pub(super) fn parse(body: &[u8]) -> Result<Members, ApiError> {
+        let reject = |msg: String| ApiError::Rejected(vec![FieldError::broken_body(msg)]);
+        let text = std::str::from_utf8(body).map_err(|_| reject("the body is not UTF-8".into()))?;
+        match serde_json::from_str::<Members>(text) {
+            Ok(members) => Ok(members),
+            Err(error) => match quote_non_finite(text).and_then(|text| serde_json::from_str(&text).ok()) {
+                Some(members) => Ok(members),
+                None if error.is_data() => Err(reject("the body is not a JSON object".into())),
+                None => Err(reject(format!("the body is not valid JSON: {error}"))),
+            },
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Members {

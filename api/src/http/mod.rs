@@ -5,5 +5,6 @@ pub mod envelope;
 pub mod guard;
 pub mod limits;
 pub mod metrics;
+pub mod object;
 pub mod query;
 pub mod serve;
