@@ -16,6 +16,7 @@ mod router;
 mod service;
 pub mod store;
 pub mod token_app;
+pub mod tokens;
 
 pub use app::App;
 pub use router::router;

@@ -158,6 +158,10 @@ pub enum Operation {
     ListBurns,
     ListHoldings,
     GetStatus,
+    CreateToken,
+    EditToken,
+    GetToken,
+    ListTokens,
     Healthz,
     Readyz,
     Metrics,
@@ -173,6 +177,7 @@ pub enum Operation {
 pub enum Method {
     Get,
     Post,
+    Patch,
 }
 
 impl fmt::Display for Method {
@@ -180,6 +185,7 @@ impl fmt::Display for Method {
         f.write_str(match self {
             Method::Get => "GET",
             Method::Post => "POST",
+            Method::Patch => "PATCH",
         })
     }
 }
@@ -215,6 +221,7 @@ impl Rule {
 }
 
 const MINTERS: Who = Who::Roles(&[Role::TransferAgent]);
+const ISSUERS: Who = Who::Roles(&[Role::Issuer]);
 const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
 
 /// Operation × role.
@@ -223,7 +230,7 @@ pub const POLICY: &[Rule] = &{
     use Operation as Op;
     use RateClass as Rate;
     use Surface::{Platform, TokenApp};
-    use Method::{Get as GET, Post as POST};
+    use Method::{Get as GET, Patch as PATCH, Post as POST};
 
     [
         rule(Op::Login,        "create_session",   POST, "/auth/login",                      Platform, Who::Anyone,    &[],                                   Rate::Login),
@@ -236,6 +243,10 @@ pub const POLICY: &[Rule] = &{
         rule(Op::ListBurns,    "list_burns",       GET,  "/data/admin/burns",                TokenApp, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
         rule(Op::ListHoldings, "list_holdings",    GET,  "/data/admin/holdings",             TokenApp, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
         rule(Op::GetStatus,    "get_status",       GET,  "/status",                          TokenApp, Who::Any,       &[Scope::OpsRead, Scope::DataRead],    Rate::Read),
+        rule(Op::CreateToken,  "create_token",     POST, "/v2/admin/token",                  Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::EditToken,    "update_token",     PATCH, "/v2/admin/token/{token_id}",      Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::GetToken,     "get_token",        GET,  "/v2/admin/token/{token_id}",       Platform, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
+        rule(Op::ListTokens,   "list_tokens",      GET,  "/v2/admin/token",                  Platform, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read).extension(),
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),
         rule(Op::Metrics,      "get_metrics",      GET,  "/metrics",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
-use crate::{auth, docs, graphql, openapi, ops, token_app};
+use crate::{auth, docs, graphql, openapi, ops, token_app, tokens};
 
 /// Every route, guarded by its row of the policy table.
 pub fn router(app: &App) -> Router {
@@ -58,6 +58,7 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
     let method = match rule.method {
         Method::Get => MethodFilter::GET,
         Method::Post => MethodFilter::POST,
+        Method::Patch => MethodFilter::PATCH,
     };
     match rule.operation {
         Operation::Login => on(method, auth::routes::login),
@@ -70,6 +71,10 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::ListBurns => on(method, token_app::history::burns),
         Operation::ListHoldings => on(method, token_app::holdings::holdings),
         Operation::GetStatus => on(method, token_app::status::status),
+        Operation::CreateToken => on(method, tokens::routes::create),
+        Operation::EditToken => on(method, tokens::routes::edit),
+        Operation::GetToken => on(method, tokens::routes::token),
+        Operation::ListTokens => on(method, tokens::routes::tokens),
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),
         Operation::Metrics => on(method, ops::metrics::metrics),
@@ -89,7 +94,7 @@ fn cors(app: &App) -> CorsLayer {
         move |origin: &HeaderValue, parts: &request::Parts| origins.contains(origin) || is_public(parts.uri.path());
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
-        .allow_methods([HttpMethod::GET, HttpMethod::POST])
+        .allow_methods([HttpMethod::GET, HttpMethod::POST, HttpMethod::PATCH])
         .allow_headers(AllowHeaders::list([header::AUTHORIZATION, header::CONTENT_TYPE, REQUEST_ID]))
         .expose_headers([
             REQUEST_ID,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokenx_api::admin::{self, By, NewNode, NewParty, NewServiceToken, NewUser, NewWallet, WalletKind};
+use tokenx_api::admin::{self, By, NewCurrency, NewNode, NewParty, NewServiceToken, NewUser, NewWallet, WalletKind};
 use tokenx_api::policy::{Role, Scope};
 use tokenx_config::Settings;
 use tokenx_contracts::ids::PartyId;
@@ -42,6 +42,9 @@ enum What {
     /// An issuer's set of contracts, named by its Executor
     #[command(subcommand)]
     Node(Node),
+    /// Payment tokens in which prices are written
+    #[command(subcommand)]
+    Currency(Currency),
     /// Accounts that sign in
     #[command(subcommand)]
     User(User),
@@ -81,6 +84,24 @@ enum Node {
         /// The treasury's address
         #[arg(long)]
         treasury: Option<Address>,
+    },
+    /// All of them, oldest first
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+enum Currency {
+    /// Add one
+    Add {
+        /// Its contract's address
+        #[arg(long)]
+        address: Address,
+        /// What people call it, as USDT
+        #[arg(long)]
+        symbol: String,
+        /// Its decimals, as its contract says them
+        #[arg(long)]
+        decimals: u8,
     },
     /// All of them, oldest first
     List,
@@ -184,6 +205,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let rows = match arguments.what {
         What::Issuer(command) => issuer(&pool, by, command).await?,
         What::Node(command) => node(&pool, &settings, by, command).await?,
+        What::Currency(command) => currency(&pool, &settings, by, command).await?,
         What::User(command) => user(&pool, &settings, by, command).await?,
         What::Party(command) => party(&pool, by, command).await?,
         What::Wallet(command) => wallet(&pool, &settings, by, command).await?,
@@ -216,6 +238,25 @@ async fn node(pool: &PgPool, settings: &Settings, by: By<'_>, command: Node) -> 
     let row =
         |node: &admin::Node| json!({ "node_id": node.node_id, "issuer_id": node.issuer_id, "executor": node.executor });
     Ok(nodes.iter().map(row).collect())
+}
+
+async fn currency(pool: &PgPool, settings: &Settings, by: By<'_>, command: Currency) -> Result<Vec<Value>> {
+    let chain_id = settings.chain.chain_id;
+    let currencies = match command {
+        Currency::Add { address, symbol, decimals } => {
+            vec![admin::add_currency(pool, by, NewCurrency { chain_id, address, symbol, decimals }).await?]
+        }
+        Currency::List => admin::list_currencies(pool, chain_id).await?,
+    };
+    let row = |currency: &tokenx_api::tokens::Currency| {
+        json!({
+            "currency_id": currency.currency_id,
+            "address": currency.address,
+            "symbol": currency.symbol,
+            "decimals": currency.decimals,
+        })
+    };
+    Ok(currencies.iter().map(row).collect())
 }
 
 async fn user(pool: &PgPool, settings: &Settings, by: By<'_>, command: User) -> Result<Vec<Value>> {

@@ -43,7 +43,7 @@ enum Command {
     Keeper(Flags),
     /// Run the API alone; any number may run
     Api(Flags),
-    /// Add and list issuers, nodes, users, parties, wallets and service tokens
+    /// Add and list issuers, nodes, currencies, users, parties, wallets and service tokens
     Admin(admin::Arguments),
     /// Bring a database to this version's tables
     Migrate(Flags),

@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 14] = [
+const WRITERS: [(&str, &str); 15] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -36,6 +36,7 @@ const WRITERS: [(&str, &str); 14] = [
     ("0011_history.sql", "indexer"),
     ("0012_accounts.sql", "indexer"),
     ("0013_commands.sql", "keeper"),
+    ("0016_tokens.sql", "api"),
     ("0014_node_contracts.sql", "indexer"),
 ];
 

@@ -1,6 +1,7 @@
 //! Making the people and things that the platform knows: what `tokenx admin … add` and the demo world call.
 //! Each function checks its input, writes its row, its audit entry and its outbox event in one transaction.
 
+mod currencies;
 mod nodes;
 mod parties;
 mod service_tokens;
@@ -12,6 +13,7 @@ use sqlx::{PgConnection, PgPool};
 use tokenx_migrations::{audit, outbox};
 use uuid::Uuid;
 
+pub use currencies::{NewCurrency, add_currency, list_currencies};
 pub use nodes::{Issuer, NewNode, Node, add_issuer, add_node, list_issuers, list_nodes};
 pub use parties::{NewParty, Party, add_party, list_parties};
 pub use service_tokens::{
@@ -79,13 +81,13 @@ impl From<Error> for ApiError {
 }
 
 /// What is noted of a write, in the audit log and in the outbox alike.
-struct Note<'a> {
-    action: &'a str,
-    subject: String,
-    detail: Value,
+pub(crate) struct Note<'a> {
+    pub(crate) action: &'a str,
+    pub(crate) subject: String,
+    pub(crate) detail: Value,
 }
 
-async fn note(tx: &mut PgConnection, by: By<'_>, note: Note<'_>) -> Result<(), sqlx::Error> {
+pub(crate) async fn note(tx: &mut PgConnection, by: By<'_>, note: Note<'_>) -> Result<(), sqlx::Error> {
     let Note { action, subject, detail } = note;
     let entry =
         audit::Entry { actor: by.actor, action, subject: &subject, request_id: by.request_id, detail: detail.clone() };

@@ -1,4 +1,5 @@
 //! The platform's own tables, read. Written by [`crate::admin`] and [`crate::auth`] only.
 
+pub mod currencies;
 pub mod parties;
 pub mod users;

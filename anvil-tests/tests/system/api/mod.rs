@@ -9,6 +9,7 @@ mod http;
 mod matrix;
 mod replay;
 mod shapes;
+mod tokens;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -270,6 +271,10 @@ impl Kit {
 
     async fn get(&self, path: &str, token: Option<&str>) -> Answer {
         self.send(Method::GET, path, token, None).await
+    }
+
+    async fn patch(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {
+        self.send(Method::PATCH, path, token, Some(body.to_string())).await
     }
 
     async fn post(&self, path: &str, token: Option<&str>, body: &Value) -> Answer {

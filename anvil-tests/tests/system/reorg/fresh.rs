@@ -16,6 +16,7 @@ const NOT_DERIVED: &[&str] = &[
     "blocks",
     "chain_cursors",
     "command_states",
+    "currencies",
     "executors",
     "keeper_status",
     "lanes",

@@ -1,0 +1,15 @@
+//! Tokens from their draft on: what issuers say of them, shown beside what the chain says.
+//!
+//! A [`record`] holds what an issuer may write ([`draft`]); [`facts`] are read from the indexer's tables when asked, and
+//! are never written here; [`details`] brings the two together as the token-details text has them.
+
+pub mod body;
+pub mod details;
+pub mod draft;
+pub mod facts;
+pub mod money;
+pub mod record;
+pub mod routes;
+pub mod status;
+
+pub use money::Currency;
