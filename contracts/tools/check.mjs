@@ -8,7 +8,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stale as staleArtifacts } from './artifacts.mjs';
 import { layout } from './layout.mjs';
-import { APART, coverage, invariants } from './proof.mjs';
+import { APART, coverage, halmos, invariants } from './proof.mjs';
 import { forge, install, root } from './toolchain.mjs';
 import { stale as staleVectors } from './vectors.mjs';
 
@@ -17,7 +17,7 @@ const MAX_SIZE = 20_000;
 /** How far, in per cent, a figure may drift from gas.json, either way: a gain belongs on record too. */
 const GAS_TOLERANCE = 1;
 
-const stages = { install, fmt, artifacts, vectors, layout, sizes, gas, test, invariants, coverage };
+const stages = { install, fmt, artifacts, vectors, layout, sizes, gas, test, invariants, halmos, coverage };
 
 function fmt() {
   forge(['fmt', '--check']);

@@ -1,12 +1,15 @@
-// The two stages of check.mjs that say how much the tests prove.
+// The stages of check.mjs that say how much the tests prove.
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { forge, root } from './toolchain.mjs';
+import { delimiter, dirname, join } from 'node:path';
+import { binary, forge, root, run } from './toolchain.mjs';
 
 /** Per cent of the lines and branches of sol/ that the tests must reach, all files together. */
 const COVERAGE = { lines: 99, branches: 97 };
 /** Tests that are stages of their own. */
 export const APART = 'GasTest|InvariantsTest';
+/** What proves `test/halmos`. It comes from PyPI, so a machine may be without it. */
+const HALMOS = '0.3.3';
 
 /** The laws after random acts. Says how often each act was refused: one that always is proves nothing. */
 export function invariants() {
@@ -63,4 +66,20 @@ export function coverage() {
     throw new Error(`below ${COVERAGE.lines} % and ${COVERAGE.branches} %: ${said}`);
   }
   return said;
+}
+
+/** Rules that hold for all words and amounts there are, proved rather than tried; left out where there is no halmos. */
+export function halmos() {
+  const { error, stdout } = spawnSync('halmos', ['--version'], { encoding: 'utf8' });
+  if (error) return `skipped: no halmos on the PATH (pip install halmos==${HALMOS})`;
+  if (!stdout.includes(HALMOS)) return `skipped: ${stdout.trim()} on the PATH (pip install halmos==${HALMOS})`;
+  // It builds by itself, with syntax trees, thus apart; and reads mappings wherever their namespace puts them.
+  const path = [dirname(binary('forge')), process.env.PATH].join(delimiter);
+  const env = { ...process.env, FOUNDRY_PROFILE: 'halmos', PATH: path };
+  const build = ['--root', '.', '--forge-build-out', 'out/halmos', '--no-status', '--storage-layout', 'generic'];
+  const said = run('halmos', [...build, '--match-contract', 'Proof'], { env, fails: true });
+  const results = [...said.matchAll(/Symbolic test result: (\d+) passed; (\d+) failed/g)];
+  const [passed, failed] = [1, 2].map((at) => results.reduce((sum, result) => sum + Number(result[at]), 0));
+  if (failed > 0 || passed === 0) throw new Error(said);
+  return `${passed} rules proved`;
 }

@@ -32,7 +32,8 @@ export function forge(args, options = {}) {
   return run(binary('forge'), args, options);
 }
 
-function binary(tool) {
+/** Where a tool of npm's is. */
+export function binary(tool) {
   const arch = { x64: 'amd64', arm64: 'arm64' }[process.arch];
   const system = { linux: 'linux', darwin: 'darwin', win32: 'win32' }[process.platform];
   const path = join(root, 'node_modules', '@foundry-rs', `${tool}-${system}-${arch}`, 'bin', tool);
