@@ -16,6 +16,9 @@ use crate::TestDatabase;
 /// Blocks come fast, so that tests do not wait for them.
 const BLOCK_TIME: Duration = Duration::from_millis(100);
 
+/// States that a chain that turns keeps: those of its deepest turn, and those that storms above it have made.
+const TURNED: usize = 1_000;
+
 /// A database and a chain of this test's own.
 #[derive(Debug)]
 pub struct World {
@@ -81,20 +84,26 @@ impl World {
 
     /// A world whose blocks come as said.
     pub async fn with(mining: Mining) -> Result<Self> {
-        Self::on(TestDatabase::create().await?, mining).await
+        Self::on(TestDatabase::create().await?, mining, None).await
+    }
+
+    /// A world whose blocks come when the test says, and whose chain can be turned however long it has become. Of blocks
+    /// further back nothing can be called.
+    pub async fn turning() -> Result<Self> {
+        Self::on(TestDatabase::create().await?, Mining::Manual, Some(TURNED)).await
     }
 
     /// A world for benchmarks: its database flushes to disk as in production.
     pub async fn durable(mining: Mining) -> Result<Self> {
-        Self::on(TestDatabase::durable().await?, mining).await
+        Self::on(TestDatabase::durable().await?, mining, None).await
     }
 
-    async fn on(database: TestDatabase, mining: Mining) -> Result<Self> {
+    async fn on(database: TestDatabase, mining: Mining, states: Option<usize>) -> Result<Self> {
         #[allow(clippy::print_stderr, reason = "progress of a test run")]
         let report = |line: &str| eprintln!("{line}");
         let program = tools::anvil(&report).await?;
         let folder = scratch_folder("anvil")?;
-        let options = AnvilOptions { program, folder, port: None, mining, state: None, scratch: true };
+        let options = AnvilOptions { program, folder, port: None, mining, state: None, states, scratch: true };
         Ok(Self { chain: Anvil::start(options).await?, pool: database.pool().await?, mining, database })
     }
 }

@@ -108,6 +108,7 @@ async fn chain(program: PathBuf, options: &Options, folder: &Folder, report: Rep
         program,
         folder: folder.join("chain"),
         state: options.keep.then(|| folder.join(CHAIN_STATE)),
+        states: None,
         port: Some(options.rpc_port),
         mining: Mining::Every(options.block_time),
         scratch: false,

@@ -54,6 +54,9 @@ pub struct AnvilOptions {
     pub mining: Mining,
     /// Where the chain is kept between runs, if it is.
     pub state: Option<PathBuf>,
+    /// How many blocks' states are kept; all, if not said, the older ones on disk. A reorg can go back only to a state
+    /// that never was on disk: what anvil reads back from there has lost its contracts' code.
+    pub states: Option<usize>,
     /// Remove `folder` at the end.
     pub scratch: bool,
 }
@@ -164,6 +167,9 @@ fn task(options: &AnvilOptions) -> Task {
         Mining::Every(interval) => task.args(["--block-time", &interval.as_secs_f64().to_string()]),
         Mining::Manual => task.arg("--no-mining"),
     };
+    if let Some(states) = options.states {
+        task = task.args(["--prune-history", &states.to_string()]);
+    }
     if let Some(state) = &options.state {
         task = task.arg("--state").arg(state).args(["--state-interval", STATE_INTERVAL]);
     }

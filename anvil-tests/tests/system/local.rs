@@ -65,6 +65,7 @@ async fn a_chain_that_is_killed_leaves_no_states_behind() {
         port: None,
         mining: Mining::Manual,
         state: None,
+        states: None,
         scratch: true,
     };
     let chain = Anvil::start(options).await.unwrap();

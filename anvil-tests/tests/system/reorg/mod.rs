@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokenx::local::postgres::free_port;
 use tokenx::local::suite::Deployment;
-use tokenx_anvil_tests::{Mining, Process, World, campaign, eventually, eventually_within};
+use tokenx_anvil_tests::{Process, World, campaign, eventually, eventually_within};
 use tokenx_config::Settings;
 use tokenx_contracts::Scope;
 use tokenx_indexer::read;
@@ -64,7 +64,7 @@ impl Drop for Whole {
 impl Whole {
     /// Starts these parts and lets the wallets hold tokens, in blocks that no reorg reaches any more.
     async fn start(parts: &[&'static str], change: impl FnOnce(&mut Settings)) -> Self {
-        let world = World::with(Mining::Manual).await.unwrap();
+        let world = World::turning().await.unwrap();
         let deployment = world.deploy().await.unwrap();
         let mut settings = world.settings(&deployment).unwrap();
         settings.server.bind.set_port(free_port().unwrap());
