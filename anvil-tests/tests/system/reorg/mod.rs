@@ -172,6 +172,7 @@ impl Whole {
     /// Replaces the newest `depth` blocks by others, which hold nothing but these transactions, each in the block of
     /// that place. Whoever follows is not waited for.
     async fn turn(&self, depth: u64, again: &[(Bytes, u64)]) {
+        let _paused = self.miner.paused().await;
         // Another miner, so that an empty block is replaced by another one and not by itself.
         self.rpc("anvil_setCoinbase", json!([Address::from(rand::random::<[u8; 20]>())])).await;
         self.rpc("anvil_reorg", json!([depth, again])).await;
