@@ -38,6 +38,7 @@ const WRITERS: [(&str, &str); 15] = [
     ("0013_commands.sql", "keeper"),
     ("0016_tokens.sql", "api"),
     ("0014_node_contracts.sql", "indexer"),
+    ("0015_payouts.sql", "indexer"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::{PgConnection, Row};
 use tokenx_migrations::{Addr, Uint256, Word};
 
+use super::node::token_of;
 use super::settings::Settings;
 use crate::event::{FactoryEvent, TokenEvent, contracts_of};
 use crate::read::{Columns, int};
@@ -167,7 +168,8 @@ pub(super) async fn load(
         match &log.event {
             Some(Event::Token(_)) => tokens.extend([log.address]),
             Some(Event::Factory(FactoryEvent::TokenDeployed(e))) => tokens.extend([e.token]),
-            _ => {}
+            Some(event) => tokens.extend(token_of(event)),
+            None => {}
         }
     }
     if tokens.is_empty() {

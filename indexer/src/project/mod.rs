@@ -9,6 +9,7 @@ mod holds;
 mod instruments;
 mod labels;
 mod ledger;
+mod node;
 mod rollback;
 mod rows;
 mod settings;
@@ -49,6 +50,7 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
     let tokens = instruments::load(chain_id, logs, tx).await?;
     settings::write(chain_id, logs, &tokens, tx).await?;
     documents::write(chain_id, logs, tx).await?;
+    node::write(chain_id, logs, &tokens, tx).await?;
 
     rows::recoveries(chain_id, logs, tx).await?;
     let supplies = rows::supply_of(logs, |token| tokens.get(&token).is_some_and(|token| token.followed));

@@ -18,6 +18,38 @@ const PLAIN: &[&str] = &[
     "UPDATE watched SET filled_to = least(filled_to, $2) WHERE chain_id = $1 AND filled_to IS NOT NULL",
 ];
 
+/// What contracts of nodes did, and tokens with them: rows of which views are made. They take what [`PLAIN`] takes.
+const NODE: &[&str] = &[
+    "DELETE FROM listing_terms       WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM listing_statuses    WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM fee_reservations    WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM purchases           WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM fee_terms           WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM fee_allocations     WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM fee_pots            WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM fee_credits         WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM market_terms        WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM trades              WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM otc_terms           WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM deals               WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM cancellations       WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM order_cutoffs       WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM intents             WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM treasuries          WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM fund_changes        WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM redemption_terms    WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM redemption_requests WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM redemption_ends     WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM redemption_credits  WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM rent_terms          WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM rent_distributors   WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM rent_minimums       WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM rent_periods        WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM rent_payments       WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM rent_moves          WHERE chain_id = $1 AND block_number > $2",
+    "DELETE FROM retirements         WHERE chain_id = $1 AND block_number > $2",
+];
+
 /// Rows that go and take state back with them. A statement's parts see the tables as they were before it, hence the
 /// repeated bound on the height.
 const STATE: &[&str] = &[
@@ -163,7 +195,7 @@ const STATE: &[&str] = &[
 pub(crate) async fn rollback(fork: &Fork, next: &Batch, tx: &mut PgConnection) -> Result<usize, sqlx::Error> {
     let (chain, height) = (int(fork.chain_id), int(fork.to.number));
     let told = effects::take_back(fork, tx).await?;
-    for statement in PLAIN.iter().chain(STATE) {
+    for statement in PLAIN.iter().chain(NODE).chain(STATE) {
         sqlx::query(*statement).bind(chain).bind(height).execute(&mut *tx).await?;
     }
     let removed = sqlx::query("DELETE FROM logs WHERE chain_id = $1 AND block_number > $2")
