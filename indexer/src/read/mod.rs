@@ -9,7 +9,7 @@ mod documents;
 mod history;
 mod holds;
 mod instruments;
-mod node;
+pub mod node;
 pub mod pages;
 mod past;
 mod positions;
