@@ -1,19 +1,24 @@
-//! What may happen to three tokens and their registry, at random: sent by whoever may, many in a block, refused or not.
+//! What may happen to three tokens, their registry and their nodes' contracts, at random: sent by whoever may, many in a
+//! block, refused or not.
 
 use std::collections::BTreeMap;
 
 use alloy::primitives::{Address, B256, Bytes, U256, Uint};
+use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
 use anyhow::{Context, Result};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::json;
-use tokenx_contracts::bindings::{Investor, InvestorRegistry, SecurityToken};
-
-use super::super::{CHAIN, Stage, number};
 use tokenx_anvil_tests::eventually;
+use tokenx_contracts::bindings::{Investor, InvestorRegistry, SecurityToken};
 use tokenx_indexer::read;
+use tokenx_keeper::deploy::Implementations;
+
+use super::super::foreign::cold;
+use super::super::{CHAIN, Stage, number};
+use super::node::{self, Known};
 
 const HOUR: u64 = 3_600;
 /// Below any act's need no block gets full.
@@ -53,6 +58,8 @@ const ACTS: [(&str, u64); 23] = [
 pub(super) struct Ground {
     pub(super) token: Address,
     pub(super) operator: Address,
+    /// The contracts of its node.
+    pub(super) node: Implementations,
 }
 
 /// Acts sent and acts that the contracts took, by name.
@@ -60,35 +67,42 @@ pub(super) type Tally = BTreeMap<&'static str, (u64, u64)>;
 
 /// A campaign at work.
 pub(super) struct Campaign<'a> {
-    stage: &'a Stage,
-    chance: StdRng,
-    grounds: Vec<Ground>,
+    pub(super) stage: &'a Stage,
+    pub(super) chance: StdRng,
+    pub(super) grounds: Vec<Ground>,
     pub(super) wallets: Vec<Address>,
+    /// Of the wallets, in their order.
+    pub(super) keys: Vec<PrivateKeySigner>,
+    pub(super) known: Known,
     /// Sent and not mined.
     open: Vec<(&'static str, B256)>,
     pub(super) tally: Tally,
     /// Block above which all is chance; no reorg goes below it.
     pub(super) begun: u64,
-    now: u64,
+    pub(super) now: u64,
 }
 
 impl<'a> Campaign<'a> {
     /// Wallets of four investors, two each, all with some of each token; one may spend what is everybody's.
     pub(super) async fn begin(stage: &'a Stage, grounds: Vec<Ground>, seed: u64) -> Result<Self> {
-        let wallets: Vec<Address> = (1..=8).map(|n| Address::repeat_byte(0xc0 + n)).collect();
+        let keys = (1..=8).map(|n| PrivateKeySigner::from_bytes(&B256::repeat_byte(0xc0 + n)));
+        let keys: Vec<PrivateKeySigner> = keys.collect::<Result<_, _>>()?;
+        let wallets: Vec<Address> = keys.iter().map(PrivateKeySigner::address).collect();
         let chain = &stage.world.chain;
         chain.rpc("anvil_autoImpersonateAccount", json!([true])).await?;
         let operators = grounds.iter().map(|ground| ground.operator);
-        for account in wallets.iter().copied().chain(operators).chain([stage.deployment.suite.registry_executor]) {
+        let others = [stage.deployment.suite.registry_executor, cold()?];
+        for account in wallets.iter().copied().chain(operators).chain(others) {
             chain.rpc("anvil_setBalance", json!([account, U256::from(10).pow(U256::from(24))])).await?;
         }
         let chance = StdRng::seed_from_u64(seed);
-        let mut campaign =
-            Self { stage, chance, grounds, wallets, open: Vec::new(), tally: Tally::new(), begun: 0, now: 0 };
+        let (known, open, tally) = (Known::default(), Vec::new(), Tally::new());
+        let mut campaign = Self { stage, chance, grounds, wallets, keys, known, open, tally, begun: 0, now: 0 };
+        campaign.set_up_nodes().await?;
         for wallet in campaign.wallets.clone() {
             campaign.register(wallet, false).await?;
             let spender = campaign.spender();
-            for Ground { token, operator } in campaign.grounds.clone() {
+            for Ground { token, operator, .. } in campaign.grounds.clone() {
                 let call = SecurityToken::approveCall { spender, value: U256::MAX };
                 campaign.send("approve", wallet, token, call).await?;
                 let (amount, reason) = (campaign.amount(2_000), campaign.reason());
@@ -130,7 +144,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Mines what is open, some time later than the block before, and asks what became of it.
-    async fn mine(&mut self) -> Result<()> {
+    pub(super) async fn mine(&mut self) -> Result<()> {
         let chain = &self.stage.world.chain;
         if self.one_in(4) {
             let later = self.between(1, 40) * HOUR;
@@ -159,11 +173,19 @@ impl<'a> Campaign<'a> {
         .await;
         let depth = self.between(1, 8.min(head.0 - self.begun));
         self.stage.world.chain.rpc("anvil_reorg", json!([depth, []])).await?;
+        // The block that is the head again may have been one in which it did not.
+        self.usd_moves(true).await?;
         self.tally.entry("reorg").or_default().0 += 1;
         self.mine().await
     }
 
-    async fn send(&mut self, act: &'static str, from: Address, to: Address, call: impl SolCall) -> Result<()> {
+    pub(super) async fn send(
+        &mut self,
+        act: &'static str,
+        from: Address,
+        to: Address,
+        call: impl SolCall,
+    ) -> Result<()> {
         let data = Bytes::from(call.abi_encode());
         // A price that no base fee of a test reaches.
         let request = json!([{"from": from, "to": to, "data": data, "gas": GAS, "maxFeePerGas": "0x174876e800"}]);
@@ -173,7 +195,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Registers a wallet for its investor, in a country at random and perhaps for hours only.
-    async fn register(&mut self, wallet: Address, passing: bool) -> Result<()> {
+    pub(super) async fn register(&mut self, wallet: Address, passing: bool) -> Result<()> {
         let place = self.wallets.iter().position(|known| *known == wallet).unwrap();
         let expires = if passing && self.one_in(6) { self.now + self.between(1, 300) * HOUR } else { 0 };
         let investor = Investor {
@@ -188,19 +210,19 @@ impl<'a> Campaign<'a> {
         self.send("whitelist", suite.registry_executor, suite.registry, call).await
     }
 
-    fn between(&mut self, from: u64, to: u64) -> u64 {
+    pub(super) fn between(&mut self, from: u64, to: u64) -> u64 {
         self.chance.random_range(from..=to)
     }
 
-    fn one_in(&mut self, n: u64) -> bool {
+    pub(super) fn one_in(&mut self, n: u64) -> bool {
         self.between(1, n) == 1
     }
 
-    fn reason(&mut self) -> B256 {
+    pub(super) fn reason(&mut self) -> B256 {
         B256::from(self.chance.random::<[u8; 32]>())
     }
 
-    fn wallet(&mut self) -> Address {
+    pub(super) fn wallet(&mut self) -> Address {
         pick(&mut self.chance, &self.wallets)
     }
 
@@ -208,13 +230,13 @@ impl<'a> Campaign<'a> {
         U256::from(self.between(0, most))
     }
 
-    fn later(&mut self) -> u64 {
+    pub(super) fn later(&mut self) -> u64 {
         self.now + self.between(1, 90) * HOUR
     }
 
     fn draw(&mut self) -> &'static str {
-        let mut drawn = self.between(1, ACTS.iter().map(|(_, share)| share).sum());
-        for (act, share) in ACTS {
+        let mut drawn = self.between(1, acts().map(|(_, share)| share).sum());
+        for (act, share) in acts() {
             if drawn <= share {
                 return act;
             }
@@ -225,7 +247,11 @@ impl<'a> Campaign<'a> {
 
     async fn act(&mut self) -> Result<()> {
         let act = self.draw();
-        let Ground { token, operator } = pick(&mut self.chance, &self.grounds);
+        if node::ACTS.iter().any(|(known, _)| *known == act) {
+            return self.act_at_node(act).await;
+        }
+        let ground = pick(&mut self.chance, &self.grounds);
+        let Ground { token, operator, .. } = ground;
         let (one, other, reason) = (self.wallet(), self.wallet(), self.reason());
         match act {
             "whitelist" => self.register(one, true).await,
@@ -286,9 +312,9 @@ impl<'a> Campaign<'a> {
                 let call = SecurityToken::placeHoldCall { account: one, amount, until, reason };
                 self.send(act, operator, token, call).await
             }
-            "release hold" | "execute hold" => self.end_hold(act, Ground { token, operator }, reason).await,
+            "release hold" | "execute hold" => self.end_hold(act, ground, reason).await,
             "reclaim expired" => self.send(act, other, token, SecurityToken::reclaimExpiredCall { account: one }).await,
-            "recover" => self.recover(one, Ground { token, operator }, reason).await,
+            "recover" => self.recover(one, ground, reason).await,
             "pause" | "pause supply" => {
                 let (on, supply) = (self.one_in(8), act == "pause supply");
                 match (on, supply) {
@@ -300,7 +326,7 @@ impl<'a> Campaign<'a> {
             }
             "limits" => {
                 let holders = if self.one_in(3) { u32::try_from(self.between(4, 8))? } else { 0 };
-                let balance = if self.one_in(3) { self.between(1_000, 5_000) } else { 0 };
+                let balance = if self.one_in(3) { self.between(5, 15) * 1_000_000_000_000_000_000 } else { 0 };
                 let call =
                     SecurityToken::setLimitsCall { maxHolders: holders, maxBalance: Uint::from(balance), reason };
                 self.send(act, operator, token, call).await
@@ -335,7 +361,8 @@ impl<'a> Campaign<'a> {
     }
 
     /// Ends a hold of any wallet that has one.
-    async fn end_hold(&mut self, act: &'static str, Ground { token, operator }: Ground, reason: B256) -> Result<()> {
+    async fn end_hold(&mut self, act: &'static str, ground: Ground, reason: B256) -> Result<()> {
+        let Ground { token, operator, .. } = ground;
         for account in self.wallets.clone() {
             let holds = self.stage.view(token, SecurityToken::holdsOfCall { account }).await?;
             let Some(hold) = holds.iter().find(|hold| hold.agent == operator) else { continue };
@@ -352,7 +379,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Revokes a wallet and moves what it has to its investor's other one.
-    async fn recover(&mut self, lost: Address, Ground { token, operator }: Ground, reason: B256) -> Result<()> {
+    async fn recover(&mut self, lost: Address, Ground { token, operator, .. }: Ground, reason: B256) -> Result<()> {
         let place = self.wallets.iter().position(|known| *known == lost).unwrap();
         let replacement = self.wallets[place ^ 1];
         let suite = &self.stage.deployment.suite;
@@ -369,11 +396,16 @@ impl<'a> Campaign<'a> {
     /// The first act of the list that no contract has taken yet: the campaign would show nothing of it.
     fn missing(&self) -> Option<&'static str> {
         let taken = |act: &str| self.tally.get(act).is_some_and(|(_, taken)| *taken > 0);
-        ACTS.iter().map(|(act, _)| *act).find(|act| !taken(act))
+        acts().map(|(act, _)| act).find(|act| !taken(act))
     }
 }
 
-fn pick<T: Copy>(chance: &mut StdRng, list: &[T]) -> T {
+/// All acts: at tokens and at nodes' contracts.
+fn acts() -> impl Iterator<Item = (&'static str, u64)> {
+    ACTS.into_iter().chain(node::ACTS)
+}
+
+pub(super) fn pick<T: Copy>(chance: &mut StdRng, list: &[T]) -> T {
     *list.choose(chance).unwrap()
 }
 

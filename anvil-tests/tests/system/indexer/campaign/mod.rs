@@ -3,6 +3,8 @@
 
 mod acts;
 pub(super) mod compare;
+mod money;
+mod node;
 
 use anyhow::Result;
 use rand::rngs::StdRng;
@@ -23,9 +25,9 @@ async fn three_tokens(stage: &Stage) -> Result<Vec<Ground>> {
     let call = tokenx_contracts::bindings::NodeFactory::tokenOfCall { nodeKey: node, instrumentId: "rEE".to_owned() };
     let third = stage.view(factory, call).await?;
     Ok(vec![
-        Ground { token: nodes[0].token, operator: nodes[0].node.executor },
-        Ground { token: nodes[1].token, operator: nodes[1].node.executor },
-        Ground { token: third, operator: nodes[0].node.executor },
+        Ground { token: nodes[0].token, operator: nodes[0].node.executor, node: nodes[0].node.contracts },
+        Ground { token: nodes[1].token, operator: nodes[1].node.executor, node: nodes[1].node.contracts },
+        Ground { token: third, operator: nodes[0].node.executor, node: nodes[0].node.contracts },
     ])
 }
 
@@ -44,6 +46,8 @@ async fn tables_made_of_logs_alone_equal_contract_state() -> Result<()> {
     stage.settles(&acts.wallets).await?;
     let (last, head) = stage.head().await?;
     stage.equals_contracts(&grounds, &acts.wallets, head).await?;
+    stage.equals_node_contracts(&grounds, &acts.wallets, &acts.known, head).await?;
+    stage.none_of_the_tables_is_empty().await?;
     let tokens: Vec<_> = grounds.iter().map(|ground| ground.token).collect();
     let mut chance = StdRng::seed_from_u64(seed);
     let past: Vec<u64> = (0..campaign::times(30, 300)).map(|_| chance.random_range(acts.begun..=last)).collect();
