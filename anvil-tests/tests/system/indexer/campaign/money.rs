@@ -2,7 +2,6 @@
 
 use alloy::primitives::{Address, B256, U256};
 use anyhow::{Context, Result};
-use sqlx::query_scalar;
 use tokenx_contracts::bindings::{
     FeeVault, Listing, OtcDesk, RedemptionDesk, RentDistributor, SecondaryMarket, SecurityToken, Split,
 };
@@ -246,48 +245,6 @@ impl Stage {
             let theirs = self.view_at(contract, Listing::treasuryCall {}, at).await?;
             assert_eq!(node::treasury(pool, CHAIN, contract).await?, Some(theirs), "treasury of {contract}");
         }
-        Ok(())
-    }
-
-    /// How many rows nodes' contracts made, of the tables that a campaign must fill.
-    pub(super) async fn none_of_the_tables_is_empty(&self) -> Result<()> {
-        macro_rules! filled {
-            ($($table:literal),*) => {
-                $(
-                    let rows: i64 = query_scalar(concat!("SELECT count(*) FROM ", $table)).fetch_one(&self.world.pool).await?;
-                    assert!(rows > 0, concat!($table, " is empty"));
-                )*
-            };
-        }
-        filled!(
-            "listing_terms",
-            "listing_statuses",
-            "fee_reservations",
-            "purchases",
-            "fee_terms",
-            "fee_allocations",
-            "fee_pots",
-            "fee_credits",
-            "market_terms",
-            "trades",
-            "otc_terms",
-            "deals",
-            "cancellations",
-            "order_cutoffs",
-            "intents",
-            "treasuries",
-            "fund_changes",
-            "redemption_terms",
-            "redemption_requests",
-            "redemption_ends",
-            "redemption_credits",
-            "rent_terms",
-            "rent_distributors",
-            "rent_minimums",
-            "rent_periods",
-            "rent_payments",
-            "rent_moves"
-        );
         Ok(())
     }
 }

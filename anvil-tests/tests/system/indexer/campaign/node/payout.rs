@@ -112,10 +112,6 @@ impl Campaign<'_> {
             }
             let (request_id, reason) = (U256::from(hold.id), self.reason());
             let asked = self.view(at, RedemptionDesk::requestOfCall { token, requestId: request_id }).await?;
-            let unpaid = act == "approve unpaid";
-            if unpaid && asked.paymentToken != self.known.usd[1] {
-                continue;
-            }
             return match act {
                 "reject" => {
                     let call = RedemptionDesk::rejectCall { token, requestId: request_id, reason };
@@ -126,23 +122,40 @@ impl Campaign<'_> {
                     self.send(act, asked.wallet, at, call).await
                 }
                 _ => {
-                    // Not above the price that the terms allow.
-                    let most = asked.quantity.to::<U256>() * U256::from(50 * USD) / U256::from(UNIT);
-                    let payout = asked.minPayout.max(U256::from(self.between(0, most.to())));
+                    let most: u64 = payout(asked.quantity.to()).to();
+                    let payout = asked.minPayout.max(U256::from(self.between(0, most)));
                     let call = RedemptionDesk::approveCall { token, requestId: request_id, payout, reason };
-                    if !unpaid {
-                        return self.send(act, operator, at, call).await;
-                    }
-                    self.redemption_terms(Ground { token, operator, node }, asked.paymentToken).await?;
-                    self.mine().await?;
-                    self.usd_moves(false).await?;
-                    self.send(act, operator, at, call).await?;
-                    self.mine().await?;
-                    self.usd_moves(true).await
+                    self.send(act, operator, at, call).await
                 }
             };
         }
         Ok(())
+    }
+
+    /// Has a request approved in a block in which the payment token refuses everybody.
+    pub(super) async fn approve_unpaid(&mut self, Ground { token, operator, node }: Ground) -> Result<()> {
+        let (at, usd, account) = (node.redemption_desk, self.known.usd[1], self.wallet());
+        let spendable = self.view(token, SecurityToken::spendableOfCall { account }).await?;
+        if spendable.is_zero() {
+            return Ok(());
+        }
+        self.redemption_terms(Ground { token, operator, node }, usd).await?;
+        self.mine().await?;
+        let (quantity, amount) = (self.units(1).min(spendable), U256::from(50 * USD));
+        self.send("fund", account, at, RedemptionDesk::fundCall { token, paymentToken: usd, amount }).await?;
+        let call = RedemptionDesk::requestCall { token, quantity, paymentToken: usd, minPayout: U256::ZERO };
+        self.send("request", account, at, call).await?;
+        self.mine().await?;
+        let holds = self.view(token, SecurityToken::holdsOfCall { account }).await?;
+        let Some(hold) = holds.iter().rfind(|hold| hold.agent == at) else { return Ok(()) };
+        let request_id = U256::from(hold.id);
+        let asked = self.view(at, RedemptionDesk::requestOfCall { token, requestId: request_id }).await?;
+        let payout = payout(asked.quantity.to());
+        let call = RedemptionDesk::approveCall { token, requestId: request_id, payout, reason: self.reason() };
+        self.usd_moves(false).await?;
+        self.send("approve unpaid", operator, at, call).await?;
+        self.mine().await?;
+        self.usd_moves(true).await
     }
 
     /// Of any wallet that has some; what moves is a lost wallet's.
@@ -208,4 +221,9 @@ impl Campaign<'_> {
         let (from, to, reason) = (self.wallet(), self.wallet(), self.reason());
         self.send("move rent", cold()?, token, SecurityToken::moveRentCall { from, to, reason }).await
     }
+}
+
+/// Within the price that all terms of a campaign allow.
+fn payout(quantity: U256) -> U256 {
+    quantity * U256::from(50 * USD) / U256::from(UNIT)
 }

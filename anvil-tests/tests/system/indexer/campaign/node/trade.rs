@@ -2,7 +2,9 @@
 
 use alloy::primitives::{Address, B256, Bytes, U256, Uint};
 use anyhow::Result;
-use tokenx_contracts::bindings::{Cancellation, Deal, MarketTerms, Match, Order, OtcDesk, OtcTerms, SecondaryMarket};
+use tokenx_contracts::bindings::{
+    Cancellation, Deal, MarketTerms, Match, Order, OtcDesk, OtcTerms, SecondaryMarket, SecurityToken,
+};
 
 use super::super::acts::{Campaign, Ground, pick};
 use super::{USD, cold, digest};
