@@ -67,6 +67,7 @@ catalogue! {
 
     // What else the contracts refuse, by their errors.
     InsufficientBalance     "INSUFFICIENT_BALANCE"      None, "the balance is too small";
+    AllowanceTooSmall       "ALLOWANCE_TOO_SMALL"       None, "the wallet has allowed less to be taken";
     TransferNotAllowed      "TRANSFER_NOT_ALLOWED"      None, "the token does not allow this transfer";
     SelfTransfer            "SELF_TRANSFER"             None, "sender and recipient are the same wallet";
     InvalidWallet           "INVALID_WALLET"            None, "no wallet can have this address";
@@ -140,6 +141,8 @@ catalogue! {
     UnknownInstrument       "UNKNOWN_INSTRUMENT"        None, "there is no such instrument";
     UnknownParty            "UNKNOWN_PARTY"             None, "there is no such party";
     UnknownWallet           "UNKNOWN_WALLET"            None, "the wallet is not known";
+    UnknownNode             "UNKNOWN_NODE"              None, "there is no such node";
+    NodeContractMissing     "NODE_CONTRACT_MISSING"     None, "the instrument's node has no such contract";
     WalletNotWhitelisted    "WALLET_NOT_WHITELISTED"    None, "the wallet is not whitelisted";
     WalletFrozen            "WALLET_FROZEN"             None, "the wallet is frozen";
     KycExpired              "KYC_EXPIRED"               None, "the wallet's KYC has expired";

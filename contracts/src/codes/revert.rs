@@ -70,6 +70,14 @@ fn token(data: &[u8]) -> Option<Revert> {
             ReasonCode::InsufficientBalance,
             format_args!("{} has {} of {} needed", e.sender, e.balance, e.needed),
         ),
+        E::ERC20InsufficientAllowance(e) => Revert::new(
+            ReasonCode::AllowanceTooSmall,
+            format_args!("{} may take {} of {} needed", e.spender, e.allowance, e.needed),
+        ),
+        E::ERC2612ExpiredSignature(e) => {
+            Revert::new(ReasonCode::IntentExpired, format_args!("at second {}", e.deadline))
+        }
+        E::ERC2612InvalidSigner(e) => Revert::new(ReasonCode::InvalidSignature, e.owner),
         E::ERC7943InsufficientUnfrozenBalance(e) => Revert::new(
             ReasonCode::AmountFrozen,
             format_args!("{} has {} unfrozen of {} needed", e.account, e.unfrozen, e.amount),
