@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use tokenx_api::ApiContext;
 use tokenx_config::{Settings, failpoint};
 use tokenx_indexer::Indexer;
+use tokenx_keeper::rpc::Rpc;
 use tokenx_keeper::{CommandProjection, Commands, Doors, Keeper};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -137,12 +138,10 @@ pub async fn database(settings: &Settings) -> Result<PgPool> {
 
 /// The door through which commands are accepted.
 pub fn commands(pool: &PgPool, settings: &Settings) -> Commands {
-    let chain = &settings.chain;
-    // The first Executor of the settings is the registry's.
-    let doors = Doors {
-        chain_id: chain.chain_id,
-        registry: chain.registry,
-        registry_executor: chain.executors.first().copied(),
-    };
-    Commands::new(pool.clone(), doors)
+    let commands = Commands::new(pool.clone(), Doors::of(&settings.chain));
+    // Whoever needs the endpoint more says what is wrong with it.
+    match Rpc::new(settings.chain.rpc_url.expose_secret()) {
+        Ok(rpc) => commands.asking(rpc),
+        Err(_) => commands,
+    }
 }

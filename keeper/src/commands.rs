@@ -9,7 +9,9 @@ use tokenx_migrations::audit;
 
 use crate::accept::{self, Asked};
 use crate::intake::{self, Intake};
+use crate::proof::{self, Contracts};
 use crate::refusal::Refusal;
+use crate::rpc::Rpc;
 use crate::wake::Wake;
 use crate::{CommandView, Filter, Operation, view};
 
@@ -22,6 +24,8 @@ pub struct Doors {
     pub registry: Option<Address>,
     /// The Executor that writes it.
     pub registry_executor: Option<Address>,
+    /// The node factory, which makes tokens; `None` where the deployment has none.
+    pub factory: Option<Address>,
 }
 
 /// A command to accept. The caller has checked syntax, role and tenancy.
@@ -111,12 +115,18 @@ pub struct Commands {
     doors: Doors,
     wake: Wake,
     intake: Intake,
+    rpc: Option<Rpc>,
 }
 
 impl Doors {
-    /// The doors that settings name: the registry, and the first of `chain.executors`, which is the registry's.
+    /// The doors that settings name: factory and registry, and the first of `chain.executors`, which is the registry's.
     pub fn of(chain: &tokenx_config::Chain) -> Self {
-        Self { chain_id: chain.chain_id, registry: chain.registry, registry_executor: chain.executors.first().copied() }
+        Self {
+            chain_id: chain.chain_id,
+            registry: chain.registry,
+            registry_executor: chain.executors.first().copied(),
+            factory: chain.factory,
+        }
     }
 }
 
@@ -124,7 +134,14 @@ impl Commands {
     /// Commands in this database, for this chain. Needs a runtime, on which waiting requests are brought together.
     pub fn new(pool: PgPool, doors: Doors) -> Self {
         let wake = Wake::new(pool.clone());
-        Self { intake: Intake::open(pool.clone(), doors, wake.clone()), wake, pool, doors }
+        Self { intake: Intake::open(pool.clone(), doors, wake.clone()), wake, pool, doors, rpc: None }
+    }
+
+    /// Asks this endpoint who is a contract, where a signature is not a key's. Without it simulation finds out, a block
+    /// or two after acceptance.
+    #[must_use]
+    pub fn asking(self, rpc: Rpc) -> Self {
+        Self { rpc: Some(rpc), ..self }
     }
 
     /// Wakes the keeper of this process and of others; call it after committing what [`Commands::accept_in`] wrote.
@@ -146,7 +163,7 @@ impl Commands {
     /// # Errors
     /// See [`AcceptError`].
     pub async fn accept(&self, new: &NewCommand) -> Result<Accepted, AcceptError> {
-        self.intake.accept(new.clone()).await
+        proof::accept(&self.intake, self.rpc.as_ref(), new).await
     }
 
     /// The stored first answer, if this very command was accepted before; `None` if the id is free.
@@ -170,7 +187,7 @@ impl Commands {
     /// # Errors
     /// See [`AcceptError`]; the caller rolls back.
     pub async fn accept_in(&self, conn: &mut PgConnection, new: &NewCommand) -> Result<Accepted, AcceptError> {
-        intake::only(accept::accept_all(conn, &self.doors, std::slice::from_ref(new)).await?)
+        intake::only(accept::accept_all(conn, &self.doors, &[(new.clone(), Contracts::Any)]).await?)
     }
 
     /// One command by its id.

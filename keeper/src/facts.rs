@@ -7,7 +7,8 @@ use sqlx::{PgConnection, Row};
 use tokenx_contracts::InstrumentId;
 use tokenx_migrations::{Addr, Uint256, Word};
 
-use crate::Operation;
+use crate::operation::{Contract, Operation};
+use crate::proof::Contracts;
 
 /// Facts about the instrument, the wallet drawn on and the wallet that receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,14 @@ pub struct Facts {
     pub hold: Option<Hold>,
     /// Has the instrument the document that the operation is about?
     pub has_document: bool,
+    /// The contract of the instrument's node that does it, where one does.
+    pub contract: Option<Address>,
+    /// The Executor of the node that a token is to be made of.
+    pub node_executor: Option<Address>,
+    /// What was signed counts no more: its wallet has used its salt there, or taken it back.
+    pub intent_used: bool,
+    /// Which wallets may have signed otherwise than by a key.
+    pub contracts: Contracts,
 }
 
 /// An instrument, by what intake must know of it.
@@ -152,10 +161,13 @@ pub(crate) async fn read_all(
                 k.amount AS hold_amount, k.until AS hold_until, k.agent AS hold_agent,
                 EXISTS (SELECT FROM documents d
                          WHERE d.chain_id = asked.chain_id AND d.token = i.token AND d.name = asked.document) AS has_document,
+                node.contract, node.executor AS node_executor,
                 open.reserved, open.freeze_open, open.force_open, open.draws_open
            FROM (SELECT $1::bigint AS chain_id, *
-                   FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bytea[])
-                        WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, hold_id, document, place)) asked
+                   FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bytea[], $8::text[],
+                               $9::bytea[])
+                        WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, hold_id, document, contract,
+                                              node_key, place)) asked
            LEFT JOIN LATERAL (
                 SELECT *
                   FROM instruments i
@@ -175,6 +187,16 @@ pub(crate) async fn read_all(
                   ON k.chain_id = asked.chain_id AND k.token = i.token AND k.wallet = asked.wallet
                      AND k.hold_id = asked.hold_id
           CROSS JOIN LATERAL (
+                SELECT (SELECT t.contract::bytea
+                          FROM token_contracts t
+                         WHERE t.chain_id = asked.chain_id AND t.token = i.token AND t.kind = asked.contract) AS contract,
+                       (SELECT e.address::bytea
+                          FROM watched e
+                         WHERE e.chain_id = asked.chain_id AND e.node_key = asked.node_key AND e.kind = 'executor'
+                         ORDER BY e.from_block DESC
+                         LIMIT 1) AS executor
+                ) node
+          CROSS JOIN LATERAL (
                 SELECT coalesce(sum(u.amount::numeric), 0) AS amount, count(*) AS holds
                   FROM unexpired_holds u
                  WHERE u.chain_id = asked.chain_id AND u.token = i.token AND u.wallet = asked.wallet
@@ -183,7 +205,7 @@ pub(crate) async fn read_all(
                 SELECT coalesce(sum(c.reserves::numeric), 0) AS reserved,
                        coalesce(bool_or(c.kind IN ('freeze', 'unfreeze')), false) AS freeze_open,
                        coalesce(bool_or(c.kind IN ('forced_transfer', 'forced_burn', 'recover')), false) AS force_open,
-                       coalesce(bool_or(c.kind IN ('mint', 'mint_locked', 'burn', 'execute_hold')), false) AS draws_open
+                       coalesce(bool_or(c.kind IN ('mint', 'mint_locked', 'burn', 'execute_hold', 'buy')), false) AS draws_open
                   FROM command_states s
                   JOIN commands c USING (seq)
                  WHERE s.subject = asked.subject
@@ -199,6 +221,8 @@ pub(crate) async fn read_all(
     .bind(operations.iter().map(|o| o.is_serialised().then(|| o.subject())).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.hold_id().and_then(|id| i64::try_from(id).ok())).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.document().map(Word)).collect::<Vec<_>>())
+    .bind(operations.iter().map(|o| o.contract().map(Contract::name)).collect::<Vec<_>>())
+    .bind(operations.iter().map(|o| o.node().map(Word)).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     rows.iter().map(from_row).collect()
@@ -250,6 +274,10 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
             }),
         },
         has_document: row.try_get("has_document")?,
+        contract: row.try_get::<Option<Addr>, _>("contract")?.map(|address| address.0),
+        node_executor: row.try_get::<Option<Addr>, _>("node_executor")?.map(|address| address.0),
+        intent_used: false,
+        contracts: Contracts::default(),
     })
 }
 

@@ -7,6 +7,7 @@ mod cancel;
 mod commands;
 pub mod deploy;
 pub mod disposition;
+mod effects;
 pub mod facts;
 pub mod fees;
 pub mod gas;
@@ -18,6 +19,7 @@ mod metrics;
 mod operation;
 mod page;
 mod projection;
+mod proof;
 mod refusal;
 pub mod rpc;
 pub mod signer;
@@ -31,9 +33,14 @@ mod wake;
 pub use bind::{Bound, bind};
 pub use commands::{AcceptError, Accepted, CancelError, Cancelled, Commands, Doors, NewCommand};
 pub use keeper::{Keeper, KeeperError};
-pub use operation::{CountryMode, Lockup, Operation};
+pub use operation::{
+    Beneficiaries, Claim, Consent, Contract, CountryMode, Deal, FeeAmounts, FeeShares, Fund, Funding, ListingTerms,
+    Lockup, MarketTerms, Operation, Order, OtcTerms, Payout, Permit, Purchase, Redemption, RedemptionTerms, RentTerms,
+    Sale, Side, Trade,
+};
 pub use page::{CommandFilter, command_page, count_commands};
 pub use projection::{CommandProjection, LaneWatch};
+pub use proof::Contracts;
 pub use refusal::{Field, Refusal};
 pub use state::{State, Verdict};
 pub use store::lanes::resume;

@@ -4,7 +4,7 @@
 //! Tables: `command_results`, a pure function of the Executors' logs. Transitions: slots and commands that follow.
 //! Locks in the order of every writer: lanes, slots, commands by `seq`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, RwLock};
 
 use alloy::primitives::{Address, B256};
@@ -13,11 +13,12 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use tokenx_config::failpoint;
 use tokenx_contracts::{ReasonCode, decode_revert};
-use tokenx_indexer::event::{ExecutorEvent, TokenEvent};
+use tokenx_indexer::event::ExecutorEvent;
 use tokenx_indexer::{
     AccountWatch, Batch, ChainLog, Event as Log, Fork, Projection, ProjectionError, Table, derived_table,
 };
 
+use crate::effects;
 use crate::metrics::METRICS;
 use crate::state::{Event, State, Verdict, step};
 use crate::store::results::{self, Told};
@@ -196,7 +197,7 @@ async fn include(
     }
     let commands = results::commands(tx, chain_id, &by_id.keys().map(|(id, _)| *id).collect::<Vec<_>>()).await?;
     let held = transition::hold(tx, &commands.iter().map(|command| command.seq).collect::<Vec<_>>()).await?;
-    let effects = effects(&batch.logs);
+    let effects = effects::by_command(&batch.logs);
     let filled = batch.blocks.is_empty();
     let mut changes = Vec::with_capacity(held.len());
     for command in &commands {
@@ -207,9 +208,8 @@ async fn include(
             continue;
         };
         let known = effects.get(&told.id).is_some_and(|kinds| kinds.contains(command.kind.as_str()));
-        // Judged when its logs were indexed; those that are filled in late say nothing of whose they are. And where
-        // nothing had expired, nothing was to be reclaimed.
-        let seen = known || filled || ran_before.contains(&told.id) || command.kind == "reclaim_expired";
+        // Judged when its logs were indexed; those that are filled in late say nothing of whose they are.
+        let seen = known || filled || ran_before.contains(&told.id) || effects::is_silent(&command.kind);
         if let Some(mut change) = change(&held[at], &command.kind, told, ours.contains(&told.tx_hash), seen) {
             let is_mined = matches!(step(held[at].state, change.event), Ok((State::Mined(_), _)));
             if is_mined && told.block_number <= batch.confirmed.cast_signed() {
@@ -276,38 +276,6 @@ fn change(held: &Held, kind: &str, told: &Told, ours: bool, effect_seen: bool) -
         // Deferred: its slot lets go of it at confirmed depth.
         _ => None,
     }
-}
-
-/// Which kinds of operation each command had an effect of, by the logs attributed to it.
-fn effects(logs: &[ChainLog]) -> HashMap<B256, HashSet<&'static str>> {
-    let mut effects: HashMap<B256, HashSet<&'static str>> = HashMap::new();
-    for log in logs {
-        let (Some(id), Some(event)) = (log.command, &log.event) else { continue };
-        let kinds: &[&'static str] = match event {
-            Log::Token(TokenEvent::Minted(_)) => &["mint", "mint_locked"],
-            Log::Token(TokenEvent::Burned(_)) => &["burn"],
-            Log::Token(TokenEvent::FrozenChanged(_)) => &["freeze", "unfreeze"],
-            Log::Token(TokenEvent::AddressFreezeChanged(e)) if e.frozen => &["freeze_address"],
-            Log::Token(TokenEvent::AddressFreezeChanged(_)) => &["unfreeze_address"],
-            Log::Token(TokenEvent::ForcedTransferExecuted(_)) => &["forced_transfer"],
-            Log::Token(TokenEvent::ForcedBurnExecuted(_)) => &["forced_burn"],
-            Log::Token(TokenEvent::WalletRecovered(_)) => &["recover"],
-            Log::Token(TokenEvent::HoldChanged(e)) => match e.cause {
-                1 => &["place_hold"],
-                3 => &["release_hold"],
-                4 => &["execute_hold"],
-                _ => &[],
-            },
-            Log::Token(TokenEvent::PauseChanged(_)) => &["pause", "unpause", "pause_supply", "unpause_supply"],
-            Log::Token(TokenEvent::LimitsChanged(_)) => &["set_limits"],
-            Log::Token(TokenEvent::CountryRuleChanged(_)) => &["set_country_rule"],
-            Log::Token(TokenEvent::DocumentChanged(_)) => &["set_document", "remove_document"],
-            Log::Registry(_) => &["whitelist", "revoke"],
-            _ => &[],
-        };
-        effects.entry(id).or_default().extend(kinds);
-    }
-    effects
 }
 
 /// Confirms or finalizes what is deep enough; whether anything is.

@@ -22,6 +22,16 @@ pub enum Field {
     Countries,
     /// The document.
     Document,
+    /// Terms of a contract.
+    Terms,
+    /// What a wallet has signed, or that it has.
+    Signature,
+    /// The order or the deal.
+    Order,
+    /// The node.
+    Node,
+    /// The contract of the node.
+    Contract,
 }
 
 /// A refusal of state: nothing is recorded, the id stays free.

@@ -147,7 +147,7 @@ mod tests {
         let mut settings = tokenx_config::Settings::embedded(tokenx_config::Profile::Test).unwrap();
         settings.server.request_timeout_ms = 50;
         let pool = sqlx::PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
-        let doors = tokenx_keeper::Doors { chain_id: 31_337, registry: None, registry_executor: None };
+        let doors = tokenx_keeper::Doors { chain_id: 31_337, registry: None, registry_executor: None, factory: None };
         let commands = tokenx_keeper::Commands::new(pool.clone(), doors);
         App::new(settings.into(), pool, commands, tokio_util::sync::CancellationToken::new()).unwrap()
     }

@@ -328,6 +328,11 @@ fn named_field(refusal: Refusal) -> FieldError {
         Field::Hold => "hold_id",
         Field::Countries => "countries",
         Field::Document => "name",
+        Field::Terms => "terms",
+        Field::Signature => "signature",
+        Field::Order => "order",
+        Field::Node => "node",
+        Field::Contract => "contract",
     };
     FieldError::refused(field, refusal.code, refusal.message)
 }

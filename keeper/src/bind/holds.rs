@@ -19,8 +19,14 @@ pub(super) fn place(
     until: u64,
     reason: B256,
 ) -> Result<Vec<u8>, Refusal> {
-    let position = &case.facts.position;
     let until = if until == 0 { Uint::ZERO } else { case.lies_ahead(until)? };
+    may_be_placed(case, account, amount)?;
+    Ok(SecurityToken::placeHoldCall { account, amount, until, reason }.abi_encode())
+}
+
+/// Whether a wallet may have one more hold, on so many of its units.
+pub(super) fn may_be_placed(case: &Case<'_>, account: Address, amount: U256) -> Result<(), Refusal> {
+    let position = &case.facts.position;
     if position.address_frozen {
         return Err(Refusal::of_wallet(ReasonCode::WalletFrozen, Field::Wallet, account));
     }
@@ -28,7 +34,7 @@ pub(super) fn place(
     if position.holds >= MAX_HOLDS {
         return Err(Refusal::of_wallet(ReasonCode::TooManyHolds, Field::Wallet, account));
     }
-    Ok(SecurityToken::placeHoldCall { account, amount, until, reason }.abi_encode())
+    Ok(())
 }
 
 pub(super) fn release(case: &Case<'_>, account: Address, hold_id: u64, reason: B256) -> Result<Vec<u8>, Refusal> {

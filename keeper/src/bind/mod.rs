@@ -1,14 +1,22 @@
 //! From an operation to the call that does it: may it run as far as the indexed chain says, by which Executor, on
 //! which contract, with which bytes and how much gas. Pure, so that every refusal is a table test.
 
+mod consent;
+mod deploy;
 mod force;
 mod freeze;
 mod holds;
+mod payout;
 mod registry;
 mod rules;
+mod sale;
+mod signed;
 mod supply;
 #[cfg(test)]
 mod tests;
+mod trade;
+
+pub(crate) use payout::MAX_PUSHED;
 
 use alloy::primitives::{Address, Bytes, U256, Uint};
 use alloy::sol_types::SolCall;
@@ -35,11 +43,14 @@ pub struct Bound {
     pub gas: ItemGas,
 }
 
-/// What a call of a token is built from.
+/// What a call of a token, or of a contract of its node, is built from.
 struct Case<'a> {
     facts: &'a Facts,
     instrument: &'a Instrument,
     executor: Address,
+    /// The contract that is called.
+    target: Address,
+    chain_id: u64,
     /// Unix seconds.
     now: u64,
 }
@@ -64,7 +75,8 @@ pub fn bind(operation: &Operation, facts: &Facts, doors: &Doors, now: OffsetDate
         Operation::Revoke { wallet, reason } => {
             by_registry(operation, doors, registry::revoke(facts, *wallet, *reason)?)
         }
-        _ => by_token(operation, facts, now),
+        Operation::DeployToken { .. } => deploy::token(operation, facts, doors),
+        _ => by_node(operation, facts, doors, now),
     }
 }
 
@@ -79,11 +91,13 @@ fn by_registry(operation: &Operation, doors: &Doors, data: Vec<u8>) -> Result<Bo
     Ok(bound(operation, executor, target, data))
 }
 
-fn by_token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bound, Refusal> {
+/// By an instrument's token, or by a contract of its node.
+fn by_node(operation: &Operation, facts: &Facts, doors: &Doors, now: OffsetDateTime) -> Result<Bound, Refusal> {
     use Operation as O;
     let (instrument, executor) = operated(operation, facts)?;
+    let target = target(operation, facts, instrument)?;
     let now = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-    let case = &Case { facts, instrument, executor, now };
+    let case = &Case { facts, instrument, executor, target, chain_id: doors.chain_id, now };
     one_at_a_time(operation, &facts.position)?;
     let data = match operation {
         O::Mint { to, amount, reason, .. } => supply::mint(case, *to, *amount, *reason),
@@ -114,16 +128,38 @@ fn by_token(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result
         O::SetCountryRule { mode, countries, reason, .. } => rules::countries(*mode, countries, *reason),
         O::SetDocument { name, uri, hash, .. } => rules::set_document(*name, uri, *hash),
         O::RemoveDocument { name, .. } => rules::remove_document(case, *name),
+        O::Sale(sale) => sale::call(case, sale),
+        O::Payout(payout) => payout::call(case, payout),
+        O::Trade(trade) => trade::call(case, trade),
+        O::Consent(consent) => consent::call(case, consent),
         // Bound above.
-        O::Whitelist { .. } | O::Revoke { .. } => {
+        O::Whitelist { .. } | O::Revoke { .. } | O::DeployToken { .. } => {
             return Err(Refusal::plain(ReasonCode::CommandMalformed, Field::Wallet));
         }
     };
-    Ok(bound(operation, executor, instrument.token, data?))
+    Ok(bound(operation, executor, target, data?))
 }
 
 fn bound(operation: &Operation, executor: Address, target: Address, data: Vec<u8>) -> Bound {
     Bound { executor, target, gas: gas::of_item(operation, &data), data: data.into() }
+}
+
+/// The contract that does it.
+fn target(operation: &Operation, facts: &Facts, instrument: &Instrument) -> Result<Address, Refusal> {
+    let Some(contract) = operation.contract() else { return Ok(instrument.token) };
+    facts.contract.ok_or_else(|| {
+        let message = format!("the instrument's node has no {}", contract.name());
+        Refusal::with(ReasonCode::NodeContractMissing, Field::Instrument, message)
+    })
+}
+
+/// A figure in as many bits as the chain keeps of it.
+fn narrow<const BITS: usize, const LIMBS: usize>(what: &str, value: U256) -> Result<Uint<BITS, LIMBS>, Refusal> {
+    if value.bit_len() > BITS {
+        let message = format!("{what} {value} is more than {BITS} bits hold");
+        return Err(Refusal::with(ReasonCode::InvalidTerms, Field::Terms, message));
+    }
+    Ok(Uint::saturating_from(value))
 }
 
 fn operated<'f>(operation: &Operation, facts: &'f Facts) -> Result<(&'f Instrument, Address), Refusal> {

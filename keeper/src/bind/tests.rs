@@ -1,9 +1,12 @@
 //! Every refusal, and the bytes of every call.
 
+mod node;
+
 use super::freeze::set as set_frozen;
 use super::*;
 use crate::facts::{Hold, Investor};
 use crate::operation::{CountryMode, Lockup};
+use crate::proof::Contracts;
 use alloy::primitives::{B256, address};
 use alloy::sol_types::SolCall;
 
@@ -11,7 +14,8 @@ const TOKEN: Address = address!("00000000000000000000000000000000000000aa");
 const EXECUTOR: Address = address!("00000000000000000000000000000000000000ee");
 const ALICE: Address = address!("70997970C51812dc3A010C7d01b50e0d17dc79C8");
 const BOB: Address = address!("3C44CdDdB6a900fa2b585dd299e03d12FA4293BC");
-const DOORS: Doors = Doors { chain_id: 31_337, registry: Some(TOKEN), registry_executor: Some(EXECUTOR) };
+const DOORS: Doors =
+    Doors { chain_id: 31_337, registry: Some(TOKEN), registry_executor: Some(EXECUTOR), factory: None };
 
 fn facts() -> Facts {
     let investor = Investor { investor_id: 1, whitelisted: true, ..Investor::default() };
@@ -39,6 +43,10 @@ fn facts() -> Facts {
         receiver: investor,
         hold: None,
         has_document: false,
+        contract: None,
+        node_executor: None,
+        intent_used: false,
+        contracts: Contracts::Any,
     }
 }
 

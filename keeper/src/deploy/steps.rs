@@ -18,7 +18,8 @@ const CREATE2_DEPLOYER: Address = address!("4e59b44847b379578588920cA78FbF26c0B4
 /// code costs 16 to send and, with the contracts that it makes in turn, at most 200 to keep.
 const CREATE_GAS: u64 = 500_000;
 const CREATE_GAS_PER_BYTE: u64 = 240;
-/// A node with its contracts takes 5.1 million (`contracts/gas.json`), and 30,000 more for each keeper.
+/// A node with its contracts takes 5 million (`contracts/gas.json`), and 30,000 more for each keeper and for each function
+/// that sets terms, where its keeper may.
 pub(super) const NODE_GAS: u64 = 8_000_000;
 /// A token takes 1.5 million.
 pub(super) const TOKEN_GAS: u64 = 3_000_000;
@@ -289,6 +290,14 @@ impl Deployer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_node_with_terms_and_ten_keepers_and_a_token_are_offered_a_tenth_more_than_they_take() {
+        let report: std::collections::HashMap<String, u64> =
+            serde_json::from_str(include_str!("../../../contracts/gas.json")).unwrap();
+        assert!(NODE_GAS >= (report["deploy a node"] + 16 * 30_000) / 10 * 11);
+        assert!(TOKEN_GAS >= report["deploy a token"] / 10 * 11);
+    }
 
     #[test]
     fn a_wave_is_no_more_than_a_block_has_room_for() {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use alloy::primitives::{Address, B256, U256, keccak256};
 use tokenx_contracts::ids::InstrumentId;
 
-use super::{CountryMode, Lockup, Operation};
+use super::{Contract, CountryMode, Lockup, Operation, Payout, Sale, canonical};
 
 impl Operation {
     /// The operation's name in the database, in metrics and on every surface.
@@ -35,6 +35,11 @@ impl Operation {
             Operation::RemoveDocument { .. } => "remove_document",
             Operation::Whitelist { .. } => "whitelist",
             Operation::Revoke { .. } => "revoke",
+            Operation::DeployToken { .. } => "deploy_token",
+            Operation::Sale(sale) => sale.kind(),
+            Operation::Payout(payout) => payout.kind(),
+            Operation::Trade(trade) => trade.kind(),
+            Operation::Consent(consent) => consent.kind(),
         }
     }
 
@@ -62,7 +67,12 @@ impl Operation {
             | Operation::SetLimits { instrument, .. }
             | Operation::SetCountryRule { instrument, .. }
             | Operation::SetDocument { instrument, .. }
-            | Operation::RemoveDocument { instrument, .. } => Some(instrument),
+            | Operation::RemoveDocument { instrument, .. }
+            | Operation::DeployToken { instrument, .. } => Some(instrument),
+            Operation::Sale(sale) => Some(sale.instrument()),
+            Operation::Payout(payout) => Some(payout.instrument()),
+            Operation::Trade(trade) => Some(trade.instrument()),
+            Operation::Consent(consent) => Some(consent.instrument()),
             Operation::Whitelist { .. } | Operation::Revoke { .. } => None,
         }
     }
@@ -86,6 +96,50 @@ impl Operation {
             | Operation::ReclaimExpired { account: wallet, .. }
             | Operation::Whitelist { wallet, .. }
             | Operation::Revoke { wallet, .. } => Some(*wallet),
+            Operation::Sale(sale) => sale.wallet(),
+            Operation::Payout(payout) => payout.wallet(),
+            Operation::Trade(trade) => trade.wallet(),
+            Operation::Consent(consent) => Some(consent.wallet()),
+            _ => None,
+        }
+    }
+
+    /// The node's contract that does it; `None` where that is the token itself, the registry or the factory.
+    pub fn contract(&self) -> Option<Contract> {
+        match self {
+            Operation::Sale(sale) => Some(sale.contract()),
+            Operation::Payout(payout) => payout.contract(),
+            Operation::Trade(trade) => Some(trade.contract()),
+            Operation::Consent(consent) => consent.contract(),
+            _ => None,
+        }
+    }
+
+    /// Key of the node whose token it makes.
+    pub fn node(&self) -> Option<B256> {
+        match self {
+            Operation::DeployToken { node, .. } => Some(*node),
+            _ => None,
+        }
+    }
+
+    /// The wallets that must have signed what it carries, where a contract may be one of them: permits are of keys alone.
+    pub fn signers(&self) -> Vec<Address> {
+        match self {
+            Operation::Sale(Sale::Buy { .. })
+            | Operation::Payout(Payout::RequestRedemption { .. } | Payout::PayIn { .. } | Payout::ClaimRent { .. })
+            | Operation::Trade(_) => self.wallet().into_iter().chain(self.receiver()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What makes its intent count once.
+    pub fn salt(&self) -> Option<B256> {
+        match self {
+            Operation::Sale(Sale::Buy { purchase, .. }) => Some(purchase.salt),
+            Operation::Payout(Payout::RequestRedemption { redemption, .. }) => Some(redemption.salt),
+            Operation::Payout(Payout::PayIn { funding, .. }) => Some(funding.salt),
+            Operation::Payout(Payout::ClaimRent { claim, .. }) => Some(claim.salt),
             _ => None,
         }
     }
@@ -93,6 +147,8 @@ impl Operation {
     /// The wallet that receives what another one gives.
     pub fn receiver(&self) -> Option<Address> {
         match self {
+            Operation::Payout(payout) => payout.receiver(),
+            Operation::Trade(trade) => trade.receiver(),
             Operation::ForcedTransfer { to: receiver, .. } | Operation::Recover { replacement: receiver, .. } => {
                 Some(*receiver)
             }
@@ -100,9 +156,12 @@ impl Operation {
         }
     }
 
-    /// The amount it is about, in base units.
+    /// The amount of its instrument that it is about, in base units; money is no such amount.
     pub fn amount(&self) -> Option<U256> {
         match self {
+            Operation::Sale(sale) => sale.amount(),
+            Operation::Payout(payout) => payout.amount(),
+            Operation::Trade(trade) => trade.amount(),
             Operation::Mint { amount, .. }
             | Operation::MintLocked { amount, .. }
             | Operation::Burn { amount, .. }
@@ -134,7 +193,9 @@ impl Operation {
 
     /// What it draws on: commands of one subject run in order, in one lane, and reserve from one another.
     pub fn subject(&self) -> String {
-        match (self.instrument(), self.wallet()) {
+        // A trade is about two wallets, and an order's end about the trades before it.
+        let wallet = if matches!(self, Operation::Trade(_)) { None } else { self.wallet() };
+        match (self.instrument(), wallet) {
             (Some(instrument), Some(wallet)) => format!("position:{}:{wallet:#x}", instrument.as_str()),
             (Some(instrument), None) => format!("instrument:{}", instrument.as_str()),
             (None, Some(wallet)) => format!("wallet:{wallet:#x}"),
@@ -151,6 +212,8 @@ impl Operation {
             | Operation::ForcedTransfer { amount, .. }
             | Operation::ForcedBurn { amount, .. }
             | Operation::Recover { amount, .. } => *amount,
+            // It is put under a hold.
+            Operation::Payout(Payout::RequestRedemption { redemption, .. }) => redemption.quantity,
             _ => U256::ZERO,
         }
     }
@@ -163,14 +226,27 @@ impl Operation {
         alone || !self.reserves().is_zero()
     }
 
-    /// May it change places with others of its subject that may too? Intake has seen to it that all of them can run.
+    /// May it change places with others of its subject that may too? Intake has seen to it that mints and burns can run;
+    /// of trades whoever matched them.
     pub fn commutes(&self) -> bool {
-        matches!(self, Operation::Mint { .. } | Operation::MintLocked { .. } | Operation::Burn { .. })
+        match self {
+            Operation::Mint { .. } | Operation::MintLocked { .. } | Operation::Burn { .. } => true,
+            Operation::Trade(trade) => trade.is_trade(),
+            _ => false,
+        }
     }
 
     /// Hash of the canonical command: operation, instrument, wallets, base units, and the reason where it must be
     /// given. Never changes for a stored row, so a field added later must leave old commands' hashes alone.
     pub fn fingerprint(&self) -> B256 {
+        if let Operation::DeployToken { .. }
+        | Operation::Sale(_)
+        | Operation::Payout(_)
+        | Operation::Trade(_)
+        | Operation::Consent(_) = self
+        {
+            return canonical::hash(self);
+        }
         let mut parts = vec![self.kind().to_owned()];
         parts.extend(self.instrument().map(|id| id.as_str().to_owned()));
         parts.extend(self.wallet().map(|wallet| format!("{wallet:#x}")));

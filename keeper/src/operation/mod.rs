@@ -1,11 +1,31 @@
 //! What can be asked of the chain, in canonical form: two requests mean the same thing exactly when their
 //! [`fingerprint`](Operation::fingerprint)s are equal.
 
+mod canonical;
+mod consent;
+mod contract;
 mod identity;
+mod payout;
+mod sale;
+mod signed;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod trade;
 
 use alloy::primitives::{Address, B256, U256};
 use serde::{Deserialize, Deserializer, Serialize};
 use tokenx_contracts::ids::InstrumentId;
+
+pub use consent::Consent;
+pub use contract::{Contract, Fund};
+pub use payout::Payout;
+pub use sale::Sale;
+pub use signed::{Claim, Deal, Funding, Order, Permit, Purchase, Redemption, Side};
+pub use terms::{
+    Beneficiaries, FeeAmounts, FeeShares, ListingTerms, MarketTerms, OtcTerms, RedemptionTerms, RentTerms,
+};
+pub use trade::Trade;
 
 /// Why units that were just minted cannot move for a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +49,8 @@ pub enum CountryMode {
     Admit,
 }
 
-/// An operation on chain. Amounts are base units; `reason` is the word that lands in the contract's event.
+/// An operation on chain. Amounts are base units; `reason` is the word that lands in the contract's event. Stored with its
+/// `kind`, which no two operations share: what stands in an enum of its own is stored as if it stood here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Operation {
@@ -311,6 +332,68 @@ pub enum Operation {
         /// Word for the event; zero if none was given.
         reason: B256,
     },
+    /// Makes a token of a node.
+    DeployToken {
+        /// Its instrument's id.
+        #[serde(deserialize_with = "instrument")]
+        instrument: InstrumentId,
+        /// Key of the node: the hash of its id.
+        node: B256,
+        /// Its name.
+        name: String,
+        /// Its symbol.
+        symbol: String,
+        /// 0 to 18.
+        decimals: u8,
+        /// Base units that may ever be, 104 bits, above zero.
+        #[serde(with = "decimal")]
+        max_supply: U256,
+        /// Base units that the node's Executor may mint per UTC day; 104 bits.
+        #[serde(with = "decimal")]
+        daily_mint_limit: U256,
+        /// Base units that it may burn, and as many place under holds, per UTC day.
+        #[serde(with = "decimal")]
+        daily_burn_limit: U256,
+        /// Base units that it may move, and as many burn, by force per UTC day.
+        #[serde(with = "decimal")]
+        daily_force_limit: U256,
+    },
+    /// Of primary sale or fees.
+    #[serde(untagged)]
+    Sale(Sale),
+    /// Of redemptions or rent.
+    #[serde(untagged)]
+    Payout(Payout),
+    /// Of trading.
+    #[serde(untagged)]
+    Trade(Box<Trade>),
+    /// Of allowances.
+    #[serde(untagged)]
+    Consent(Consent),
+}
+
+impl From<Sale> for Operation {
+    fn from(sale: Sale) -> Self {
+        Self::Sale(sale)
+    }
+}
+
+impl From<Payout> for Operation {
+    fn from(payout: Payout) -> Self {
+        Self::Payout(payout)
+    }
+}
+
+impl From<Trade> for Operation {
+    fn from(trade: Trade) -> Self {
+        Self::Trade(Box::new(trade))
+    }
+}
+
+impl From<Consent> for Operation {
+    fn from(consent: Consent) -> Self {
+        Self::Consent(consent)
+    }
 }
 
 /// A stored id was checked when it came in; it is checked again because a row is input too.

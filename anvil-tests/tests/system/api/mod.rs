@@ -102,7 +102,7 @@ impl Kit {
         settings.limits.off = true;
         change(&mut settings);
         let pool = database.pool().await.unwrap();
-        let doors = Doors { chain_id: settings.chain.chain_id, registry: None, registry_executor: None };
+        let doors = Doors { chain_id: settings.chain.chain_id, registry: None, registry_executor: None, factory: None };
         let mut kit = Kit::open(settings, pool, doors).await;
         kit._database = Some(database);
         kit.seed_people().await;
@@ -120,11 +120,7 @@ impl Kit {
         let mut settings = world.settings(&deployment).unwrap();
         settings.limits.off = true;
         change(&mut settings, &deployment);
-        let doors = Doors {
-            chain_id: settings.chain.chain_id,
-            registry: settings.chain.registry,
-            registry_executor: Some(deployment.suite.registry_executor),
-        };
+        let doors = Doors::of(&settings.chain);
         let mut kit = Kit::open(settings, world.pool.clone(), doors).await;
         kit.follow().await;
         kit._world = Some(world);
