@@ -12,7 +12,7 @@ const REASON: B256 = B256::repeat_byte(1);
 
 impl Stack {
     /// Accepts, waits for it, and asks again: the answer is the first one.
-    async fn done(&self, id: &str, operation: Operation) {
+    pub(super) async fn done(&self, id: &str, operation: Operation) {
         let first = self.accept(id, operation.clone()).await.unwrap();
         self.confirmed(id).await;
         let again = self.accept(id, operation).await.unwrap();
@@ -20,7 +20,7 @@ impl Stack {
         assert_eq!(self.runs(id).await, 1, "{id}");
     }
 
-    async fn refused(&self, operation: Operation, code: ReasonCode) {
+    pub(super) async fn refused(&self, operation: Operation, code: ReasonCode) {
         match self.accept("refused", operation).await {
             Err(AcceptError::Refused(refusal)) => assert_eq!(refusal.code, code, "{refusal}"),
             other => panic!("{code}: {other:?}"),
