@@ -12,13 +12,14 @@ const PREFIX: &str = "TOKENX__";
 const SEPARATOR: &str = "__";
 
 /// Keys that may come from a file of their own: `section.key_file = "path"` sets `section.key` to its content.
-const SECRETS: [(&str, &str); 7] = [
+const SECRETS: [(&str, &str); 8] = [
     ("database", "url"),
     ("database", "direct_url"),
     ("chain", "rpc_url"),
     ("chain", "ws_url"),
     ("signer", "master_key"),
     ("signer", "keystore_password"),
+    ("files", "secret_key"),
     ("auth", "jwt_secret"),
 ];
 

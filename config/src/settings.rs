@@ -31,6 +31,8 @@ pub struct Settings {
     pub signer: Signer,
     /// The HTTP server.
     pub server: Server,
+    /// Uploaded images and documents.
+    pub files: Files,
     /// Accounts and access tokens.
     pub auth: Auth,
     /// Rate limits.
@@ -337,6 +339,8 @@ pub struct Server {
     pub bind: SocketAddr,
     /// Where health and metrics listen, if elsewhere.
     pub ops_bind: Option<SocketAddr>,
+    /// Where people reach the API, as `https://api.example.com`; `http://` and [`Server::bind`] where absent.
+    pub public_url: Option<String>,
     /// How long a client may take to send its headers, in milliseconds.
     pub header_read_timeout_ms: u64,
     /// How long a request may take, in milliseconds.
@@ -352,6 +356,15 @@ pub struct Server {
 }
 
 impl Server {
+    /// Where people reach the API; no slash at its end.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.bind),
+        }
+    }
+
     /// [`Server::header_read_timeout_ms`] as a duration.
     #[must_use]
     pub const fn header_read_timeout(&self) -> Duration {
@@ -376,12 +389,51 @@ impl Default for Server {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             ops_bind: None,
+            public_url: None,
             header_read_timeout_ms: 5_000,
             request_timeout_ms: 30_000,
             shutdown_grace_ms: 10_000,
             max_body_bytes: 1 << 20,
             max_connections: 10_000,
             cors_origins: Vec::new(),
+        }
+    }
+}
+
+/// Uploaded images and documents: a folder, or a bucket of an S3-compatible store.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Files {
+    /// The folder, where no bucket is named. Made when the first file comes.
+    pub path: PathBuf,
+    /// The bucket.
+    pub bucket: Option<String>,
+    /// The store's address; Amazon's own where absent.
+    pub endpoint: Option<String>,
+    /// The bucket's region.
+    pub region: String,
+    /// The store's account.
+    pub access_key: Option<String>,
+    /// The account's secret.
+    #[serde(serialize_with = "redact_some")]
+    pub secret_key: Option<SecretString>,
+    /// Largest file, in bytes.
+    pub max_bytes: usize,
+    /// Life of a link to a file that is not public, in seconds.
+    pub link_seconds: u64,
+}
+
+impl Default for Files {
+    fn default() -> Self {
+        Self {
+            path: "files".into(),
+            bucket: None,
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            access_key: None,
+            secret_key: None,
+            max_bytes: 25 << 20,
+            link_seconds: 600,
         }
     }
 }

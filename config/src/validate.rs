@@ -83,6 +83,15 @@ impl Settings {
         problems.unless(rpc, "chain.rpc_url", "set it to the node's http:// or https:// address");
         let ws = self.chain.ws_url.as_ref().is_none_or(|url| begins(url, &["ws://", "wss://"]));
         problems.unless(ws, "chain.ws_url", "set it to the node's ws:// or wss:// address, or remove it");
+        let public = self.server.public_url.as_deref().unwrap_or("http://");
+        let public = public.starts_with("https://") || public.starts_with("http://");
+        problems.unless(public, "server.public_url", "set it to the https:// address under which people reach the API");
+        let endpoint = self.files.endpoint.as_deref().unwrap_or("https://");
+        let endpoint = endpoint.starts_with("https://") || endpoint.starts_with("http://");
+        problems.unless(endpoint, "files.endpoint", "set it to the store's https:// address, or remove it");
+        let account = self.files.access_key.is_some() && self.files.secret_key.is_some();
+        let advice = "a bucket needs an account: set files.access_key and files.secret_key";
+        problems.unless(account || self.files.bucket.is_none(), "files.access_key", advice);
         for origin in &self.server.cors_origins {
             let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
             let fine = host.is_some_and(|host| !host.is_empty() && !host.contains(['/', '*', '?', ' ']));
@@ -114,6 +123,8 @@ impl Settings {
             (self.server.request_timeout_ms, "server.request_timeout_ms"),
             (self.server.max_body_bytes as u64, "server.max_body_bytes"),
             (self.server.max_connections as u64, "server.max_connections"),
+            (self.files.max_bytes as u64, "files.max_bytes"),
+            (self.files.link_seconds, "files.link_seconds"),
             (auth.access_ttl_seconds, "auth.access_ttl_seconds"),
             (auth.refresh_ttl_seconds, "auth.refresh_ttl_seconds"),
             (u64::from(limits.login_per_minute), "limits.login_per_minute"),

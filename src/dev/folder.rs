@@ -36,7 +36,7 @@ pub(crate) struct Folder {
 }
 
 /// What a run leaves for the next one with `--keep`.
-const KEPT: [&str; 3] = ["postgres", "chain", DEMO];
+const KEPT: [&str; 4] = ["postgres", "chain", "files", DEMO];
 
 impl Folder {
     /// Makes and locks it. Unless `keep` finds a chain that an earlier run kept, all that one left is removed.

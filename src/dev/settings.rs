@@ -13,7 +13,7 @@ use crate::local::write_secret;
 
 /// What `dev` decides itself: a shell prepared for a real deployment must not make it write there. Everything else
 /// (`TOKENX__CHAIN__CONFIRMATIONS`, say) may be set.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
     "TOKENX__DATABASE__",
     "TOKENX__SIGNER__",
     "TOKENX__CHAIN__RPC_URL",
@@ -24,6 +24,7 @@ const OURS: [&str; 10] = [
     "TOKENX__CHAIN__REGISTRY",
     "TOKENX__CHAIN__EXECUTORS",
     "TOKENX__SERVER__BIND",
+    "TOKENX__FILES__",
 ];
 
 /// Writes them to the data folder and reads them back in layers, as every other command would.
@@ -44,6 +45,7 @@ pub(crate) fn settle(folder: &Folder, ground: &Ground, contracts: &Contracts, ap
     set("chain", "executors", vec![contracts.registry_executor.to_string()].into());
     set("signer", "keys", LANE_KEYS.to_vec().into());
     set("server", "bind", format!("127.0.0.1:{api_port}").into());
+    set("files", "path", folder.join("files").display().to_string().into());
     // The terminal is for the table; TOKENX__TELEMETRY__FILTER=info shows more.
     set("telemetry", "filter", "warn".into());
     write_secret(&folder.join("dev.toml"), &settings.to_string())?;
