@@ -13,9 +13,12 @@ use crate::auth::password::Passwords;
 use crate::auth::revocation::{self, Revocations};
 use crate::auth::service::ServiceTokens;
 use crate::auth::session;
+use crate::files::link::Links;
+use crate::files::store::FileStore;
 use crate::graphql::Live;
 use crate::http::limits::Limits;
 use crate::http::metrics;
+use crate::service::ServeError;
 
 /// How often idle rate-limit keys and expired tokens are forgotten.
 const HOUSEKEEPING: std::time::Duration = std::time::Duration::from_secs(60);
@@ -35,6 +38,8 @@ struct Inner {
     service_tokens: ServiceTokens,
     limits: Limits,
     live: Live,
+    files: FileStore,
+    links: Links,
     stop: CancellationToken,
 }
 
@@ -43,21 +48,23 @@ impl App {
     /// the process.
     ///
     /// # Errors
-    /// When the password costs of the settings are outside argon2's ranges.
+    /// See [`ServeError`].
     pub fn new(
         settings: Arc<Settings>,
         pool: PgPool,
         commands: Commands,
         stop: CancellationToken,
-    ) -> Result<App, argon2::Error> {
+    ) -> Result<App, ServeError> {
         metrics::init();
         Ok(App(Arc::new(Inner {
             access_keys: AccessKeys::new(&settings.auth),
-            passwords: Passwords::new(&settings.auth)?,
+            passwords: Passwords::new(&settings.auth).map_err(ServeError::Argon2)?,
             revocations: Revocations::default(),
             service_tokens: ServiceTokens::default(),
             limits: Limits::new(&settings.limits),
             live: Live::default(),
+            files: FileStore::open(&settings.files)?,
+            links: Links::new(&settings.auth.jwt_secret, settings.files.link_seconds)?,
             settings,
             pool,
             commands,
@@ -108,6 +115,14 @@ impl App {
 
     pub(crate) fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    pub(crate) fn files(&self) -> &FileStore {
+        &self.0.files
+    }
+
+    pub(crate) fn links(&self) -> &Links {
+        &self.0.links
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -6,6 +6,7 @@ mod app;
 pub mod auth;
 mod docs;
 pub mod error;
+pub mod files;
 pub mod graphql;
 pub mod http;
 pub mod object_id;

@@ -46,6 +46,12 @@ const BEARER: &str = "bearer";
         crate::tokens::routes::edit,
         crate::tokens::routes::token,
         crate::tokens::routes::tokens,
+        crate::tokens::uploads::add_image,
+        crate::tokens::uploads::add_document,
+        crate::tokens::uploads::remove_image,
+        crate::tokens::uploads::remove_document,
+        crate::files::serve::file,
+        crate::tokens::prices::add,
         crate::ops::health::healthz,
         crate::ops::health::readyz,
         crate::ops::metrics::metrics,
@@ -172,6 +178,7 @@ fn operation<'d>(document: &'d mut Document, rule: &Rule) -> Option<&'d mut Desc
         Method::Get => item.get.as_mut(),
         Method::Post => item.post.as_mut(),
         Method::Patch => item.patch.as_mut(),
+        Method::Delete => item.delete.as_mut(),
     }
 }
 
@@ -224,9 +231,13 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         Operation::ListMints | Operation::ListBurns | Operation::ListHoldings => errors.push(422),
         Operation::Login | Operation::Refresh => errors.extend([400, 401, 413]),
         Operation::Logout => errors.push(409),
+        Operation::AddPrice => errors.extend([400, 404, 409, 413]),
         Operation::CreateToken => errors.extend([400, 409, 413]),
         Operation::EditToken => errors.extend([400, 404, 409, 413]),
-        Operation::GetToken => errors.push(404),
+        Operation::AddImage | Operation::AddDocument => errors.extend([400, 404, 409, 413]),
+        Operation::GetToken | Operation::RemoveImage | Operation::RemoveDocument => errors.push(404),
+        // A token is optional, a bad one is refused; a link can have ended.
+        Operation::GetFile => errors.extend([400, 401, 403, 404]),
         Operation::ListTokens => errors.push(400),
         // A token is optional, a bad one is refused; the specification's media type answers a bad query with 400.
         Operation::GraphQl => errors.extend([400, 401, 413]),
@@ -281,12 +292,14 @@ mod tests {
         let document = document();
         let mut described: Vec<(String, String)> = Vec::new();
         for (path, item) in &document.paths.paths {
-            for (method, operation) in [("GET", &item.get), ("POST", &item.post), ("PATCH", &item.patch)] {
+            let operations =
+                [("GET", &item.get), ("POST", &item.post), ("PATCH", &item.patch), ("DELETE", &item.delete)];
+            for (method, operation) in operations {
                 if operation.is_some() {
                     described.push((method.to_owned(), path.clone()));
                 }
             }
-            assert!([&item.put, &item.delete].iter().all(|other| other.is_none()), "{path}");
+            assert!(item.put.is_none(), "{path}");
         }
         let mut ruled: Vec<(String, String)> =
             POLICY.iter().map(|rule| (rule.method.to_string(), rule.path.to_owned())).collect();
@@ -301,7 +314,13 @@ mod tests {
         for rule in POLICY {
             let operation = operation(&mut document, rule).unwrap();
             assert_eq!(operation.security.is_some(), rule.who != Who::Anyone, "{}", rule.id);
-            let may_refuse = [Operation::Login, Operation::Refresh, Operation::GraphQl, Operation::GraphQlSocket];
+            let may_refuse = [
+                Operation::Login,
+                Operation::Refresh,
+                Operation::GraphQl,
+                Operation::GraphQlSocket,
+                Operation::GetFile,
+            ];
             assert_eq!(
                 operation.responses.responses.contains_key("401"),
                 rule.who != Who::Anyone || may_refuse.contains(&rule.operation)

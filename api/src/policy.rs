@@ -162,6 +162,12 @@ pub enum Operation {
     EditToken,
     GetToken,
     ListTokens,
+    AddImage,
+    AddDocument,
+    RemoveImage,
+    RemoveDocument,
+    GetFile,
+    AddPrice,
     Healthz,
     Readyz,
     Metrics,
@@ -178,6 +184,7 @@ pub enum Method {
     Get,
     Post,
     Patch,
+    Delete,
 }
 
 impl fmt::Display for Method {
@@ -186,6 +193,7 @@ impl fmt::Display for Method {
             Method::Get => "GET",
             Method::Post => "POST",
             Method::Patch => "PATCH",
+            Method::Delete => "DELETE",
         })
     }
 }
@@ -222,6 +230,7 @@ impl Rule {
 
 const MINTERS: Who = Who::Roles(&[Role::TransferAgent]);
 const ISSUERS: Who = Who::Roles(&[Role::Issuer]);
+const ISSUING: Who = Who::Roles(&[Role::Issuer, Role::TransferAgent]);
 const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
 
 /// Operation × role.
@@ -230,7 +239,7 @@ pub const POLICY: &[Rule] = &{
     use Operation as Op;
     use RateClass as Rate;
     use Surface::{Platform, TokenApp};
-    use Method::{Get as GET, Patch as PATCH, Post as POST};
+    use Method::{Delete as DELETE, Get as GET, Patch as PATCH, Post as POST};
 
     [
         rule(Op::Login,        "create_session",   POST, "/auth/login",                      Platform, Who::Anyone,    &[],                                   Rate::Login),
@@ -247,6 +256,12 @@ pub const POLICY: &[Rule] = &{
         rule(Op::EditToken,    "update_token",     PATCH, "/v2/admin/token/{token_id}",      Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::GetToken,     "get_token",        GET,  "/v2/admin/token/{token_id}",       Platform, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
         rule(Op::ListTokens,   "list_tokens",      GET,  "/v2/admin/token",                  Platform, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read).extension(),
+        rule(Op::AddImage,     "add_token_image",  POST, "/v2/admin/token/{token_id}/images", Platform, ISSUERS,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::AddDocument,  "add_token_document", POST, "/v2/admin/token/{token_id}/documents", Platform, ISSUERS,  &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::RemoveImage,  "remove_token_image", DELETE, "/v2/admin/token/{token_id}/images/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite],         Rate::Write).extension(),
+        rule(Op::RemoveDocument, "remove_token_document", DELETE, "/v2/admin/token/{token_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
+        rule(Op::GetFile,      "get_file",         GET,  "/files/{token_id}/{file}",         Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
+        rule(Op::AddPrice,     "add_token_price",  POST, "/v2/admin/token/{token_id}/prices", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),
         rule(Op::Metrics,      "get_metrics",      GET,  "/metrics",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
-use crate::{auth, docs, graphql, openapi, ops, token_app, tokens};
+use crate::{auth, docs, files, graphql, openapi, ops, token_app, tokens};
 
 /// Every route, guarded by its row of the policy table.
 pub fn router(app: &App) -> Router {
@@ -59,6 +59,7 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Method::Get => MethodFilter::GET,
         Method::Post => MethodFilter::POST,
         Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
     };
     match rule.operation {
         Operation::Login => on(method, auth::routes::login),
@@ -75,6 +76,12 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::EditToken => on(method, tokens::routes::edit),
         Operation::GetToken => on(method, tokens::routes::token),
         Operation::ListTokens => on(method, tokens::routes::tokens),
+        Operation::AddImage => on(method, tokens::uploads::add_image),
+        Operation::AddDocument => on(method, tokens::uploads::add_document),
+        Operation::RemoveImage => on(method, tokens::uploads::remove_image),
+        Operation::RemoveDocument => on(method, tokens::uploads::remove_document),
+        Operation::GetFile => on(method, files::serve::file),
+        Operation::AddPrice => on(method, tokens::prices::add),
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),
         Operation::Metrics => on(method, ops::metrics::metrics),
@@ -94,7 +101,7 @@ fn cors(app: &App) -> CorsLayer {
         move |origin: &HeaderValue, parts: &request::Parts| origins.contains(origin) || is_public(parts.uri.path());
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
-        .allow_methods([HttpMethod::GET, HttpMethod::POST, HttpMethod::PATCH])
+        .allow_methods([HttpMethod::GET, HttpMethod::POST, HttpMethod::PATCH, HttpMethod::DELETE])
         .allow_headers(AllowHeaders::list([header::AUTHORIZATION, header::CONTENT_TYPE, REQUEST_ID]))
         .expose_headers([
             REQUEST_ID,
@@ -107,5 +114,17 @@ fn cors(app: &App) -> CorsLayer {
 }
 
 fn is_public(path: &str) -> bool {
-    POLICY.iter().any(|rule| rule.who == Who::Anyone && rule.method == Method::Get && rule.path == path)
+    POLICY.iter().any(|rule| rule.who == Who::Anyone && rule.method == Method::Get && matches(rule.path, path))
+}
+
+/// Whether a path is of a route, whose parameters stand for one segment each.
+fn matches(route: &str, path: &str) -> bool {
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    loop {
+        match (route.next(), path.next()) {
+            (None, None) => return true,
+            (Some(expected), Some(found)) if expected == found || (expected.starts_with('{') && !found.is_empty()) => {}
+            _ => return false,
+        }
+    }
 }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::files::store::StoreError;
 use crate::http::serve as http;
 use crate::router::{ops_router, public_router, router};
 
@@ -33,6 +34,12 @@ pub enum ServeError {
     /// `server.ops_bind` cannot be listened on.
     #[error("server.ops_bind: {0}: choose another address or port")]
     OpsBind(io::Error),
+    /// The settings name no place for files.
+    #[error("{0}: see config/default.toml")]
+    Files(#[from] StoreError),
+    /// The key of links to files cannot be derived.
+    #[error("auth.jwt_secret: {0}")]
+    Links(#[from] hmac::digest::InvalidLength),
     /// A listener failed.
     #[error("http listener: {0}")]
     Listener(#[from] io::Error),
@@ -45,7 +52,7 @@ pub enum ServeError {
 /// See [`ServeError`].
 pub async fn serve(context: ApiContext, listener: TcpListener, stop: CancellationToken) -> Result<(), ServeError> {
     let ApiContext { settings, pool, commands } = context;
-    let app = App::new(settings.clone(), pool, commands, stop.clone()).map_err(ServeError::Argon2)?;
+    let app = App::new(settings.clone(), pool, commands, stop.clone())?;
     let server = &settings.server;
     let house = tokio::spawn(app.clone().keep_house());
     let served = match server.ops_bind {

@@ -64,6 +64,39 @@ CREATE TABLE tokens (
 CREATE INDEX tokens_by_age  ON tokens (created_at DESC, token_id DESC);
 CREATE INDEX tokens_by_node ON tokens (node_id, created_at DESC, token_id DESC);
 
+-- Images and documents of tokens; their bytes are in the file store. A file that is taken away keeps its row.
+CREATE TABLE token_files (
+    file_id        text        PRIMARY KEY CHECK (file_id ~ '^[0-9a-f]{24}$'),
+    token_id       text        NOT NULL REFERENCES tokens,
+    kind           text        NOT NULL CHECK (kind IN ('image', 'document')),
+    object_id      uuid        NOT NULL UNIQUE,                       -- its name in the store and in its link
+    extension      text        NOT NULL CHECK (extension IN ('png', 'jpeg', 'webp', 'pdf')),
+    name           text        NOT NULL CHECK (length(name) BETWEEN 1 AND 200),
+    document_type  smallint    NOT NULL,                              -- 1 = standard
+    is_default     boolean     NOT NULL,                              -- the image that is shown first
+    hash           word        NOT NULL,                              -- SHA-256
+    bytes          bigint      NOT NULL CHECK (bytes > 0),
+    created_at     timestamptz NOT NULL,
+    deleted_at     timestamptz
+);
+-- The same bytes twice are one file, and one image is the default.
+CREATE UNIQUE INDEX token_files_once        ON token_files (token_id, kind, hash) WHERE deleted_at IS NULL;
+CREATE UNIQUE INDEX token_files_one_default ON token_files (token_id) WHERE is_default AND deleted_at IS NULL;
+CREATE INDEX token_files_by_token           ON token_files (token_id, created_at, file_id);
+
+-- What a whole token was worth, by whom, and when: net asset values. A token without one is worth its record's price.
+CREATE TABLE prices (
+    price_id     text        PRIMARY KEY CHECK (price_id ~ '^[0-9a-f]{24}$'),
+    token_id     text        NOT NULL REFERENCES tokens,
+    price        uint256     NOT NULL CHECK (price > 0),
+    currency_id  text        NOT NULL REFERENCES currencies,
+    source       text        NOT NULL CHECK (length(source) BETWEEN 1 AND 200),
+    as_of        timestamptz NOT NULL,
+    created_at   timestamptz NOT NULL,
+    CONSTRAINT prices_once UNIQUE (token_id, source, as_of)       -- a source says one price of one time
+);
+CREATE INDEX prices_by_token ON prices (token_id, as_of DESC, created_at DESC);
+
 -- The same with what the row only names.
 CREATE VIEW token_records AS
     SELECT t.*, n.issuer_id, n.chain_id, n.executor,

@@ -95,6 +95,18 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Viewer, ApiE
     authenticate_token(app, token).await
 }
 
+/// Whose token the header carries, where a token is optional. None is anonymous; a bad one is refused, never taken for
+/// none.
+///
+/// # Errors
+/// As [`authenticate`].
+pub async fn viewer(app: &App, headers: &HeaderMap) -> Result<Option<Viewer>, ApiError> {
+    match headers.contains_key(header::AUTHORIZATION) {
+        true => authenticate(app, headers).await.map(Some),
+        false => Ok(None),
+    }
+}
+
 /// Reads a bearer token that came by another way than the header (a socket's first message).
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use super::access::Access;
 use super::limits::MAX_BODY;
 use crate::app::App;
-use crate::auth::{self, Viewer};
+use crate::auth;
 use crate::error::{ApiError, FieldError};
 
 /// The media type of the GraphQL-over-HTTP specification, in which a refused query is no 200.
@@ -38,18 +38,10 @@ pub(crate) struct QueryRequest {
     responses((status = 200, description = "The answer, or `errors` with a code each in `extensions.code`", body = Object)),
 )]
 pub(crate) async fn query(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
-    let viewer = viewer(&app, &headers).await?;
+    let viewer = auth::viewer(&app, &headers).await?;
     let request = read(&headers, body).await?;
     let answer = super::answer(&app, Access::of(viewer), request).await;
     Ok(render(&headers, &answer))
-}
-
-/// Whose token the header carries. None is anonymous; a bad one is refused, never taken for none.
-pub(super) async fn viewer(app: &App, headers: &HeaderMap) -> Result<Option<Viewer>, ApiError> {
-    match headers.contains_key(header::AUTHORIZATION) {
-        true => auth::authenticate(app, headers).await.map(Some),
-        false => Ok(None),
-    }
 }
 
 async fn read(headers: &HeaderMap, body: Body) -> Result<Request, ApiError> {

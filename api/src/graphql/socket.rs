@@ -59,7 +59,7 @@ pub(crate) async fn upgrade(
 ) -> Result<Response, ApiError> {
     let upgrade =
         upgrade.map_err(|_| ApiError::MethodNotAllowed("GET without a websocket upgrade: POST queries".into()))?;
-    let viewer = super::http::viewer(&app, &headers).await?;
+    let viewer = auth::viewer(&app, &headers).await?;
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_BODY).max_frame_size(MAX_BODY);
     Ok(upgrade.on_upgrade(move |socket| converse(app, address, viewer, socket)))
 }

@@ -67,38 +67,38 @@ pub struct OracleView {
 /// Its files, the oldest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Meta {
-    images: Vec<ImageView>,
-    documents: Vec<DocumentView>,
+    pub(super) images: Vec<ImageView>,
+    pub(super) documents: Vec<DocumentView>,
 }
 
 /// An image.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImageView {
-    id: String,
-    url: String,
-    is_default: bool,
+    pub(super) id: String,
+    pub(super) url: String,
+    pub(super) is_default: bool,
     /// SHA-256, hexadecimal.
-    hash: String,
+    pub(super) hash: String,
     #[schema(format = DateTime)]
-    created_at: String,
+    pub(super) created_at: String,
     #[schema(required, format = DateTime)]
-    deleted_at: Option<String>,
+    pub(super) deleted_at: Option<String>,
 }
 
 /// A document.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct DocumentView {
-    id: String,
-    name: String,
-    url: String,
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) url: String,
     /// 1 = standard.
-    r#type: i16,
+    pub(super) r#type: i16,
     /// SHA-256, hexadecimal.
-    hash: String,
+    pub(super) hash: String,
     #[schema(format = DateTime)]
-    created_at: String,
+    pub(super) created_at: String,
     #[schema(required, format = DateTime)]
-    deleted_at: Option<String>,
+    pub(super) deleted_at: Option<String>,
 }
 
 /// Its contract.
@@ -207,8 +207,8 @@ pub struct NodeContractView {
 }
 
 impl Token {
-    /// A record and what the chain says of it.
-    pub fn of(record: Record, facts: &Facts) -> Token {
+    /// A record with what the chain says of it, and its files.
+    pub fn of(record: Record, facts: &Facts, meta: Meta) -> Token {
         let (created_at, updated_at) = (timestamp(record.created_at), timestamp(record.updated_at));
         let status = Status::of(facts);
         let value = ValueView::of(&record, facts);
@@ -225,7 +225,7 @@ impl Token {
             token_name: draft.token_name,
             token_symbol: draft.token_symbol,
             oracle: draft.oracle.map(|oracle| OracleView { id: oracle.id, code: oracle.code }),
-            meta: Meta { images: Vec::new(), documents: Vec::new() },
+            meta,
             contract: facts.deployment.and_then(|deployed| {
                 let tx_hash = format!("{:#x}", deployed.tx_hash?);
                 Some(ContractView { address: address(deployed.token), tx_hash })
@@ -270,7 +270,7 @@ impl ValueView {
 }
 
 impl PriceView {
-    fn of(price: &Price) -> PriceView {
+    pub(super) fn of(price: &Price) -> PriceView {
         PriceView {
             id: price.currency.currency_id.clone(),
             amount: price.amount.into(),

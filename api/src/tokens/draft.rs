@@ -340,7 +340,7 @@ fn word(raw: &RawValue) -> Result<String, String> {
 }
 
 /// Names: something to read, on one line.
-fn line(raw: &RawValue) -> Result<String, String> {
+pub(super) fn line(raw: &RawValue) -> Result<String, String> {
     let line = text_of(1..=200)(raw)?;
     if line.chars().any(char::is_control) || line.trim() != line {
         return Err(format!("{line:?} has an unprintable character, or space around it"));

@@ -7,9 +7,13 @@ pub mod body;
 pub mod details;
 pub mod draft;
 pub mod facts;
+pub mod files;
 pub mod money;
+pub mod prices;
 pub mod record;
 pub mod routes;
+pub mod show;
 pub mod status;
+pub mod uploads;
 
 pub use money::Currency;

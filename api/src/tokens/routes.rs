@@ -21,6 +21,7 @@ use super::details::Token;
 use super::draft::Draft;
 use super::facts;
 use super::record::{self, Filter, Record};
+use super::show::{all_shown, shown};
 use super::status::Status;
 use crate::admin::{self, By, Note};
 use crate::app::App;
@@ -203,14 +204,8 @@ pub(crate) async fn tokens(
     let more = page.len() > wanted;
     page.truncate(wanted);
     let next_cursor = page.last().filter(|_| more).map(|(record, _)| write_cursor(record));
-    let items = page.into_iter().map(|(record, facts)| Token::of(record, &facts)).collect();
+    let items = all_shown(&app, &mut tx, page).await?;
     Ok(Json(TokenPage { items, next_cursor }))
-}
-
-/// The record as it is answered, as the transaction sees the chain.
-async fn shown(app: &App, conn: &mut PgConnection, record: Record) -> Result<Token, ApiError> {
-    let facts = facts::of(conn, app.chain_id(), std::slice::from_ref(&record)).await?;
-    Ok(Token::of(record, &facts.into_iter().next().unwrap_or_default()))
 }
 
 /// The draft's node: one of this chain and, for an issuer, its own.
@@ -260,7 +255,7 @@ fn changes(was: &Draft, is: &Draft) -> Result<Map<String, Value>, ApiError> {
     Ok(members(is)?.into_iter().filter(|(name, value)| before.get(name) != Some(value)).collect())
 }
 
-async fn note(
+pub(super) async fn note(
     conn: &mut PgConnection,
     viewer: &Viewer,
     request_id: &RequestId,
@@ -298,7 +293,7 @@ fn refused(body: Object) -> ApiError {
 }
 
 /// Now, as finely as it is shown.
-fn now() -> OffsetDateTime {
+pub(super) fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_millisecond(now.millisecond()).unwrap_or(now)
 }

@@ -10,6 +10,7 @@ async fn ask(kit: &Kit, rule: &Rule, token: Option<&str>) -> Answer {
     match rule.method {
         policy::Method::Get => kit.get(&path, token).await,
         policy::Method::Post => kit.post(&path, token, &json!({})).await,
+        policy::Method::Delete => kit.send(Method::DELETE, &path, token, None).await,
         policy::Method::Patch => kit.patch(&path, token, &json!({})).await,
     }
 }

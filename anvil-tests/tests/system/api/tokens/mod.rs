@@ -1,6 +1,8 @@
 //! Tokens from their draft on, over HTTP.
 
 mod fields;
+mod files;
+mod prices;
 mod records;
 
 use tokenx_api::admin::NewCurrency;

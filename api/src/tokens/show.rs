@@ -1,0 +1,78 @@
+//! Records as they are answered: with the chain's facts and their files.
+
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use super::details::{DocumentView, ImageView, Meta, Token, timestamp};
+use super::facts::{self, Facts};
+use super::files::{self, File, Kind};
+use super::record::Record;
+use crate::app::App;
+use crate::error::ApiError;
+
+/// One record, as the transaction sees the chain.
+///
+/// # Errors
+/// The database's.
+pub async fn shown(app: &App, conn: &mut PgConnection, record: Record) -> Result<Token, ApiError> {
+    let facts = facts::of(conn, app.chain_id(), std::slice::from_ref(&record)).await?;
+    let facts = facts.into_iter().next().unwrap_or_default();
+    let mut tokens = all_shown(app, conn, vec![(record, facts)]).await?;
+    tokens.pop().ok_or_else(|| ApiError::internal("a record that does not show"))
+}
+
+/// Records whose facts are known.
+///
+/// # Errors
+/// The database's.
+pub async fn all_shown(
+    app: &App,
+    conn: &mut PgConnection,
+    records: Vec<(Record, Facts)>,
+) -> Result<Vec<Token>, ApiError> {
+    let ids: Vec<&str> = records.iter().map(|(record, _)| record.token_id.as_str()).collect();
+    let mut files: HashMap<String, Vec<File>> = HashMap::new();
+    for file in files::of(conn, &ids).await? {
+        files.entry(file.token_id.clone()).or_default().push(file);
+    }
+    let show = |(record, facts): (Record, Facts)| {
+        let files = files.remove(&record.token_id).unwrap_or_default();
+        let meta = meta(app, record.draft.is_public, &files);
+        Token::of(record, &facts, meta)
+    };
+    Ok(records.into_iter().map(show).collect())
+}
+
+fn meta(app: &App, is_public: bool, files: &[File]) -> Meta {
+    let base = app.settings().server.public_url();
+    let now = OffsetDateTime::now_utc().unix_timestamp().unsigned_abs();
+    let url = |file: &File| {
+        let url = format!("{base}/files/{}", file.object());
+        // Whoever may see the token may follow its links for some minutes, without a token in a header.
+        let open = is_public && file.kind() == Kind::Image;
+        if open || file.deleted_at.is_some() { url } else { format!("{url}?{}", app.links().query(file.object(), now)) }
+    };
+    let image = |file: &File| ImageView {
+        id: file.file_id.clone(),
+        url: url(file),
+        is_default: file.is_default,
+        hash: hex::encode(file.hash()),
+        created_at: timestamp(file.created_at),
+        deleted_at: file.deleted_at.map(timestamp),
+    };
+    let document = |file: &File| DocumentView {
+        id: file.file_id.clone(),
+        name: file.name.clone(),
+        url: url(file),
+        r#type: file.document_type,
+        hash: hex::encode(file.hash()),
+        created_at: timestamp(file.created_at),
+        deleted_at: file.deleted_at.map(timestamp),
+    };
+    Meta {
+        images: files.iter().filter(|file| file.kind() == Kind::Image).map(image).collect(),
+        documents: files.iter().filter(|file| file.kind() == Kind::Document).map(document).collect(),
+    }
+}
