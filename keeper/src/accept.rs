@@ -11,7 +11,7 @@ use tokenx_migrations::{Addr, Uint256, Word, audit, outbox};
 
 use crate::bind::{Bound, bind};
 use crate::commands::{AcceptError, Accepted, Doors, NewCommand};
-use crate::proof::Contracts;
+use crate::proof::ContractWallets;
 use crate::state::{State, notice};
 use crate::{Operation, facts, view};
 
@@ -24,11 +24,11 @@ use crate::{Operation, facts, view};
 pub(crate) async fn accept_all(
     conn: &mut PgConnection,
     doors: &Doors,
-    commands: &[(NewCommand, Contracts)],
+    commands: &[(NewCommand, ContractWallets)],
 ) -> Result<Vec<Result<Accepted, AcceptError>>, sqlx::Error> {
     let asked: Vec<Asked<'_>> = commands.iter().map(|(new, _)| Asked::from(new)).collect();
     let known = replays(conn, &asked).await?;
-    let new: Vec<&(NewCommand, Contracts)> =
+    let new: Vec<&(NewCommand, ContractWallets)> =
         (commands.iter().zip(&known)).filter(|(_, known)| known.is_none()).map(|(n, _)| n).collect();
     let mut fresh = insert_all(conn, doors, &new).await?.into_iter();
     let mut outcomes: Vec<Option<Result<Accepted, AcceptError>>> =
@@ -104,7 +104,7 @@ struct Line<'a> {
 async fn insert_all(
     conn: &mut PgConnection,
     doors: &Doors,
-    commands: &[&(NewCommand, Contracts)],
+    commands: &[&(NewCommand, ContractWallets)],
 ) -> Result<Vec<Option<Result<Accepted, AcceptError>>>, sqlx::Error> {
     if commands.is_empty() {
         return Ok(Vec::new());
@@ -117,7 +117,7 @@ async fn insert_all(
     let mut outcomes: Vec<Option<Result<Accepted, AcceptError>>> = Vec::with_capacity(commands.len());
     let mut lines = Vec::with_capacity(commands.len());
     for ((new, contracts), mut facts) in commands.iter().zip(facts) {
-        facts.contracts = contracts.clone();
+        facts.contract_wallets = contracts.clone();
         match bind(&new.operation, &facts, doors, now) {
             Ok(bound) => {
                 outcomes.push(None);

@@ -9,7 +9,7 @@ use tokenx_migrations::audit;
 
 use crate::accept::{self, Asked};
 use crate::intake::{self, Intake};
-use crate::proof::{self, Contracts};
+use crate::proof::{self, ContractWallets};
 use crate::refusal::Refusal;
 use crate::rpc::Rpc;
 use crate::wake::Wake;
@@ -187,7 +187,7 @@ impl Commands {
     /// # Errors
     /// See [`AcceptError`]; the caller rolls back.
     pub async fn accept_in(&self, conn: &mut PgConnection, new: &NewCommand) -> Result<Accepted, AcceptError> {
-        intake::only(accept::accept_all(conn, &self.doors, &[(new.clone(), Contracts::Any)]).await?)
+        intake::only(accept::accept_all(conn, &self.doors, &[(new.clone(), ContractWallets::Any)]).await?)
     }
 
     /// One command by its id.

@@ -8,7 +8,7 @@ use tokenx_contracts::InstrumentId;
 use tokenx_migrations::{Addr, Uint256, Word};
 
 use crate::operation::{Contract, Operation};
-use crate::proof::Contracts;
+use crate::proof::ContractWallets;
 
 /// Facts about the instrument, the wallet drawn on and the wallet that receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Facts {
     /// What was signed counts no more: its wallet has used its salt there, or taken it back.
     pub intent_used: bool,
     /// Which wallets may have signed otherwise than by a key.
-    pub contracts: Contracts,
+    pub contract_wallets: ContractWallets,
 }
 
 /// An instrument, by what intake must know of it.
@@ -162,12 +162,15 @@ pub(crate) async fn read_all(
                 EXISTS (SELECT FROM documents d
                          WHERE d.chain_id = asked.chain_id AND d.token = i.token AND d.name = asked.document) AS has_document,
                 node.contract, node.executor AS node_executor,
+                EXISTS (SELECT FROM intents n
+                         WHERE n.chain_id = asked.chain_id AND n.wallet = asked.wallet AND n.salt = asked.salt
+                           AND n.contract = node.contract) AS intent_used,
                 open.reserved, open.freeze_open, open.force_open, open.draws_open
            FROM (SELECT $1::bigint AS chain_id, *
                    FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bytea[], $8::text[],
-                               $9::bytea[])
+                               $9::bytea[], $10::bytea[])
                         WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, hold_id, document, contract,
-                                              node_key, place)) asked
+                                              node_key, salt, place)) asked
            LEFT JOIN LATERAL (
                 SELECT *
                   FROM instruments i
@@ -187,14 +190,18 @@ pub(crate) async fn read_all(
                   ON k.chain_id = asked.chain_id AND k.token = i.token AND k.wallet = asked.wallet
                      AND k.hold_id = asked.hold_id
           CROSS JOIN LATERAL (
-                SELECT (SELECT t.contract::bytea
+                SELECT CASE WHEN asked.contract IS NOT NULL THEN
+                       (SELECT t.contract::bytea
                           FROM token_contracts t
-                         WHERE t.chain_id = asked.chain_id AND t.token = i.token AND t.kind = asked.contract) AS contract,
+                         WHERE t.chain_id = asked.chain_id AND t.token = i.token AND t.kind = asked.contract)
+                       END AS contract,
+                       CASE WHEN asked.node_key IS NOT NULL THEN
                        (SELECT e.address::bytea
                           FROM watched e
                          WHERE e.chain_id = asked.chain_id AND e.node_key = asked.node_key AND e.kind = 'executor'
                          ORDER BY e.from_block DESC
-                         LIMIT 1) AS executor
+                         LIMIT 1)
+                       END AS executor
                 ) node
           CROSS JOIN LATERAL (
                 SELECT coalesce(sum(u.amount::numeric), 0) AS amount, count(*) AS holds
@@ -223,6 +230,7 @@ pub(crate) async fn read_all(
     .bind(operations.iter().map(|o| o.document().map(Word)).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.contract().map(Contract::name)).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.node().map(Word)).collect::<Vec<_>>())
+    .bind(operations.iter().map(|o| o.salt().map(Word)).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     rows.iter().map(from_row).collect()
@@ -276,8 +284,8 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
         has_document: row.try_get("has_document")?,
         contract: row.try_get::<Option<Addr>, _>("contract")?.map(|address| address.0),
         node_executor: row.try_get::<Option<Addr>, _>("node_executor")?.map(|address| address.0),
-        intent_used: false,
-        contracts: Contracts::default(),
+        intent_used: row.try_get("intent_used")?,
+        contract_wallets: ContractWallets::default(),
     })
 }
 

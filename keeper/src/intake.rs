@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::accept::accept_all;
 use crate::commands::{AcceptError, Accepted, Doors, NewCommand};
 use crate::metrics::METRICS;
-use crate::proof::Contracts;
+use crate::proof::ContractWallets;
 use crate::wake::Wake;
 
 /// Most requests of one commit.
@@ -28,7 +28,7 @@ pub(crate) struct Intake {
 #[derive(Debug)]
 struct Request {
     new: NewCommand,
-    contracts: Contracts,
+    contracts: ContractWallets,
     answer: oneshot::Sender<Outcome>,
 }
 
@@ -48,7 +48,7 @@ impl Intake {
     }
 
     /// Accepts a command, of whose signers these may be contracts; the answer comes after the commit.
-    pub(crate) async fn accept(&self, new: NewCommand, contracts: Contracts) -> Outcome {
+    pub(crate) async fn accept(&self, new: NewCommand, contracts: ContractWallets) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let gone = || AcceptError::Database(sqlx::Error::WorkerCrashed);
         self.requests.send(Request { new, contracts, answer }).await.map_err(|_| gone())?;
@@ -103,7 +103,7 @@ impl Worker {
         }
     }
 
-    async fn together(&self, commands: &[(NewCommand, Contracts)]) -> Result<Vec<Outcome>, sqlx::Error> {
+    async fn together(&self, commands: &[(NewCommand, ContractWallets)]) -> Result<Vec<Outcome>, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         let outcomes = accept_all(&mut tx, &self.doors, commands).await?;
         if outcomes.iter().flatten().all(|accepted| accepted.replayed) {

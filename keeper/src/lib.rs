@@ -40,7 +40,7 @@ pub use operation::{
 };
 pub use page::{CommandFilter, command_page, count_commands};
 pub use projection::{CommandProjection, LaneWatch};
-pub use proof::Contracts;
+pub use proof::ContractWallets;
 pub use refusal::{Field, Refusal};
 pub use state::{State, Verdict};
 pub use store::lanes::resume;

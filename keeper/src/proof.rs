@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Which wallets may be contracts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Contracts {
+pub enum ContractWallets {
     /// Nobody has looked: any of them.
     #[default]
     Any,
@@ -26,12 +26,12 @@ pub enum Contracts {
     Only(Vec<Address>),
 }
 
-impl Contracts {
+impl ContractWallets {
     /// May this one be a contract?
     pub fn may_be(&self, wallet: Address) -> bool {
         match self {
-            Contracts::Any => true,
-            Contracts::Only(wallets) => wallets.contains(&wallet),
+            ContractWallets::Any => true,
+            ContractWallets::Only(wallets) => wallets.contains(&wallet),
         }
     }
 }
@@ -41,19 +41,19 @@ impl Contracts {
 pub(crate) async fn accept(intake: &Intake, rpc: Option<&Rpc>, new: &NewCommand) -> Result<Accepted, AcceptError> {
     let signers = new.operation.signers();
     let Some(rpc) = rpc.filter(|_| !signers.is_empty()) else {
-        return intake.accept(new.clone(), Contracts::Any).await;
+        return intake.accept(new.clone(), ContractWallets::Any).await;
     };
-    let outcome = intake.accept(new.clone(), Contracts::Only(Vec::new())).await;
+    let outcome = intake.accept(new.clone(), ContractWallets::Only(Vec::new())).await;
     if !is_unproven(&outcome) {
         return outcome;
     }
     let known = match tokio::time::timeout(PATIENCE, rpc.codes(&signers, BlockId::latest())).await {
-        Ok(Ok(codes)) => Contracts::Only(
+        Ok(Ok(codes)) => ContractWallets::Only(
             signers.into_iter().zip(codes).filter_map(|(wallet, code)| code.then_some(wallet)).collect(),
         ),
-        Ok(Err(_)) | Err(_) => Contracts::Any,
+        Ok(Err(_)) | Err(_) => ContractWallets::Any,
     };
-    if known == Contracts::Only(Vec::new()) { outcome } else { intake.accept(new.clone(), known).await }
+    if known == ContractWallets::Only(Vec::new()) { outcome } else { intake.accept(new.clone(), known).await }
 }
 
 fn is_unproven(outcome: &Result<Accepted, AcceptError>) -> bool {

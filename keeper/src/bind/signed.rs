@@ -30,7 +30,7 @@ pub(super) fn by(
         return Err(Refusal::with(ReasonCode::InvalidSignature, Field::Signature, message));
     }
     // A contract may take what no key would have made: the chain asks it.
-    if key_of(digest, signature) != Some(wallet) && !case.facts.contracts.may_be(wallet) {
+    if key_of(digest, signature) != Some(wallet) && !case.facts.contract_wallets.may_be(wallet) {
         return Err(Refusal::of_wallet(ReasonCode::InvalidSignature, Field::Signature, wallet));
     }
     Ok(())

@@ -6,7 +6,7 @@ use super::freeze::set as set_frozen;
 use super::*;
 use crate::facts::{Hold, Investor};
 use crate::operation::{CountryMode, Lockup};
-use crate::proof::Contracts;
+use crate::proof::ContractWallets;
 use alloy::primitives::{B256, address};
 use alloy::sol_types::SolCall;
 
@@ -46,7 +46,7 @@ fn facts() -> Facts {
         contract: None,
         node_executor: None,
         intent_used: false,
-        contracts: Contracts::Any,
+        contract_wallets: ContractWallets::Any,
     }
 }
 

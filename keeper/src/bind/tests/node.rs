@@ -107,7 +107,7 @@ where
 
 #[test]
 fn what_a_key_has_not_signed_is_refused_and_what_a_contract_may_have_is_the_chains_to_ask() {
-    let known = Facts { contracts: Contracts::Only(vec![ALICE]), ..at_desk() };
+    let known = Facts { contract_wallets: ContractWallets::Only(vec![ALICE]), ..at_desk() };
     let good = signed_buy(10, LATER);
     assert!(bind(&good, &known, &DOORS, now()).is_ok());
     let of_another = buy(purchase(10, LATER), sign(Contract::Listing, &purchase(20, LATER).of(TOKEN)));
@@ -121,7 +121,7 @@ fn what_a_key_has_not_signed_is_refused_and_what_a_contract_may_have_is_the_chai
 
 #[test]
 fn a_signatures_mirror_image_and_a_bare_parity_are_no_signatures() {
-    let known = Facts { contracts: Contracts::Only(vec![ALICE]), ..at_desk() };
+    let known = Facts { contract_wallets: ContractWallets::Only(vec![ALICE]), ..at_desk() };
     let right = sign(Contract::Listing, &purchase(10, LATER).of(TOKEN));
     let signature = Signature::try_from(right.as_ref()).unwrap();
     let mirrored = Signature::new(signature.r(), ORDER - signature.s(), !signature.v());
@@ -283,7 +283,7 @@ fn orders_that_cannot_meet_are_not_sent() {
     assert_eq!(code(&settle(order(seller, 5), order(BOB, 5), 10), &facts), ReasonCode::SenderFrozen);
     facts = Facts { receiver: Investor::default(), ..at_desk() };
     assert_eq!(code(&settle(order(seller, 5), order(BOB, 5), 10), &facts), ReasonCode::WalletNotWhitelisted);
-    facts = Facts { contracts: Contracts::Only(Vec::new()), ..at_desk() };
+    facts = Facts { contract_wallets: ContractWallets::Only(Vec::new()), ..at_desk() };
     assert_eq!(code(&settle(order(seller, 5), order(BOB, 5), 10), &facts), ReasonCode::InvalidSignature);
 }
 
@@ -307,7 +307,7 @@ fn a_party_takes_its_consent_back_by_the_deals_hash() {
         let (deal, signature) = (deal.clone(), signature.clone());
         Trade::CancelDeal { instrument: rcc(), deal, party, signature }.into()
     };
-    let known = Facts { contracts: Contracts::Only(vec![ALICE]), ..at_desk() };
+    let known = Facts { contract_wallets: ContractWallets::Only(vec![ALICE]), ..at_desk() };
     let bound = bind(&cancel(key().address()), &known, &DOORS, now()).unwrap();
     assert_eq!(bound.data[..4], OtcDesk::cancelForCall::SELECTOR);
     assert_eq!(code(&cancel(BOB), &known), ReasonCode::InvalidSignature);

@@ -62,7 +62,12 @@ async fn the_command_plans_without_doing_does_once_and_writes_the_addresses() ->
     let before = sent(&world).await?;
     let (code, second, _) = run(&node);
     assert_eq!((code, second.matches("done now").count()), (Some(0), 0), "{second}");
-    assert_eq!((sent(&world).await?, read()?), (before, written));
+    assert_eq!((sent(&world).await?, read()?), (before.clone(), written));
+
+    let (code, _, complaint) = run(&[&node[..], &["--keeper-sets-terms"]].concat());
+    assert_eq!(code, Some(1), "{complaint}");
+    assert!(complaint.contains("terms set by the admin alone, not keeper and admin"), "{complaint}");
+    assert_eq!(sent(&world).await?, before, "nothing is sent");
     Ok(())
 }
 

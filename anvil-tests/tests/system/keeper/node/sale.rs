@@ -1,6 +1,8 @@
 //! Primary sale and fees.
 
 use alloy::primitives::{Address, U256};
+use alloy::sol_types::SolCall;
+use tokenx_anvil_tests::eventually;
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::{FeeVault, Listing};
 use tokenx_keeper::{
@@ -126,6 +128,17 @@ async fn one_intent_is_carried_once_whatever_the_commands_are_called() {
     let two = stack.until("two", "ends", |view| view.state.is_ended()).await;
     assert_eq!(two.reason_code.as_deref(), Some(ReasonCode::IntentUsed.as_str()), "{two:?}");
     assert_eq!((stack.units_of(ALICE.0).await, stack.money_of(TREASURY).await), (tokens(5), usd(10)));
+    // What is known by now is refused at once, whether it was used or taken back.
+    stack.is_refused(buy.clone(), ReasonCode::IntentUsed).await;
+    let back = Listing::cancelIntentCall { salt: salt("taken back") }.abi_encode();
+    stack.send(ALICE.0, stack.at(Contract::Listing), back).await;
+    eventually("the intent is taken back", || async {
+        let known = "SELECT count(*) FROM intents WHERE cancelled";
+        (stack.count(known).await == 1).then_some(())
+    })
+    .await;
+    stack.is_refused(stack.buy(ALICE, 5, "taken back"), ReasonCode::IntentUsed).await;
+    assert!(stack.accept("one", buy).await.unwrap().replayed, "the first answer stays the answer");
     keeper.stop().await;
 }
 
