@@ -1,8 +1,11 @@
 //! Blocks, logs, and the two things that can happen to them: a batch is applied, a fork is taken back.
 
 use alloy::primitives::{Address, B256, Bytes};
+use sqlx::Row;
+use sqlx::postgres::PgRow;
 
 use crate::Event;
+use crate::read::Columns;
 
 /// A block, by what following a chain needs of its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +46,25 @@ pub struct ChainLog {
     /// On-chain id of the command that caused it, by its position between an Executor's logs;
     /// only where the emitter is that command's target.
     pub command: Option<B256>,
+}
+
+impl ChainLog {
+    /// A kept log, as a node would give it: not decoded, and without its command.
+    pub(crate) fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            block_number: row.height("block_number")?,
+            block_hash: row.word("block_hash")?,
+            timestamp: row.height("block_time")?,
+            tx_hash: row.word("tx_hash")?,
+            tx_index: u64::from(row.try_get::<i32, _>("tx_index")?.unsigned_abs()),
+            log_index: u64::from(row.try_get::<i32, _>("log_index")?.unsigned_abs()),
+            address: row.address("address")?,
+            topics: row.try_get::<&[u8], _>("topics")?.chunks_exact(32).map(B256::from_slice).collect(),
+            data: Bytes::copy_from_slice(row.try_get("data")?),
+            event: None,
+            command: None,
+        })
+    }
 }
 
 /// Consecutive blocks that one database transaction applies.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alloy::primitives::{Address, B256, Bytes};
+use alloy::primitives::{Address, B256};
 use sqlx::{PgConnection, PgPool, Row};
 use tokenx_migrations::{Addr, Word};
 
@@ -219,21 +219,7 @@ pub(super) async fn logs_of(
     .fetch_all(pool)
     .await?;
     rows.iter()
-        .map(|row| {
-            Ok(ChainLog {
-                block_number: row.height("block_number")?,
-                block_hash: row.word("block_hash")?,
-                timestamp: row.height("block_time")?,
-                tx_hash: row.word("tx_hash")?,
-                tx_index: u64::try_from(row.try_get::<i32, _>("tx_index")?).unwrap_or_default(),
-                log_index: u64::try_from(row.try_get::<i32, _>("log_index")?).unwrap_or_default(),
-                address: row.address("address")?,
-                topics: row.try_get::<&[u8], _>("topics")?.chunks_exact(32).map(B256::from_slice).collect(),
-                data: Bytes::copy_from_slice(row.try_get("data")?),
-                event: None,
-                command: row.maybe_word("command_key")?,
-            })
-        })
+        .map(|row| Ok(ChainLog { command: row.maybe_word("command_key")?, ..ChainLog::from_row(row)? }))
         .collect()
 }
 

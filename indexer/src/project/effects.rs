@@ -1,11 +1,12 @@
-//! What subscribers are told: deployed instruments, mints, burns, reorgs and what a reorg took back. All go to the
-//! outbox in the batch's own transaction.
+//! What subscribers are told: deployed instruments, mints, burns, what nodes' contracts did, reorgs and what a reorg took
+//! back. All go to the outbox in the batch's own transaction.
 //!
 //! | kind | subject | payload |
 //! |---|---|---|
 //! | `instrument.deployed` | `instrument:<id>` | `chain_id, instrument_id, token` and the place |
 //! | `mint`, `burn` | `instrument:<id>` | `chain_id, instrument_id, token, decimals, wallet, amount` (base units, text), `forced, reason, operator, command_key` and the place |
 //! | `mint.removed`, `burn.removed` | the same | the same, of what is no longer true |
+//! | those of `node/effects.rs`, and each with `.removed` | `instrument:<id>` | `chain_id, instrument_id, token, decimals, contract, command_key`, their own and the place |
 //! | `reorg` | `chain:<id>` | `chain_id, depth, ancestor, removed_to` |
 //!
 //! The place: `block_number, block_hash, block_time, log_index, tx_hash`.
@@ -17,7 +18,8 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, Row};
 use tokenx_migrations::outbox::{self, Event};
 
-use super::instruments::State;
+use super::instruments::{self, State};
+use super::node;
 use super::rows::Supply;
 use crate::event::FactoryEvent;
 use crate::read::{Columns, int};
@@ -71,6 +73,10 @@ pub(super) async fn tell(
         let kind = if supply.minted { "mint" } else { "burn" };
         events.push(event(batch, kind, &state.instrument_id, supply.log, payload));
     }
+    for log in &batch.logs {
+        let Some((kind, state, payload)) = node::told(batch.chain_id, log, tokens) else { continue };
+        events.push(event(batch, kind, &state.instrument_id, log, payload));
+    }
     outbox::append_all(tx, &events).await?;
     Ok(events.len())
 }
@@ -84,7 +90,7 @@ fn event(batch: &Batch, kind: &str, instrument_id: &str, log: &ChainLog, payload
     }
 }
 
-/// Tells that a branch is gone, and each mint and burn that went with it. Runs before their rows are removed.
+/// Tells that a branch is gone, and each mint, burn and effect of a node's contract that went with it. Runs before their rows are removed.
 pub(super) async fn take_back(fork: &Fork, tx: &mut PgConnection) -> Result<usize, sqlx::Error> {
     let rows = sqlx::query(
         "SELECT gone.kind, gone.token, gone.wallet, gone.amount, gone.forced, gone.reason, gone.operator,
@@ -145,6 +151,18 @@ pub(super) async fn take_back(fork: &Fork, tx: &mut PgConnection) -> Result<usiz
                 "tx_hash": row.word("tx_hash")?,
             }),
             effect_key: Some(format!("{kind}:{}:{hash}:{index}:{}", fork.chain_id, fork.epoch)),
+        });
+    }
+    let gone = node::kept(fork, tx).await?;
+    let tokens = instruments::load(fork.chain_id, &gone, tx).await?;
+    for log in gone.iter().rev() {
+        let Some((kind, state, payload)) = node::told(fork.chain_id, log, &tokens) else { continue };
+        let kind = format!("{kind}.removed");
+        events.push(Event {
+            subject: format!("instrument:{}", state.instrument_id),
+            payload: with(payload, place(log)),
+            effect_key: Some(format!("{kind}:{}:{}:{}:{}", fork.chain_id, log.block_hash, log.log_index, fork.epoch)),
+            kind,
         });
     }
     outbox::append_all(tx, &events).await?;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use alloy::primitives::B256;
 use futures::TryStreamExt;
-use sqlx::postgres::PgRow;
 use sqlx::{Connection, PgConnection, Row};
 use tokenx_migrations::Addr;
 
@@ -46,7 +45,7 @@ impl Replay<'_> {
         .fetch(live);
         let (mut batch, mut done) = (Vec::new(), 0);
         loop {
-            let log = rows.try_next().await?.map(|row| log(&row)).transpose()?;
+            let log = rows.try_next().await?.map(|row| ChainLog::from_row(&row)).transpose()?;
             let full = batch.len() >= BATCH;
             let next = log.as_ref().map(|log| log.block_number);
             // Whole blocks only: a token's logs count from the block that made it known, whatever their place in it.
@@ -172,22 +171,4 @@ impl Replay<'_> {
         tx.commit().await?;
         Ok(())
     }
-}
-
-/// A kept log, as a node would give it.
-fn log(row: &PgRow) -> Result<ChainLog, sqlx::Error> {
-    let topics: &[u8] = row.try_get("topics")?;
-    Ok(ChainLog {
-        block_number: row.height("block_number")?,
-        block_hash: row.word("block_hash")?,
-        timestamp: row.height("block_time")?,
-        tx_hash: row.word("tx_hash")?,
-        tx_index: u64::from(row.try_get::<i32, _>("tx_index")?.unsigned_abs()),
-        log_index: u64::from(row.try_get::<i32, _>("log_index")?.unsigned_abs()),
-        address: row.address("address")?,
-        topics: topics.chunks_exact(32).map(B256::from_slice).collect(),
-        data: row.try_get::<Vec<u8>, _>("data")?.into(),
-        event: None,
-        command: None,
-    })
 }

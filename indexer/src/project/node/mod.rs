@@ -4,6 +4,7 @@
 //! Anybody may have these contracts log what he likes of a token of his own making: rows are kept only of tokens that a
 //! factory of ours has made. Credits of fee vaults alone are shared by all tokens of a payment token.
 
+mod effects;
 mod fees;
 mod funds;
 mod redemption;
@@ -24,6 +25,7 @@ use crate::event::{
     TokenEvent,
 };
 use crate::{ChainLog, Event};
+pub(super) use effects::{kept, told};
 use fees::Fees;
 use funds::Funds;
 use redemption::Redemption;
