@@ -6,6 +6,7 @@ mod foreign;
 mod kill;
 mod late;
 mod mint;
+mod node;
 mod past;
 mod reorg;
 mod restart;
