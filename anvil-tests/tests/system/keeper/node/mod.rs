@@ -2,6 +2,7 @@
 
 mod deploy;
 mod payout;
+mod rent;
 mod sale;
 mod trade;
 
