@@ -31,6 +31,8 @@ pub struct Facts {
     pub contract: Option<Address>,
     /// The Executor of the node that a token is to be made of.
     pub node_executor: Option<Address>,
+    /// The open request for a redemption that is to end.
+    pub request: Option<Request>,
     /// What was signed counts no more: its wallet has used its salt there, or taken it back.
     pub intent_used: bool,
     /// Which wallets may have signed otherwise than by a key.
@@ -94,6 +96,13 @@ pub struct Hold {
     pub until: u64,
     /// Who may release and execute it; `None` of a lockup.
     pub agent: Option<Address>,
+}
+
+/// A request for a redemption.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Base units of its payment token that its wallet takes for all of it, at least.
+    pub min_payout: U256,
 }
 
 /// The registry's record of a wallet; the default is no record.
@@ -162,15 +171,19 @@ pub(crate) async fn read_all(
                 EXISTS (SELECT FROM documents d
                          WHERE d.chain_id = asked.chain_id AND d.token = i.token AND d.name = asked.document) AS has_document,
                 node.contract, node.executor AS node_executor,
+                (SELECT q.min_payout::numeric
+                   FROM redemptions q
+                  WHERE q.chain_id = asked.chain_id AND q.contract = node.contract AND q.token = i.token
+                    AND q.request_id = asked.request_id AND q.approved IS NULL) AS min_payout,
                 EXISTS (SELECT FROM intents n
                          WHERE n.chain_id = asked.chain_id AND n.wallet = asked.wallet AND n.salt = asked.salt
                            AND n.contract = node.contract) AS intent_used,
                 open.reserved, open.freeze_open, open.force_open, open.draws_open
            FROM (SELECT $1::bigint AS chain_id, *
                    FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bytea[], $8::text[],
-                               $9::bytea[], $10::bytea[])
+                               $9::bytea[], $10::bytea[], $11::bigint[])
                         WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, hold_id, document, contract,
-                                              node_key, salt, place)) asked
+                                              node_key, salt, request_id, place)) asked
            LEFT JOIN LATERAL (
                 SELECT *
                   FROM instruments i
@@ -231,6 +244,7 @@ pub(crate) async fn read_all(
     .bind(operations.iter().map(|o| o.contract().map(Contract::name)).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.node().map(Word)).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.salt().map(Word)).collect::<Vec<_>>())
+    .bind(operations.iter().map(|o| o.request_id().and_then(|id| i64::try_from(id).ok())).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     rows.iter().map(from_row).collect()
@@ -284,6 +298,7 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
         has_document: row.try_get("has_document")?,
         contract: row.try_get::<Option<Addr>, _>("contract")?.map(|address| address.0),
         node_executor: row.try_get::<Option<Addr>, _>("node_executor")?.map(|address| address.0),
+        request: amount("min_payout")?.map(|min_payout| Request { min_payout }),
         intent_used: row.try_get("intent_used")?,
         contract_wallets: ContractWallets::default(),
     })

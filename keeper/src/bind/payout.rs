@@ -8,6 +8,7 @@ use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::{self, RedemptionDesk, RentDistributor, SecurityToken};
 
 use super::{Case, holds, narrow, signed};
+use crate::facts::Request;
 use crate::operation::{Claim, Contract, Fund, Funding, Payout, Redemption, RedemptionTerms, RentTerms};
 use crate::refusal::{Field, Refusal};
 
@@ -21,10 +22,12 @@ pub(super) fn call(case: &Case<'_>, payout: &Payout) -> Result<Vec<u8>, Refusal>
         Payout::RequestRedemption { redemption, signature, .. } => request(case, redemption, signature)?,
         Payout::ApproveRedemption { request_id, payout, reason, .. } => {
             case.supply_open()?;
+            enough(&open_request(case, *request_id)?, *payout)?;
             let (request_id, payout) = (U256::from(*request_id), *payout);
             RedemptionDesk::approveCall { token, requestId: request_id, payout, reason: *reason }.abi_encode()
         }
         Payout::RejectRedemption { request_id, reason, .. } => {
+            open_request(case, *request_id)?;
             RedemptionDesk::rejectCall { token, requestId: U256::from(*request_id), reason: *reason }.abi_encode()
         }
         Payout::DrawCredit { payment_token, wallet, .. } => {
@@ -68,6 +71,22 @@ fn request(case: &Case<'_>, redemption: &Redemption, signature: &Bytes) -> Resul
     let redemption = redemption.of(case.instrument.token);
     signed::by(case, Contract::RedemptionDesk, &redemption, wallet, signature)?;
     Ok(RedemptionDesk::requestForCall { redemption, signature: signature.clone() }.abi_encode())
+}
+
+fn open_request(case: &Case<'_>, request_id: u64) -> Result<Request, Refusal> {
+    case.facts.request.ok_or_else(|| {
+        let message = format!("there is no open redemption request {request_id}");
+        Refusal::with(ReasonCode::UnknownRequest, Field::Hold, message)
+    })
+}
+
+fn enough(request: &Request, payout: U256) -> Result<(), Refusal> {
+    if payout < request.min_payout {
+        let message =
+            format!("the wallet has asked for {} base units at least, {payout} are offered", request.min_payout);
+        return Err(Refusal::with(ReasonCode::PayoutTooLow, Field::Amount, message));
+    }
+    Ok(())
 }
 
 fn replaced(case: &Case<'_>, from: Address, to: Address) -> Result<(), Refusal> {

@@ -45,6 +45,7 @@ fn facts() -> Facts {
         has_document: false,
         contract: None,
         node_executor: None,
+        request: None,
         intent_used: false,
         contract_wallets: ContractWallets::Any,
     }

@@ -133,6 +133,16 @@ impl Operation {
         }
     }
 
+    /// The request for a redemption that it ends.
+    pub fn request_id(&self) -> Option<u64> {
+        match self {
+            Operation::Payout(
+                Payout::ApproveRedemption { request_id, .. } | Payout::RejectRedemption { request_id, .. },
+            ) => Some(*request_id),
+            _ => None,
+        }
+    }
+
     /// What makes its intent count once.
     pub fn salt(&self) -> Option<B256> {
         match self {

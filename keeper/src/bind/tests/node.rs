@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokenx_contracts::bindings::{self, Listing, NodeFactory, OtcDesk, RedemptionDesk, SecondaryMarket};
 
 use super::*;
+use crate::facts::Request;
 use crate::operation::{
     Claim, Consent, Contract, Deal, ListingTerms, Order, Payout, Permit, Purchase, Redemption, Sale, Side, Trade,
 };
@@ -198,6 +199,21 @@ fn a_redemption_holds_free_units_only() {
     let mut facts = at_desk();
     facts.position.holds = 16;
     assert_eq!(code(&request(1), &facts), ReasonCode::TooManyHolds);
+}
+
+#[test]
+fn only_an_open_request_is_ended_and_for_no_less_than_was_asked() {
+    let (instrument, request_id, reason) = (rcc(), 3, B256::ZERO);
+    let reject: Operation = Payout::RejectRedemption { instrument, request_id, reason }.into();
+    let approve = |payout: u64| -> Operation {
+        Payout::ApproveRedemption { instrument: rcc(), request_id, payout: U256::from(payout), reason }.into()
+    };
+    for operation in [&reject, &approve(7)] {
+        assert_eq!(code(operation, &at_desk()), ReasonCode::UnknownRequest);
+    }
+    let open = Facts { request: Some(Request { min_payout: U256::from(7) }), ..at_desk() };
+    assert!(bind(&reject, &open, &DOORS, now()).is_ok() && bind(&approve(7), &open, &DOORS, now()).is_ok());
+    assert_eq!(code(&approve(6), &open), ReasonCode::PayoutTooLow);
 }
 
 #[test]
