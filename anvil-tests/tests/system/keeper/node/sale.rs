@@ -2,14 +2,15 @@
 
 use alloy::primitives::{Address, U256};
 use alloy::sol_types::SolCall;
+use tokenx::local::suite::COLD_KEY;
 use tokenx_anvil_tests::eventually;
 use tokenx_contracts::ReasonCode;
-use tokenx_contracts::bindings::{FeeVault, Listing};
+use tokenx_contracts::bindings::{Executor, FeeVault, Listing};
 use tokenx_keeper::{
     Beneficiaries, Commands, Contract, Doors, FeeAmounts, FeeShares, ListingTerms, Operation, Purchase, Sale,
 };
 
-use super::super::{Stack, new};
+use super::super::{Stack, key, new};
 use super::{ALICE, BOB, CAROL, REASON, TREASURY, in_an_hour, rcc, salt, tokens, usd};
 
 impl Stack {
@@ -165,5 +166,23 @@ async fn fees_are_set_aside_within_the_terms_and_given_out() {
     assert_eq!((stack.units_of(ALICE.0).await, stack.units_of(BOB.0).await), (tokens(5), tokens(3)));
     let nothing = Sale::DrawFees { instrument: rcc(), payment_token: stack.money(), wallet: ALICE.0 };
     stack.fails("draw-nothing", nothing, ReasonCode::NothingToPay).await;
+    keeper.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terms_are_the_admins_alone_where_the_keeper_may_not_set_them() {
+    let (stack, keeper) = Stack::with_money().await;
+    let (executor, target) = (stack.deployment.nodes[0].node.executor, stack.at(Contract::Listing));
+    let selector = Listing::setTermsCall::SELECTOR.into();
+    let admin = key(COLD_KEY).address();
+    stack.send(admin, executor, Executor::removeRuleCall { target, selector }.abi_encode()).await;
+    eventually("the rule is gone", || async {
+        let rule = stack.ask(executor, Executor::ruleOfCall { target, selector }).await;
+        (!rule.allowed).then_some(())
+    })
+    .await;
+    stack.indexed().await;
+    stack.fails("terms", stack.listing_terms(), ReasonCode::ActionNotAllowed).await;
+    stack.fails("list", list(), ReasonCode::InvalidStatusChange).await;
     keeper.stop().await;
 }
