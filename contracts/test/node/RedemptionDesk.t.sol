@@ -2,37 +2,19 @@
 pragma solidity 0.8.37;
 
 import {IERC7943Fungible} from "../../sol/interfaces/IERC7943.sol";
-import {IInvestorRegistry} from "../../sol/interfaces/IInvestorRegistry.sol";
 import {IListing} from "../../sol/interfaces/IListing.sol";
 import {INodeContract} from "../../sol/interfaces/INodeContract.sol";
 import {INodeFactory} from "../../sol/interfaces/INodeFactory.sol";
 import {IRedemptionDesk} from "../../sol/interfaces/IRedemptionDesk.sol";
-import {ISecurityToken} from "../../sol/interfaces/ISecurityToken.sol";
 import {ITokenExtension} from "../../sol/interfaces/ITokenExtension.sol";
 import {ITokenFunds} from "../../sol/interfaces/ITokenFunds.sol";
 import {ITokenHolds} from "../../sol/interfaces/ITokenHolds.sol";
 import {Token} from "../../sol/SecurityToken.sol";
-import {InvestorFlags} from "../../sol/lib/InvestorFlags.sol";
 import {RedemptionDesk} from "../../sol/node/RedemptionDesk.sol";
-import {HostileUSD} from "./HostileUSD.sol";
-import {NodeBase} from "./NodeBase.sol";
+import {RedemptionBase} from "./RedemptionBase.sol";
 import {TypedData} from "./TypedData.sol";
 
-contract RedemptionDeskTest is NodeBase {
-    uint256 private constant FUND = 1_000 * DOLLAR;
-    uint256 private constant MAX_PRICE = 100 * DOLLAR;
-
-    address private paidIn;
-
-    function setUp() public override {
-        super.setUp();
-        give(ann, 100e18);
-        give(ben, 100e18);
-        allow(treasury, address(redemptions));
-        terms(address(usd));
-        fund(address(usd), FUND);
-    }
-
+contract RedemptionDeskTest is RedemptionBase {
     // ---------------------------------------------------------------- requests
 
     function test_a_request_holds_units_and_an_approval_burns_them_and_pays() public {
@@ -294,6 +276,24 @@ contract RedemptionDeskTest is NodeBase {
         vm.assertEq(redemptions.fundOf(address(token), address(usd)).available, FUND);
     }
 
+    /// @dev Two tokens of a node, one payment token: what one has, the other neither spends nor owes.
+    function test_what_one_token_owes_no_other_pays() public {
+        vm.prank(admin);
+        Token other = Token(factory.deployToken(tokenConfig(NODE_KEY, "other")));
+        operator();
+        redemptions.setRedemptionTerms(address(other), termsIn(address(usd)), REASON);
+        vm.prank(treasury);
+        redemptions.fund(address(other), address(usd), 5);
+        vm.assertEq(abi.encode(redemptions.fundOf(address(other), address(usd))), abi.encode(5, 0));
+        vm.expectRevert(abi.encodeWithSelector(ITokenFunds.FundTooSmall.selector, address(other), address(usd), 5, 6));
+        operator();
+        redemptions.withdraw(address(other), address(usd), 6, REASON);
+        request(ann, 40e18, 0);
+        approve(1, FUND);
+        vm.assertEq(abi.encode(redemptions.fundOf(address(token), address(usd))), abi.encode(0, 0));
+        vm.assertEq(abi.encode(redemptions.fundOf(address(other), address(usd))), abi.encode(5, 0));
+    }
+
     /// @dev Anybody may pay in; nobody holds up anything with it.
     function test_a_payment_of_a_stranger_hinders_no_change_of_terms() public {
         allow(ann, address(redemptions));
@@ -328,132 +328,6 @@ contract RedemptionDeskTest is NodeBase {
         emit ITokenFunds.Funded(address(token), address(usd), ann, 5 * DOLLAR, FUND + 5 * DOLLAR);
         operator();
         redemptions.fundFor(funding, signature);
-    }
-
-    // ---------------------------------------------------------------- hostile payment tokens
-
-    function test_a_refused_recipient_is_credited_and_draws_later() public {
-        fundHostile();
-        request(ann, 40e18, 0);
-        hostile.refuse(ann, true);
-        vm.expectEmit(address(redemptions));
-        emit IRedemptionDesk.RedemptionApproved(
-            address(token), 1, ann, 40e18, address(hostile), 100, FUND - 100, 100, REASON, address(executor)
-        );
-        approve(1, 100);
-        vm.assertEq(token.balanceOf(ann), 60e18);
-        vm.assertEq(redemptions.creditOf(address(token), paidIn, ann), 100);
-        vm.assertEq(abi.encode(redemptions.fundOf(address(token), paidIn)), abi.encode(FUND - 100, 100));
-        vm.expectRevert(abi.encodeWithSignature("Error(string)", "refused"));
-        redemptions.draw(address(token), paidIn, ann);
-        hostile.refuse(ann, false);
-        uint256 before = hostile.balanceOf(ann);
-        vm.expectEmit(address(redemptions));
-        emit IRedemptionDesk.CreditDrawn(address(token), address(hostile), ann, 100);
-        redemptions.draw(address(token), paidIn, ann);
-        vm.assertEq(hostile.balanceOf(ann) - before, 100);
-        vm.assertEq(redemptions.fundOf(address(token), paidIn).owed, 0);
-        vm.expectRevert(
-            abi.encodeWithSelector(IRedemptionDesk.NoCredit.selector, address(token), address(hostile), ann)
-        );
-        redemptions.draw(address(token), paidIn, ann);
-    }
-
-    function test_a_lost_wallets_credit_goes_to_its_replacement() public {
-        fundHostile();
-        request(ann, 40e18, 0);
-        hostile.refuse(ann, true);
-        approve(1, 100);
-        whitelist(carol, 11);
-        refuseMove(ann, carol);
-        registry.revoke(ann, REASON);
-        refuseMove(ann, ben);
-        refuseMove(ann, ann);
-        refuseMove(guardian, keeper);
-        registry.revoke(carol, REASON);
-        refuseMove(ann, carol);
-        whitelist(carol, 11);
-        vm.expectEmit(address(redemptions));
-        emit IRedemptionDesk.CreditMoved(
-            address(token), ann, carol, address(hostile), 100, 100, REASON, address(executor)
-        );
-        operator();
-        redemptions.moveCredit(address(token), paidIn, ann, carol, REASON);
-        redemptions.draw(address(token), paidIn, carol);
-        vm.assertEq(hostile.balanceOf(carol), 100);
-    }
-
-    /// @dev An heir, or whom a court names: no role of the Executor's reaches across investors.
-    function test_the_admin_alone_gives_a_credit_to_another_investor() public {
-        fundHostile();
-        request(ann, 40e18, 0);
-        hostile.refuse(ann, true);
-        approve(1, 100);
-        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NotReplaced.selector, ann, ben));
-        vm.prank(admin);
-        redemptions.moveCredit(address(token), address(hostile), ann, ben, REASON);
-        registry.revoke(ann, REASON);
-        refuseMove(ann, ben);
-        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NotReplaced.selector, ann, carol));
-        vm.prank(admin);
-        redemptions.moveCredit(address(token), address(hostile), ann, carol, REASON);
-        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NoCredit.selector, address(token), address(usd), ann));
-        vm.prank(admin);
-        redemptions.moveCredit(address(token), address(usd), ann, ben, REASON);
-        vm.expectEmit(address(redemptions));
-        emit IRedemptionDesk.CreditMoved(address(token), ann, ben, address(hostile), 100, 100, REASON, admin);
-        vm.prank(admin);
-        redemptions.moveCredit(address(token), address(hostile), ann, ben, REASON);
-        vm.assertEq(redemptions.draw(address(token), address(hostile), ben), 100);
-        vm.assertEq(redemptions.fundOf(address(token), address(hostile)).owed, 0);
-    }
-
-    /// @dev Anybody may draw for it: whoever has a stolen key is not paid before the registrar has moved the credit.
-    function test_a_credit_waits_while_its_wallet_may_not_be_paid() public {
-        fundHostile();
-        request(ann, 40e18, 0);
-        hostile.refuse(ann, true);
-        approve(1, 100);
-        hostile.refuse(ann, false);
-        registry.revoke(ann, REASON);
-        withheld(ann);
-        IInvestorRegistry.Investor memory sanctioned = investor(11);
-        sanctioned.flags |= InvestorFlags.SANCTIONED;
-        registry.setInvestor(ann, sanctioned, REASON);
-        withheld(ann);
-        whitelist(ann, 11);
-        vm.warp(START + 366 days);
-        withheld(ann);
-        vm.warp(START);
-        freezeAddress(ann, true);
-        withheld(ann);
-        freezeAddress(ann, false);
-        redemptions.draw(address(token), paidIn, ann);
-        vm.assertEq(redemptions.creditOf(address(token), paidIn, ann), 0);
-    }
-
-    function test_no_vice_of_a_payment_token_takes_more_than_its_own_payment() public {
-        fundHostile();
-        request(ann, 40e18, 0);
-        request(ben, 40e18, 0);
-        request(ann, 10e18, 0);
-        hostile.setVice(HostileUSD.Vice.TakesMoreFromSender);
-        approve(1, 1_000);
-        vm.assertEq(hostile.balanceOf(address(redemptions)), FUND);
-        vm.assertEq(redemptions.creditOf(address(token), paidIn, ann), 1_000);
-        hostile.setVice(HostileUSD.Vice.ReturnsFalse);
-        approve(2, 1_000);
-        hostile.setVice(HostileUSD.Vice.PaysNothing);
-        approve(3, 500);
-        hostile.setVice(HostileUSD.Vice.None);
-        hostile.callBack(address(redemptions), abi.encodeCall(redemptions.draw, (address(token), paidIn, ben)));
-        redemptions.draw(address(token), paidIn, ann);
-        assertShut();
-        redemptions.draw(address(token), paidIn, ben);
-        vm.assertEq(hostile.balanceOf(address(redemptions)), redemptions.fundOf(address(token), paidIn).available);
-        hostile.setVice(HostileUSD.Vice.TakesFee);
-        vm.expectRevert(inexact(address(redemptions), 1_000, 1_000 - 11));
-        fund(address(hostile), 1_000);
     }
 
     // ---------------------------------------------------------------- the end
@@ -516,60 +390,6 @@ contract RedemptionDeskTest is NodeBase {
         redemptions.retire(address(token), REASON);
         vm.expectRevert();
         give(ann, 1);
-    }
-
-    // ---------------------------------------------------------------- short ways
-
-    function terms(address paymentToken) private {
-        paidIn = paymentToken;
-        operator();
-        redemptions.setRedemptionTerms(address(token), termsIn(paymentToken), REASON);
-    }
-
-    function termsIn(address paymentToken) private pure returns (IRedemptionDesk.RedemptionTerms memory) {
-        return IRedemptionDesk.RedemptionTerms(paymentToken, uint128(MAX_PRICE));
-    }
-
-    function passivate() private {
-        operator();
-        listing.passivate(address(token), REASON);
-    }
-
-    function fund(address paymentToken, uint256 amount) private {
-        vm.prank(treasury);
-        redemptions.fund(address(token), paymentToken, amount);
-    }
-
-    function fundHostile() private {
-        terms(address(hostile));
-        fund(address(hostile), FUND);
-    }
-
-    function request(address wallet, uint256 quantity, uint256 minPayout) private returns (uint256) {
-        vm.prank(wallet);
-        return redemptions.request(address(token), quantity, paidIn, minPayout);
-    }
-
-    function approve(uint256 id, uint256 payout) private {
-        operator();
-        redemptions.approve(address(token), id, payout, REASON);
-    }
-
-    function unknown(uint256 id) private {
-        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.UnknownRequest.selector, address(token), id));
-        approve(id, 1);
-    }
-
-    function withheld(address wallet) private {
-        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.CreditWithheld.selector, wallet));
-        redemptions.draw(address(token), paidIn, wallet);
-        vm.assertEq(redemptions.creditOf(address(token), paidIn, wallet), 100);
-    }
-
-    function refuseMove(address from, address to) private {
-        vm.expectRevert(abi.encodeWithSelector(IRedemptionDesk.NotReplaced.selector, from, to));
-        operator();
-        redemptions.moveCredit(address(token), paidIn, from, to, REASON);
     }
 }
 
