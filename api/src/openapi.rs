@@ -52,6 +52,11 @@ const BEARER: &str = "bearer";
         crate::tokens::uploads::remove_document,
         crate::files::serve::file,
         crate::tokens::prices::add,
+        crate::tokens::actions::deploy,
+        crate::tokens::actions::list,
+        crate::tokens::actions::delist,
+        crate::tokens::actions::passivate,
+        crate::tokens::actions::burn,
         crate::ops::health::healthz,
         crate::ops::health::readyz,
         crate::ops::metrics::metrics,
@@ -232,6 +237,11 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         Operation::Login | Operation::Refresh => errors.extend([400, 401, 413]),
         Operation::Logout => errors.push(409),
         Operation::AddPrice => errors.extend([400, 404, 409, 413]),
+        Operation::DeployToken
+        | Operation::ListToken
+        | Operation::DelistToken
+        | Operation::PassivateToken
+        | Operation::BurnToken => errors.extend([400, 404, 409, 413, 422]),
         Operation::CreateToken => errors.extend([400, 409, 413]),
         Operation::EditToken => errors.extend([400, 404, 409, 413]),
         Operation::AddImage | Operation::AddDocument => errors.extend([400, 404, 409, 413]),

@@ -168,6 +168,11 @@ pub enum Operation {
     RemoveDocument,
     GetFile,
     AddPrice,
+    DeployToken,
+    ListToken,
+    DelistToken,
+    PassivateToken,
+    BurnToken,
     Healthz,
     Readyz,
     Metrics,
@@ -230,6 +235,7 @@ impl Rule {
 
 const MINTERS: Who = Who::Roles(&[Role::TransferAgent]);
 const ISSUERS: Who = Who::Roles(&[Role::Issuer]);
+const ADMIN: Who = Who::Roles(&[]);
 const ISSUING: Who = Who::Roles(&[Role::Issuer, Role::TransferAgent]);
 const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
 
@@ -262,6 +268,11 @@ pub const POLICY: &[Rule] = &{
         rule(Op::RemoveDocument, "remove_token_document", DELETE, "/v2/admin/token/{token_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
         rule(Op::GetFile,      "get_file",         GET,  "/files/{token_id}/{file}",         Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
         rule(Op::AddPrice,     "add_token_price",  POST, "/v2/admin/token/{token_id}/prices", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::DeployToken,  "deploy_token",     POST, "/v2/admin/token/{token_id}/deploy", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::ListToken,    "list_token",       POST, "/v2/admin/token/{token_id}/list",  Platform, ADMIN,          &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::DelistToken,  "delist_token",     POST, "/v2/admin/token/{token_id}/delist", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::PassivateToken, "passivate_token", POST, "/v2/admin/token/{token_id}/passivate", Platform, ISSUING,   &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::BurnToken,    "burn_token",       POST, "/v2/admin/token/{token_id}/burn",  Platform, ISSUING,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),
         rule(Op::Metrics,      "get_metrics",      GET,  "/metrics",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),

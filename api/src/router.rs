@@ -82,6 +82,11 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::RemoveDocument => on(method, tokens::uploads::remove_document),
         Operation::GetFile => on(method, files::serve::file),
         Operation::AddPrice => on(method, tokens::prices::add),
+        Operation::DeployToken => on(method, tokens::actions::deploy),
+        Operation::ListToken => on(method, tokens::actions::list),
+        Operation::DelistToken => on(method, tokens::actions::delist),
+        Operation::PassivateToken => on(method, tokens::actions::passivate),
+        Operation::BurnToken => on(method, tokens::actions::burn),
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),
         Operation::Metrics => on(method, ops::metrics::metrics),
@@ -102,7 +107,12 @@ fn cors(app: &App) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
         .allow_methods([HttpMethod::GET, HttpMethod::POST, HttpMethod::PATCH, HttpMethod::DELETE])
-        .allow_headers(AllowHeaders::list([header::AUTHORIZATION, header::CONTENT_TYPE, REQUEST_ID]))
+        .allow_headers(AllowHeaders::list([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            REQUEST_ID,
+            tokens::actions::KEY,
+        ]))
         .expose_headers([
             REQUEST_ID,
             header::RETRY_AFTER,

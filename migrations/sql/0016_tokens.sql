@@ -97,6 +97,21 @@ CREATE TABLE prices (
 );
 CREATE INDEX prices_by_token ON prices (token_id, as_of DESC, created_at DESC);
 
+-- What was asked of the keeper for a token, in order. A command's id is derived from its row; a client's own key for a
+-- request leads to the same row for ever.
+CREATE TABLE token_commands (
+    token_id         text        NOT NULL REFERENCES tokens,
+    kind             text        NOT NULL CHECK (kind IN ('deploy', 'list', 'delist', 'passivate', 'burn')),
+    attempt          integer     NOT NULL CHECK (attempt > 0),
+    command_id       text        NOT NULL UNIQUE,                     -- in scope `system`
+    caller           text        NOT NULL,
+    idempotency_key  text,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (token_id, kind, attempt)
+);
+CREATE UNIQUE INDEX token_commands_by_key ON token_commands (caller, token_id, kind, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
 -- The same with what the row only names.
 CREATE VIEW token_records AS
     SELECT t.*, n.issuer_id, n.chain_id, n.executor,
@@ -111,14 +126,15 @@ CREATE VIEW token_records AS
 
 -- The contracts of a node, by its Executor.
 CREATE VIEW node_contracts AS
-    SELECT e.chain_id, e.address AS executor, n.kind, n.address AS contract
+    SELECT e.chain_id, e.address AS executor, e.node_key, n.kind, n.address AS contract
       FROM watched e
       JOIN watched n ON n.chain_id = e.chain_id AND n.node_key = e.node_key AND n.kind <> 'executor'
      WHERE e.kind = 'executor';
 
 -- Where a token stands on chain: nothing before its deployment is indexed.
 CREATE VIEW token_deployments AS
-    SELECT t.token_id, i.token, i.decimals, i.max_supply, i.created_tx
+    SELECT t.token_id, i.token, i.decimals, i.max_supply, i.total_supply, i.created_tx,
+           EXISTS (SELECT FROM retirements r WHERE r.chain_id = i.chain_id AND r.token = i.token) AS retired
       FROM tokens t
       JOIN nodes n       ON n.node_id  = t.node_id
       JOIN instruments i ON i.chain_id = n.chain_id AND i.instrument_id = t.instrument_id AND i.executor = n.executor;

@@ -92,6 +92,24 @@ impl FromRequest<App> for JsonBody {
     }
 }
 
+/// The body of a write that may have none: then it is `{}`.
+#[derive(Debug)]
+pub struct MaybeJson(pub Bytes);
+
+impl FromRequest<App> for MaybeJson {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<MaybeJson, ApiError> {
+        if request.headers().contains_key(header::CONTENT_TYPE) {
+            return JsonBody::from_request(request, app).await.map(|JsonBody(body)| MaybeJson(body));
+        }
+        match read(request.into_body(), app.settings().server.max_body_bytes).await? {
+            none if none.is_empty() => Ok(MaybeJson(Bytes::from_static(b"{}"))),
+            _ => Err(ApiError::Rejected(vec![FieldError::broken_body("the content type is not application/json")])),
+        }
+    }
+}
+
 /// Reads a body to its end, or to the limit in bytes.
 async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(body, limit).await.map_err(|error| {

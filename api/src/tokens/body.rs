@@ -17,9 +17,9 @@ pub struct TokenRequest {
     name: String,
     #[schema(max_length = 10_000)]
     description: String,
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(min_length = 1, max_length = 128)]
     token_name: String,
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(min_length = 1, max_length = 32)]
     token_symbol: String,
     /// `token_symbol` unless given.
     #[schema(required = false, pattern = "^[A-Za-z0-9._-]{1,32}$")]
@@ -56,9 +56,9 @@ pub struct TokenChange {
     name: Option<String>,
     #[schema(required = false, nullable = false, max_length = 10_000)]
     description: Option<String>,
-    #[schema(required = false, nullable = false, min_length = 1, max_length = 200)]
+    #[schema(required = false, nullable = false, min_length = 1, max_length = 128)]
     token_name: Option<String>,
-    #[schema(required = false, nullable = false, min_length = 1, max_length = 64)]
+    #[schema(required = false, nullable = false, min_length = 1, max_length = 32)]
     token_symbol: Option<String>,
     #[schema(required = false, nullable = false, pattern = "^[A-Za-z0-9._-]{1,32}$")]
     instrument_id: Option<String>,

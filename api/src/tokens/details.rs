@@ -5,10 +5,11 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 use tokenx_contracts::amount::Amount;
+use tokenx_indexer::read::NodeContracts;
 use utoipa::ToSchema;
 
 use super::draft::{Band, Metric};
-use super::facts::{Facts, NodeContracts};
+use super::facts::{Deployment, Facts};
 use super::money::{Number, Price};
 use super::record::Record;
 use super::status::Status;
@@ -241,8 +242,8 @@ impl Token {
                 priority: to.priority,
                 agent: to.agent,
             }),
-            fee: None,
-            node_contract: facts.node.as_ref().map(NodeContractView::of),
+            fee: facts.deployment.as_ref().and_then(FeeView::of),
+            node_contract: facts.node.as_ref().map(|node| NodeContractView::of(&node.contracts)),
             created_at,
             updated_at,
             deleted_at: None,
@@ -253,18 +254,25 @@ impl Token {
 impl ValueView {
     fn of(record: &Record, facts: &Facts) -> ValueView {
         let draft = &record.draft;
-        let max_supply = facts.deployment.map_or(draft.max_supply, |deployed| deployed.max_supply);
-        let listed = max_supply * U256::from(draft.salable_bps) / U256::from(10_000);
+        let deployed = facts.deployment.as_ref();
+        let max_supply = deployed.map_or(draft.max_supply, |deployed| deployed.max_supply / deployed.unit);
+        let planned = max_supply * U256::from(draft.salable_bps) / U256::from(10_000);
+        let whole = |units: U256| deployed.map_or(U256::ZERO, |deployed| units / deployed.unit);
+        let sale = deployed.and_then(|deployed| deployed.listing);
+        // Until a sale has terms, what is listed is what the record says will be.
+        let listed = sale.filter(|sale| sale.terms.is_some()).map_or(planned, |sale| whole(sale.listed));
+        let (purchased, fees, sold) =
+            sale.map_or_else(Default::default, |sale| (whole(sale.purchased), whole(sale.fees), whole(sale.sold)));
         ValueView {
             token_price: PriceView::of(&draft.token_price),
             total_value: PriceView::of(&draft.total_value),
             salable_percentage: Amount::new(U256::from(draft.salable_bps), 2).into(),
             salable_value: PriceView::of(&draft.total_value.share(draft.salable_bps)),
             max_supply: max_supply.into(),
-            purchased_supply: U256::ZERO.into(),
+            purchased_supply: purchased.into(),
             listed_supply: listed.into(),
-            sold_supply: U256::ZERO.into(),
-            total_fee_supply: U256::ZERO.into(),
+            sold_supply: sold.into(),
+            total_fee_supply: fees.into(),
         }
     }
 }
@@ -300,6 +308,19 @@ impl MetricView {
 impl BandView {
     fn of(band: &Band) -> BandView {
         BandView { min_sell_price: band.min.map(Into::into), max_sell_price: band.max.map(Into::into) }
+    }
+}
+
+impl FeeView {
+    /// Nothing before the first of it is given out.
+    fn of(deployed: &Deployment) -> Option<FeeView> {
+        let allocated = deployed.fees?.allocated;
+        let given = [allocated.platform_owner, allocated.node_owner, allocated.node];
+        given.iter().any(|units| !units.is_zero()).then(|| {
+            let [platform_owner_amount, node_owner_amount, node_amount] =
+                given.map(|units| (units / deployed.unit).into());
+            FeeView { platform_owner_amount, node_owner_amount, node_amount }
+        })
     }
 }
 

@@ -17,6 +17,9 @@ use crate::object_id;
 const DECIMALS: u8 = 18;
 /// Bits of the largest supply that a token's contract holds, in base units.
 const SUPPLY_BITS: usize = 104;
+/// Bytes of its contract's name, and of its symbol, at most.
+const NAME: usize = 128;
+const SYMBOL: usize = 32;
 /// Counts of whole tokens within a record; what every JSON reader reads exactly.
 const COUNTS: RangeInclusive<i64> = 1..=(1 << 53) - 1;
 /// A century, in months and in days.
@@ -132,7 +135,7 @@ pub struct Distribution {
 impl Draft {
     /// Reads a body. `was` is the token as it is; what the body does not name stays so.
     pub fn read(body: &mut Object, was: Option<&Draft>, currencies: &[Currency]) -> Option<Draft> {
-        let token_symbol = body.read("token_symbol", was.map(|was| &was.token_symbol), word);
+        let token_symbol = body.read("token_symbol", was.map(|was| &was.token_symbol), |raw| short(word(raw)?, SYMBOL));
         let default_id = token_symbol.as_ref().and_then(|symbol| InstrumentId::parse(symbol.as_str()).ok());
         let instrument_id = match was {
             Some(was) => body.read("instrument_id", Some(&was.instrument_id), instrument),
@@ -152,7 +155,7 @@ impl Draft {
         let is_public = body.read("is_public", was.map(|was| &was.is_public), boolean);
         let name = body.read("name", was.map(|was| &was.name), line);
         let description = body.read("description", was.map(|was| &was.description), text_of(0..=10_000));
-        let token_name = body.read("token_name", was.map(|was| &was.token_name), line);
+        let token_name = body.read("token_name", was.map(|was| &was.token_name), |raw| short(line(raw)?, NAME));
         let oracle = body.nullable_object("oracle", was.map(|was| &was.oracle), |oracle, was| {
             let id = oracle.read("id", was.map(|was| &was.id), word);
             let code = oracle.read("code", was.map(|was| &was.code), word);
@@ -346,6 +349,10 @@ pub(super) fn line(raw: &RawValue) -> Result<String, String> {
         return Err(format!("{line:?} has an unprintable character, or space around it"));
     }
     Ok(line)
+}
+
+fn short(text: String, most: usize) -> Result<String, String> {
+    if text.len() <= most { Ok(text) } else { Err(format!("{text:?} is longer than {most} bytes")) }
 }
 
 fn price<S: Serializer>(price: &Price, serializer: S) -> Result<S::Ok, S::Error> {

@@ -3,6 +3,7 @@
 //! A [`record`] holds what an issuer may write ([`draft`]); [`facts`] are read from the indexer's tables when asked, and
 //! are never written here; [`details`] brings the two together as the token-details text has them.
 
+pub mod actions;
 pub mod body;
 pub mod details;
 pub mod draft;

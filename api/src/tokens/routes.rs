@@ -259,7 +259,7 @@ pub(super) async fn note(
     conn: &mut PgConnection,
     viewer: &Viewer,
     request_id: &RequestId,
-    action: &'static str,
+    action: &str,
     token_id: &str,
     detail: Value,
 ) -> Result<(), ApiError> {

@@ -2,6 +2,7 @@
 
 mod fields;
 mod files;
+mod life;
 mod prices;
 mod records;
 
