@@ -7,6 +7,7 @@ use alloy::primitives::{Address, B256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool, Row};
 
+use super::nodes;
 use super::question::{Question, View};
 use crate::read::{self, Columns, int};
 
@@ -50,9 +51,12 @@ pub(super) async fn read(pool: &PgPool, chain_id: u64, part: Part<'_>) -> Result
         Part::Keys(keys) => keys.to_vec(),
     };
     let mut questions = Vec::new();
+    let mut own = Vec::new();
     for row in tokens(chain_id, cursor.number, &keys, &mut tx).await? {
         token_questions(&row, &mut questions)?;
+        own.extend((!row.try_get::<bool, _>("foreign_token")?).then_some(row.address("key_token")?));
     }
+    nodes::questions(chain_id, &own, &mut questions, &mut tx).await?;
     for row in wallets(chain_id, &keys, &mut tx).await? {
         wallet_questions(&row, &mut questions)?;
     }
@@ -165,7 +169,7 @@ async fn tokens(chain_id: u64, at: u64, keys: &[Key], tx: &mut PgConnection) -> 
 
 fn token_questions(row: &PgRow, questions: &mut Vec<Question>) -> Result<(), sqlx::Error> {
     let token = row.address("key_token")?;
-    let mut ask = |view, ours| questions.push(Question { token, wallet: None, view, ours });
+    let mut ask = |view, ours| questions.push(Question { at: token, token, wallet: None, view, ours });
     let supply: Option<String> = row.try_get("supply")?;
     let there = supply.is_some();
     let or_zero = |column| Ok::<_, sqlx::Error>(Some(row.try_get::<Option<String>, _>(column)?.unwrap_or_else(zero)));
@@ -220,7 +224,15 @@ async fn wallets(chain_id: u64, keys: &[Key], tx: &mut PgConnection) -> Result<V
                   WHERE o.chain_id = $1 AND o.token = k.token AND o.wallet = k.wallet) AS holds,
                 EXISTS (SELECT
                           FROM hold_changes c
-                         WHERE c.chain_id = $1 AND c.token = k.token AND c.wallet = k.wallet) AS ever_held
+                         WHERE c.chain_id = $1 AND c.token = k.token AND c.wallet = k.wallet) AS ever_held,
+                CASE WHEN EXISTS (SELECT
+                                    FROM rent_periods p
+                                    JOIN watched d ON d.chain_id = $1 AND d.address = p.contract AND d.filled_to IS NULL
+                                   WHERE p.chain_id = $1 AND p.token = k.token)
+                     THEN coalesce((SELECT a.accrued
+                                      FROM rent_accounts a
+                                     WHERE a.chain_id = $1 AND a.token = k.token AND a.wallet = k.wallet), 0)::text
+                END AS rent
            FROM unnest($2::bytea[], $3::bytea[]) AS k (token, wallet)
            LEFT JOIN instruments i ON i.chain_id = $1 AND i.token = k.token
            LEFT JOIN watched w     ON w.chain_id = $1 AND w.address = k.token
@@ -248,7 +260,7 @@ async fn wallets(chain_id: u64, keys: &[Key], tx: &mut PgConnection) -> Result<V
 
 fn wallet_questions(row: &PgRow, questions: &mut Vec<Question>) -> Result<(), sqlx::Error> {
     let (token, wallet): (Address, Address) = (row.address("token")?, row.address("wallet")?);
-    let mut ask = |view, ours| questions.push(Question { token, wallet: Some(wallet), view, ours });
+    let mut ask = |view, ours| questions.push(Question { at: token, token, wallet: Some(wallet), view, ours });
     let text = |column| row.try_get::<Option<String>, _>(column);
     let (moved, refrozen, whole) = (text("last_balance")?, text("last_frozen")?, text("last_address_frozen")?);
     // A state and no history at all: nothing ever made that row.
@@ -269,6 +281,9 @@ fn wallet_questions(row: &PgRow, questions: &mut Vec<Question>) -> Result<(), sq
     let holds = text("holds")?;
     if holds.is_some() || row.try_get("ever_held")? {
         ask(View::Holds, vec![("holds", Some(holds.unwrap_or_default()))]);
+    }
+    if let Some(rent) = text("rent")? {
+        ask(View::RentOf, vec![("rent", Some(rent))]);
     }
     Ok(())
 }

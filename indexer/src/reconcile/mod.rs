@@ -10,6 +10,7 @@
 //! is for [`Rebuild::verify`](crate::Rebuild::verify).
 
 mod figures;
+mod nodes;
 mod question;
 mod record;
 

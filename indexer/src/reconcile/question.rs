@@ -4,7 +4,7 @@ use alloy::primitives::{Address, Bytes, hex};
 use alloy::sol_types::SolCall;
 
 use super::figures::Place;
-use crate::event::SecurityToken;
+use crate::event::{FeeVault, Listing, RedemptionDesk, SecurityToken};
 use crate::text::clean;
 
 /// A figure of the tables: what it is called in a mismatch, and its value as text, `None` where there is no row.
@@ -13,6 +13,8 @@ pub(super) type Figure = (&'static str, Option<String>);
 /// One view and what should equal it. A token's own figures have no wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Question {
+    /// Who is asked.
+    pub(super) at: Address,
     pub(super) token: Address,
     pub(super) wallet: Option<Address>,
     pub(super) view: View,
@@ -58,12 +60,19 @@ pub(super) enum View {
     AddressFrozen,
     Held,
     Holds,
+    RentOf,
+    Rent,
+    ListedSupply,
+    ListingStatus,
+    Allocated,
+    /// In this payment token.
+    Fund(Address),
 }
 
 impl Question {
     /// The call to make.
     pub(super) fn call(&self) -> (Address, Vec<u8>) {
-        let account = self.wallet.unwrap_or_default();
+        let (token, account) = (self.token, self.wallet.unwrap_or_default());
         let data = match self.view {
             View::TotalSupply => SecurityToken::totalSupplyCall {}.abi_encode(),
             View::InstrumentId => SecurityToken::instrumentIdCall {}.abi_encode(),
@@ -82,8 +91,14 @@ impl Question {
             View::AddressFrozen => SecurityToken::isFrozenCall { account }.abi_encode(),
             View::Held => SecurityToken::heldOfCall { account }.abi_encode(),
             View::Holds => SecurityToken::holdsOfCall { account }.abi_encode(),
+            View::RentOf => SecurityToken::rentOfCall { account }.abi_encode(),
+            View::Rent => SecurityToken::rentCall {}.abi_encode(),
+            View::ListedSupply => Listing::supplyOfCall { token }.abi_encode(),
+            View::ListingStatus => Listing::statusOfCall { token }.abi_encode(),
+            View::Allocated => FeeVault::allocatedOfCall { token }.abi_encode(),
+            View::Fund(paymentToken) => RedemptionDesk::fundOfCall { token, paymentToken }.abi_encode(),
         };
-        (self.token, data)
+        (self.at, data)
     }
 
     /// The figures that differ from what the call returned.
@@ -141,6 +156,20 @@ impl View {
                 });
                 each.collect::<Vec<_>>().join(", ")
             }),
+            Self::RentOf => number::<SecurityToken::rentOfCall>(data),
+            Self::Rent => SecurityToken::rentCall::abi_decode_returns(data)
+                .ok()
+                .map(|rent| format!("{} {} {} {} {}", rent.bound, rent.period, rent.minimum, rent.perUnit, rent.carry)),
+            Self::ListedSupply => Listing::supplyOfCall::abi_decode_returns(data)
+                .ok()
+                .map(|supply| format!("{} {} {}", supply.listed, supply.purchased, supply.fees)),
+            Self::ListingStatus => number::<Listing::statusOfCall>(data),
+            Self::Allocated => FeeVault::allocatedOfCall::abi_decode_returns(data)
+                .ok()
+                .map(|split| format!("{} {} {}", split.platformOwner, split.nodeOwner, split.node)),
+            Self::Fund(_) => RedemptionDesk::fundOfCall::abi_decode_returns(data)
+                .ok()
+                .map(|fund| format!("{} {}", fund.available, fund.owed)),
         }
     }
 }
@@ -158,7 +187,8 @@ mod tests {
     use super::*;
 
     fn question(ours: Vec<Figure>) -> Question {
-        Question { token: Address::repeat_byte(1), wallet: Some(Address::repeat_byte(2)), view: View::Balance, ours }
+        let token = Address::repeat_byte(1);
+        Question { at: token, token, wallet: Some(Address::repeat_byte(2)), view: View::Balance, ours }
     }
 
     #[test]
