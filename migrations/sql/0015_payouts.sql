@@ -206,7 +206,8 @@ CREATE TABLE rent_payments (
     command_key   word    NULL,
     PRIMARY KEY (chain_id, block_number, log_index)
 );
-CREATE INDEX rent_payments_by_token ON rent_payments (chain_id, token, wallet, block_number, log_index);
+CREATE INDEX rent_payments_by_token ON rent_payments (chain_id, token, block_number, log_index);
+CREATE INDEX rent_payments_by_account ON rent_payments (chain_id, token, wallet);
 CREATE INDEX rent_payments_by_wallet ON rent_payments (chain_id, wallet, block_number, log_index);
 
 -- What a wallet had earned and another one has now, Q128. Said by the token itself.

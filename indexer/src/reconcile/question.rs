@@ -96,7 +96,7 @@ impl Question {
             View::ListedSupply => Listing::supplyOfCall { token }.abi_encode(),
             View::ListingStatus => Listing::statusOfCall { token }.abi_encode(),
             View::Allocated => FeeVault::allocatedOfCall { token }.abi_encode(),
-            View::Fund(paymentToken) => RedemptionDesk::fundOfCall { token, paymentToken }.abi_encode(),
+            View::Fund(of) => RedemptionDesk::fundOfCall { token, paymentToken: of }.abi_encode(),
         };
         (self.at, data)
     }

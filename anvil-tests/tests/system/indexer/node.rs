@@ -17,6 +17,7 @@ use tokenx_keeper::deploy::Implementations;
 
 use super::campaign::compare::tables;
 use super::foreign::cold;
+use super::sweep::rotated;
 use super::{ALICE, BOB, CHAIN, Stage, id};
 
 /// Answers every call with one.
@@ -94,6 +95,19 @@ impl Stage {
         self.act(buyer, usd, TestUSD::approveCall { spender: listing, value: U256::MAX }).await?;
         let call = Listing::buyCall { token, quantity: whole(tokens), paymentToken: usd, maxCost: U256::MAX };
         self.act(buyer, listing, call).await
+    }
+
+    /// A first period of rent: a dollar for all that Alice and Bob have, of two that are paid in.
+    async fn opens_rent(&self, token: Address) -> Result<()> {
+        let (usd, at) = (self.usd()?, self.node().rent_distributor);
+        let terms = RentTerms { paymentToken: usd, start: Uint::ZERO, length: Uint::ZERO };
+        self.act(cold()?, at, RentDistributor::setRentTermsCall { token, terms, reason: B256::ZERO }).await?;
+        let amount = U256::from(2_000_000);
+        self.act(BOB, usd, TestUSD::mintCall { to: BOB, amount }).await?;
+        self.act(BOB, usd, TestUSD::approveCall { spender: at, value: amount }).await?;
+        self.act(BOB, at, RentDistributor::fundCall { token, paymentToken: usd, amount }).await?;
+        let (period, amount) = (U256::ONE, U256::from(1_000_000));
+        self.command("open", at, RentDistributor::openCall { token, period, amount, reason: B256::ZERO }).await
     }
 
     /// What subscribers were told of nodes' contracts, in order: kind and what was bought, asked or paid.
@@ -313,5 +327,63 @@ async fn a_token_that_has_ended_says_when() -> Result<()> {
     assert!(ended.supply_paused, "and nothing is minted any more");
     let status = node::listings_of_tokens(pool, CHAIN, &[token]).await?[&token].status;
     assert_eq!(status, node::ListingStatus::Passive);
+    indexer.stop().await
+}
+
+/// A change by hand, what puts it back, and the figures that it makes wrong.
+const BY_HAND: [(&str, &str, &[&str]); 6] = [
+    (
+        "UPDATE purchases SET purchased = purchased + 1",
+        "UPDATE purchases SET purchased = purchased - 1",
+        &["listed_supply"],
+    ),
+    ("UPDATE listing_statuses SET status = 2", "UPDATE listing_statuses SET status = 1", &["listing_status"]),
+    (
+        "UPDATE fund_changes SET available = available + 1 WHERE cause = 4",
+        "UPDATE fund_changes SET available = available - 1 WHERE cause = 4",
+        &["fund"],
+    ),
+    ("UPDATE rent_periods SET carry = carry + 1", "UPDATE rent_periods SET carry = carry - 1", &["rent"]),
+    ("UPDATE rent_payments SET amount = amount + 1", "UPDATE rent_payments SET amount = amount - 1", &["fund", "rent"]),
+    (
+        "INSERT INTO fee_allocations
+         SELECT chain_id, block_number, log_index, block_time, tx_hash, v.contract, token, operator, operator, operator,
+                1, 2, 3, 1, 2, 3, reason, operator, NULL
+           FROM listing_statuses s
+           JOIN token_contracts v USING (chain_id, token)
+          WHERE v.kind = 'fee_vault'",
+        "DELETE FROM fee_allocations",
+        &["fees_allocated"],
+    ),
+];
+
+#[tokio::test]
+async fn every_figure_of_a_node_changed_by_hand_is_told_by_the_sweep() -> Result<()> {
+    let stage = Stage::set().await?;
+    let pool = &stage.world.pool;
+    let indexer = stage.follow().await;
+    stage.open_to_all(&[ALICE, BOB, cold()?]).await?;
+    stage.whitelist(&[ALICE, BOB]).await?;
+    let (token, at) = (stage.thousand().await?, stage.node());
+    stage.command("list", at.listing, Listing::listCall { token, reason: B256::ZERO }).await?;
+    stage.buys(ALICE, token, 2).await?;
+    stage.buys(BOB, token, 1).await?;
+    stage.opens_rent(token).await?;
+    stage.act(ALICE, at.rent_distributor, RentDistributor::claimCall { token }).await?;
+    stage.settles(&[ALICE, BOB]).await?;
+    let alice = node::rent_account(pool, CHAIN, token, ALICE).await?;
+    assert_eq!(alice.paid >> 128, U256::from(666_666), "two thirds of a dollar");
+    assert_eq!(alice.accrued, alice.earned - alice.paid);
+    assert_eq!(node::rent_account(pool, CHAIN, token, BOB).await?.claimable(), U256::from(333_333));
+    let status = rotated(pool).await?;
+    assert_eq!((status.mismatches, status.first), (0, Vec::new()));
+    for (change, back, told) in BY_HAND {
+        assert!(query(change).execute(pool).await?.rows_affected() > 0, "{change}");
+        rotated(pool).await?;
+        let open = "SELECT DISTINCT what FROM reconciliation_mismatches WHERE resolved_at IS NULL ORDER BY what";
+        assert_eq!(query_scalar::<_, String>(open).fetch_all(pool).await?, told, "{change}");
+        assert!(query(back).execute(pool).await?.rows_affected() > 0, "{back}");
+        assert_eq!(rotated(pool).await?.mismatches, 0, "{back}");
+    }
     indexer.stop().await
 }

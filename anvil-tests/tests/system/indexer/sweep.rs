@@ -22,7 +22,7 @@ async fn standing(pool: &PgPool) -> Result<ReconciliationStatus> {
 }
 
 /// Waits for the end of a rotation that began after now: of the one under way, and of the next.
-async fn rotated(pool: &PgPool) -> Result<ReconciliationStatus> {
+pub(super) async fn rotated(pool: &PgPool) -> Result<ReconciliationStatus> {
     let before = standing(pool).await?.rotations;
     let whole = || async { standing(pool).await.ok().filter(|status| status.rotations >= before + 2) };
     Ok(eventually("a whole rotation", whole).await)
