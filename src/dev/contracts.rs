@@ -1,10 +1,10 @@
 //! The demo world's contracts: the suite and two issuers, each with a node and an instrument.
 
 use alloy::primitives::Address;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use tokenx_api::admin::{self, NewNode};
+use tokenx_api::admin::{self, NewCurrency, NewNode};
 use tokenx_indexer::read;
 use uuid::Uuid;
 
@@ -36,6 +36,8 @@ pub(crate) struct Contracts {
     pub(crate) registry_executor: Address,
     pub(crate) factory: Address,
     pub(crate) payment_token: Address,
+    /// The payment token as prices name it.
+    pub(crate) currency_id: String,
     pub(crate) start_block: u64,
     pub(crate) issuers: Vec<Issuer>,
 }
@@ -84,11 +86,15 @@ pub(crate) async fn deploy(pool: &PgPool, chain: &Anvil, report: Report<'_>) -> 
         });
     }
     let suite = deployment.suite;
+    let payment_token = suite.payment_token.context("the suite was deployed without a payment token")?;
+    let money = NewCurrency { chain_id: CHAIN_ID, address: payment_token, symbol: "TUSD".to_owned(), decimals: 6 };
+    let currency_id = admin::add_currency(pool, ACTOR, money).await?.currency_id;
     Ok(Contracts {
         registry: suite.registry,
         registry_executor: suite.registry_executor,
         factory: suite.factory,
-        payment_token: suite.payment_token.unwrap_or_default(),
+        payment_token,
+        currency_id,
         start_block: deployment.block,
         issuers,
     })

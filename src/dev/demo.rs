@@ -83,6 +83,7 @@ impl Demo {
         environment.set("REGISTRY_ADDRESS", self.contracts.registry);
         environment.set("TOKEN_ADDRESS", issuer.token);
         environment.set("PAYMENT_TOKEN_ADDRESS", self.contracts.payment_token);
+        environment.set("CURRENCY_ID", &self.contracts.currency_id);
         environment.set("CONFIRMATIONS", settings.chain.confirmations);
         Ok(environment)
     }

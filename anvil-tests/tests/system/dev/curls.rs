@@ -111,6 +111,7 @@ async fn the_texts_curls_run_unchanged() {
 
     prometheus_is_content(folder);
     everyone_signed_in(folder, &environment);
+    an_issuer_drafts_a_token(folder);
     other_commands_can_join(folder);
 }
 
@@ -158,10 +159,26 @@ fn everyone_signed_in(folder: &Path, environment: &std::collections::HashMap<Str
         "REGISTRY_ADDRESS",
         "TOKEN_ADDRESS",
         "PAYMENT_TOKEN_ADDRESS",
+        "CURRENCY_ID",
         "CONFIRMATIONS",
     ] {
         assert!(!environment[name].is_empty(), "{name}");
     }
+}
+
+/// With what `dev.env` names, a token's draft is one request.
+fn an_issuer_drafts_a_token(folder: &Path) {
+    let draft = r#"curl -X POST "$BASE_URL/v2/admin/token" \
+  -H "Authorization: Bearer $TOKEN_ISSUER" -H "Content-Type: application/json" \
+  -d '{"node_id": "'$NODE_ID'", "category_id": "homes", "type": 0, "is_public": true, "name": "Harbour",
+       "description": "A house", "token_name": "Harbour House", "token_symbol": "HRB",
+       "value": {"token_price": {"id": "'$CURRENCY_ID'", "amount": 30},
+                 "total_value": {"id": "'$CURRENCY_ID'", "amount": 12000},
+                 "salable_percentage": 80, "max_supply": 1000},
+       "is_open_to_secondary_market": false, "is_open_to_otc": false}'"#;
+    let (code, token) = curl(folder, draft);
+    assert_eq!((code, &token["status"]), (201, &json!(1)), "{token}");
+    assert!(token["node_contract"]["listing_contract_address"].is_string(), "{token}");
 }
 
 /// `tokenx admin` beside a running dev, on the settings that it left in its folder.
@@ -180,6 +197,8 @@ fn other_commands_can_join(folder: &Path) {
     let party = admin(&["party", "add", "--party", "carol::1", "--country", "756"]);
     assert_eq!(party[0]["party_id"], "carol::1");
     assert_eq!(admin(&["wallet", "add", "--party", "carol::1"])[0]["kind"], "hosted");
+    let currency = admin(&["currency", "list"]);
+    assert_eq!((&currency[0]["symbol"], &currency[0]["decimals"]), (&json!("TUSD"), &json!(6)));
     let user = admin(&["user", "add", "--email", "carol@demo.test", "--role", "investor", "--party", "carol::1"]);
     assert!(user[0]["password"].as_str().unwrap().len() >= 16, "a made-up password is shown once");
     let token = admin(&["service-token", "add", "--name", "t", "--role", "transfer_agent", "--scope", "data:read"]);
