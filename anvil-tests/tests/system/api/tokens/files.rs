@@ -1,6 +1,7 @@
 //! Images and documents: brought, shown, served, taken away.
 
 use sha2::{Digest, Sha256};
+use tokenx_anvil_tests::skipped;
 
 use super::fields::assert_documented;
 use super::*;
@@ -262,5 +263,26 @@ async fn only_its_issuer_brings_a_token_files() {
     ] {
         assert_eq!(uploads.send("images", token, form()).await.status, status);
     }
+    uploads.ground.kit.end().await;
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_files_as_a_folder_does() {
+    let Ok(endpoint) = std::env::var("TOKENX_TEST_S3") else {
+        return skipped("TOKENX_TEST_S3 names no S3-compatible store with a bucket `tokenx` (moto_server will do)");
+    };
+    let uploads = Uploads::with(|settings| {
+        settings.files.bucket = Some("tokenx".to_owned());
+        settings.files.endpoint = Some(endpoint);
+        settings.files.access_key = Some("test".to_owned());
+        settings.files.secret_key = Some("test".to_owned().into());
+    })
+    .await;
+    let document = uploads.bring("documents", PDF, "a.pdf").await;
+    assert_eq!(document.status, 201, "{}", document.text);
+    let path = Uploads::path(&document.json()["meta"]["documents"][0]["url"]);
+    let served = uploads.ground.kit.get(&path, None).await;
+    assert_eq!((served.status.as_u16(), served.text.as_bytes()), (200, PDF));
+    assert!(!uploads.ground.kit.settings.files.path.exists(), "nothing is left in a folder");
     uploads.ground.kit.end().await;
 }
