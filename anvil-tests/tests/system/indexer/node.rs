@@ -5,7 +5,7 @@ use alloy::primitives::{Address, B256, U256, Uint, bytes};
 use alloy::sol_types::SolCall;
 use anyhow::{Context, Result};
 use serde_json::json;
-use sqlx::{AssertSqlSafe, query, query_scalar};
+use sqlx::{query, query_scalar};
 use tokenx_anvil_tests::eventually;
 use tokenx_contracts::bindings::{
     Beneficiaries, FeeVault, Listing, ListingTerms, NodeFactory, RedemptionDesk, RentDistributor, RentTerms, Split,
@@ -261,6 +261,19 @@ fn migration() -> &'static str {
     &all[from..to]
 }
 
+/// Forgets nodes' contracts and all that they have said.
+const FORGET: [&str; 6] = [
+    "DELETE FROM logs
+      WHERE address IN (SELECT address
+                          FROM watched
+                         WHERE kind NOT IN ('factory', 'registry', 'executor', 'token', 'followed'))",
+    "DELETE FROM watched WHERE kind NOT IN ('factory', 'registry', 'executor', 'token', 'followed')",
+    "DELETE FROM listing_terms",
+    "DELETE FROM listing_statuses",
+    "DELETE FROM purchases",
+    "DELETE FROM treasuries",
+];
+
 #[tokio::test]
 async fn contracts_of_nodes_known_before_they_were_watched_have_their_past_read_late() -> Result<()> {
     let stage = Stage::set().await?;
@@ -276,14 +289,8 @@ async fn contracts_of_nodes_known_before_they_were_watched_have_their_past_read_
     let whole = tables(pool).await?;
 
     // As a database is that was made before: none of their logs, and none of what they say.
-    let kinds = "('listing', 'secondary_market', 'otc_desk', 'rent_distributor', 'fee_vault', 'redemption_desk')";
-    let forget = format!(
-        "DELETE FROM logs WHERE address IN (SELECT address FROM watched WHERE kind IN {kinds});
-         DELETE FROM watched WHERE kind IN {kinds};
-         DELETE FROM listing_terms; DELETE FROM listing_statuses; DELETE FROM purchases; DELETE FROM treasuries"
-    );
-    for statement in forget.split(';') {
-        query(AssertSqlSafe(statement.to_owned())).execute(pool).await?;
+    for statement in FORGET {
+        query(statement).execute(pool).await?;
     }
     assert_eq!(node::listings_of_tokens(pool, CHAIN, &[token]).await?.len(), 0);
     let found = query(migration()).execute(pool).await?.rows_affected();

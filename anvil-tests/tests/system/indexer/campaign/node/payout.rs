@@ -162,28 +162,27 @@ impl Campaign<'_> {
     pub(super) async fn take_credit(&mut self, act: &'static str, ground: Ground) -> Result<()> {
         let (at, token, reason) = (ground.node.redemption_desk, ground.token, self.reason());
         // Of the second one alone: the first never refuses anybody.
-        for usd in self.known.usd[1..].to_vec() {
-            for (place, wallet) in self.wallets.clone().into_iter().enumerate() {
-                let credit = RedemptionDesk::creditOfCall { token, paymentToken: usd, wallet };
-                if self.view(at, credit).await?.is_zero() {
-                    continue;
-                }
-                if act == "draw credit" {
-                    let call = RedemptionDesk::drawCall { token, paymentToken: usd, wallet };
-                    let who = self.wallet();
-                    return self.send(act, who, at, call).await;
-                }
-                let suite = &self.stage.deployment.suite;
-                let (registrar, registry) = (suite.registry_executor, suite.registry);
-                self.send("revoke", registrar, registry, InvestorRegistry::revokeCall { wallet, reason }).await?;
-                self.mine().await?;
-                let (same, to) = (self.wallets[place ^ 1], self.wallet());
-                let (from, to) = if self.one_in(2) { (ground.operator, same) } else { (cold()?, to) };
-                let call = RedemptionDesk::moveCreditCall { token, paymentToken: usd, from: wallet, to, reason };
-                self.send(act, from, at, call).await?;
-                self.mine().await?;
-                return self.register(wallet, false).await;
+        let usd = self.known.usd[1];
+        for (place, wallet) in self.wallets.clone().into_iter().enumerate() {
+            let credit = RedemptionDesk::creditOfCall { token, paymentToken: usd, wallet };
+            if self.view(at, credit).await?.is_zero() {
+                continue;
             }
+            if act == "draw credit" {
+                let call = RedemptionDesk::drawCall { token, paymentToken: usd, wallet };
+                let who = self.wallet();
+                return self.send(act, who, at, call).await;
+            }
+            let suite = &self.stage.deployment.suite;
+            let (registrar, registry) = (suite.registry_executor, suite.registry);
+            self.send("revoke", registrar, registry, InvestorRegistry::revokeCall { wallet, reason }).await?;
+            self.mine().await?;
+            let (same, to) = (self.wallets[place ^ 1], self.wallet());
+            let (from, to) = if self.one_in(2) { (ground.operator, same) } else { (cold()?, to) };
+            let call = RedemptionDesk::moveCreditCall { token, paymentToken: usd, from: wallet, to, reason };
+            self.send(act, from, at, call).await?;
+            self.mine().await?;
+            return self.register(wallet, false).await;
         }
         Ok(())
     }
