@@ -6,6 +6,7 @@ import {IRentDistributor} from "../../sol/interfaces/IRentDistributor.sol";
 import {ITokenFunds} from "../../sol/interfaces/ITokenFunds.sol";
 import {ITokenRent} from "../../sol/interfaces/ITokenRent.sol";
 import {Token} from "../../sol/SecurityToken.sol";
+import {Vm} from "../Base.sol";
 import {HostileUSD} from "./HostileUSD.sol";
 import {NodeBase} from "./NodeBase.sol";
 import {TypedData} from "./TypedData.sol";
@@ -170,6 +171,18 @@ contract RentDistributorTest is NodeBase {
         vm.assertEq(rents.claimable(address(token), ben), 0);
         vm.assertEq(rents.claimable(address(token), ann), 1_199);
         vm.assertEq(rents.fundOf(address(token), address(hostile)).owed, hostile.balanceOf(address(rents)));
+    }
+
+    function test_of_who_is_paid_no_failure_is_told() public {
+        open(1, 1_000);
+        address[] memory wallets = new address[](2);
+        (wallets[0], wallets[1]) = (ann, ben);
+        vm.recordLogs();
+        push(wallets);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        for (uint256 i = 0; i < logs.length; ++i) {
+            vm.assertTrue(logs[i].topics[0] != IRentDistributor.RentPaymentFailed.selector);
+        }
     }
 
     /// @dev Who sends too little gas pays nobody, rather than some and none of the others.
