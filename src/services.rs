@@ -8,7 +8,6 @@ use sqlx::PgPool;
 use tokenx_api::ApiContext;
 use tokenx_config::{Settings, failpoint};
 use tokenx_indexer::Indexer;
-use tokenx_keeper::rpc::Rpc;
 use tokenx_keeper::{CommandProjection, Commands, Doors, Keeper};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -138,10 +137,5 @@ pub async fn database(settings: &Settings) -> Result<PgPool> {
 
 /// The door through which commands are accepted.
 pub fn commands(pool: &PgPool, settings: &Settings) -> Commands {
-    let commands = Commands::new(pool.clone(), Doors::of(&settings.chain));
-    // Whoever needs the endpoint more says what is wrong with it.
-    match Rpc::new(settings.chain.rpc_url.expose_secret()) {
-        Ok(rpc) => commands.asking(rpc),
-        Err(_) => commands,
-    }
+    Commands::new(pool.clone(), Doors::of(&settings.chain))
 }

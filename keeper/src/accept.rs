@@ -11,24 +11,22 @@ use tokenx_migrations::{Addr, Uint256, Word, audit, outbox};
 
 use crate::bind::{Bound, bind};
 use crate::commands::{AcceptError, Accepted, Doors, NewCommand};
-use crate::proof::ContractWallets;
 use crate::state::{State, notice};
 use crate::{Operation, facts, view};
 
 /// Accepts what can be accepted; the outcomes are in the order of the commands. No two commands may have the same id or
-/// draw on the same position. With each goes which of its signers may be contracts. The caller commits before anybody is
-/// told.
+/// draw on the same position. The caller commits before anybody is told.
 ///
 /// # Errors
 /// The database's alone: then nothing was accepted, and the caller rolls back.
 pub(crate) async fn accept_all(
     conn: &mut PgConnection,
     doors: &Doors,
-    commands: &[(NewCommand, ContractWallets)],
+    commands: &[NewCommand],
 ) -> Result<Vec<Result<Accepted, AcceptError>>, sqlx::Error> {
-    let asked: Vec<Asked<'_>> = commands.iter().map(|(new, _)| Asked::from(new)).collect();
+    let asked: Vec<Asked<'_>> = commands.iter().map(Asked::from).collect();
     let known = replays(conn, &asked).await?;
-    let new: Vec<&(NewCommand, ContractWallets)> =
+    let new: Vec<&NewCommand> =
         (commands.iter().zip(&known)).filter(|(_, known)| known.is_none()).map(|(n, _)| n).collect();
     let mut fresh = insert_all(conn, doors, &new).await?.into_iter();
     let mut outcomes: Vec<Option<Result<Accepted, AcceptError>>> =
@@ -36,16 +34,12 @@ pub(crate) async fn accept_all(
     // Somebody was faster; and what he reserved may be the very reason for a refusal.
     let unclear: Vec<usize> =
         (0..commands.len()).filter(|i| !matches!(outcomes[*i], Some(Ok(_) | Err(AcceptError::Conflict(_))))).collect();
-    let again: Vec<Asked<'_>> = unclear.iter().map(|i| Asked::from(&commands[*i].0)).collect();
+    let again: Vec<Asked<'_>> = unclear.iter().map(|i| Asked::from(&commands[*i])).collect();
     for (i, known) in unclear.into_iter().zip(replays(conn, &again).await?) {
         outcomes[i] = known.or_else(|| outcomes[i].take());
     }
     let conflict = |new: &NewCommand| AcceptError::Conflict(new.command_id.as_str().to_owned());
-    Ok(outcomes
-        .into_iter()
-        .zip(commands)
-        .map(|(outcome, (new, _))| outcome.unwrap_or_else(|| Err(conflict(new))))
-        .collect())
+    Ok(outcomes.into_iter().zip(commands).map(|(outcome, new)| outcome.unwrap_or_else(|| Err(conflict(new)))).collect())
 }
 
 /// What identifies a command.
@@ -104,21 +98,20 @@ struct Line<'a> {
 async fn insert_all(
     conn: &mut PgConnection,
     doors: &Doors,
-    commands: &[&(NewCommand, ContractWallets)],
+    commands: &[&NewCommand],
 ) -> Result<Vec<Option<Result<Accepted, AcceptError>>>, sqlx::Error> {
     if commands.is_empty() {
         return Ok(Vec::new());
     }
     let chain_id = doors.chain_id.cast_signed();
-    let operations: Vec<&Operation> = commands.iter().map(|(new, _)| &new.operation).collect();
+    let operations: Vec<&Operation> = commands.iter().map(|new| &new.operation).collect();
     lock(conn, chain_id, &operations).await?;
     let facts = facts::read_all(conn, chain_id, &operations).await?;
     let now = OffsetDateTime::now_utc();
     let mut outcomes: Vec<Option<Result<Accepted, AcceptError>>> = Vec::with_capacity(commands.len());
     let mut lines = Vec::with_capacity(commands.len());
-    for ((new, contracts), mut facts) in commands.iter().zip(facts) {
-        facts.contract_wallets = contracts.clone();
-        match bind(&new.operation, &facts, doors, now) {
+    for (new, facts) in commands.iter().zip(&facts) {
+        match bind(&new.operation, facts, doors, now) {
             Ok(bound) => {
                 outcomes.push(None);
                 lines.push(Line {

@@ -9,9 +9,7 @@ use tokenx_migrations::audit;
 
 use crate::accept::{self, Asked};
 use crate::intake::{self, Intake};
-use crate::proof::{self, ContractWallets};
 use crate::refusal::Refusal;
-use crate::rpc::Rpc;
 use crate::wake::Wake;
 use crate::{CommandView, Filter, Operation, view};
 
@@ -115,7 +113,6 @@ pub struct Commands {
     doors: Doors,
     wake: Wake,
     intake: Intake,
-    rpc: Option<Rpc>,
 }
 
 impl Doors {
@@ -134,14 +131,7 @@ impl Commands {
     /// Commands in this database, for this chain. Needs a runtime, on which waiting requests are brought together.
     pub fn new(pool: PgPool, doors: Doors) -> Self {
         let wake = Wake::new(pool.clone());
-        Self { intake: Intake::open(pool.clone(), doors, wake.clone()), wake, pool, doors, rpc: None }
-    }
-
-    /// Asks this endpoint who is a contract, where a signature is not a key's. Without it simulation finds out, a block
-    /// or two after acceptance.
-    #[must_use]
-    pub fn asking(self, rpc: Rpc) -> Self {
-        Self { rpc: Some(rpc), ..self }
+        Self { intake: Intake::open(pool.clone(), doors, wake.clone()), wake, pool, doors }
     }
 
     /// Wakes the keeper of this process and of others; call it after committing what [`Commands::accept_in`] wrote.
@@ -163,7 +153,7 @@ impl Commands {
     /// # Errors
     /// See [`AcceptError`].
     pub async fn accept(&self, new: &NewCommand) -> Result<Accepted, AcceptError> {
-        proof::accept(&self.intake, self.rpc.as_ref(), new).await
+        self.intake.accept(new.clone()).await
     }
 
     /// The stored first answer, if this very command was accepted before; `None` if the id is free.
@@ -187,7 +177,7 @@ impl Commands {
     /// # Errors
     /// See [`AcceptError`]; the caller rolls back.
     pub async fn accept_in(&self, conn: &mut PgConnection, new: &NewCommand) -> Result<Accepted, AcceptError> {
-        intake::only(accept::accept_all(conn, &self.doors, &[(new.clone(), ContractWallets::Any)]).await?)
+        intake::only(accept::accept_all(conn, &self.doors, std::slice::from_ref(new)).await?)
     }
 
     /// One command by its id.

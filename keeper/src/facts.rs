@@ -8,7 +8,6 @@ use tokenx_contracts::InstrumentId;
 use tokenx_migrations::{Addr, Uint256, Word};
 
 use crate::operation::{Contract, Operation};
-use crate::proof::ContractWallets;
 
 /// Facts about the instrument, the wallet drawn on and the wallet that receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +34,6 @@ pub struct Facts {
     pub request: Option<Request>,
     /// What was signed counts no more: its wallet has used its salt there, or taken it back.
     pub intent_used: bool,
-    /// Which wallets may have signed otherwise than by a key.
-    pub contract_wallets: ContractWallets,
 }
 
 /// An instrument, by what intake must know of it.
@@ -300,7 +297,6 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
         node_executor: row.try_get::<Option<Addr>, _>("node_executor")?.map(|address| address.0),
         request: amount("min_payout")?.map(|min_payout| Request { min_payout }),
         intent_used: row.try_get("intent_used")?,
-        contract_wallets: ContractWallets::default(),
     })
 }
 

@@ -9,7 +9,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::accept::accept_all;
 use crate::commands::{AcceptError, Accepted, Doors, NewCommand};
 use crate::metrics::METRICS;
-use crate::proof::ContractWallets;
 use crate::wake::Wake;
 
 /// Most requests of one commit.
@@ -28,7 +27,6 @@ pub(crate) struct Intake {
 #[derive(Debug)]
 struct Request {
     new: NewCommand,
-    contracts: ContractWallets,
     answer: oneshot::Sender<Outcome>,
 }
 
@@ -47,11 +45,11 @@ impl Intake {
         Self { requests }
     }
 
-    /// Accepts a command, of whose signers these may be contracts; the answer comes after the commit.
-    pub(crate) async fn accept(&self, new: NewCommand, contracts: ContractWallets) -> Outcome {
+    /// Accepts a command; the answer comes after the commit.
+    pub(crate) async fn accept(&self, new: NewCommand) -> Outcome {
         let (answer, answered) = oneshot::channel();
         let gone = || AcceptError::Database(sqlx::Error::WorkerCrashed);
-        self.requests.send(Request { new, contracts, answer }).await.map_err(|_| gone())?;
+        self.requests.send(Request { new, answer }).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 }
@@ -76,7 +74,7 @@ impl Worker {
 
     async fn serve(&self, group: Vec<Request>) {
         let (commands, answers): (Vec<_>, Vec<_>) =
-            group.into_iter().map(|request| ((request.new, request.contracts), request.answer)).unzip();
+            group.into_iter().map(|request| (request.new, request.answer)).unzip();
         let outcomes = match self.together(&commands).await {
             Ok(outcomes) => outcomes,
             // Whatever it was, it may be the matter of one alone.
@@ -103,7 +101,7 @@ impl Worker {
         }
     }
 
-    async fn together(&self, commands: &[(NewCommand, ContractWallets)]) -> Result<Vec<Outcome>, sqlx::Error> {
+    async fn together(&self, commands: &[NewCommand]) -> Result<Vec<Outcome>, sqlx::Error> {
         let mut tx = self.pool.begin().await?;
         let outcomes = accept_all(&mut tx, &self.doors, commands).await?;
         if outcomes.iter().flatten().all(|accepted| accepted.replayed) {

@@ -19,7 +19,6 @@ mod metrics;
 mod operation;
 mod page;
 mod projection;
-mod proof;
 mod refusal;
 pub mod rpc;
 pub mod signer;
@@ -40,7 +39,6 @@ pub use operation::{
 };
 pub use page::{CommandFilter, command_page, count_commands};
 pub use projection::{CommandProjection, LaneWatch};
-pub use proof::ContractWallets;
 pub use refusal::{Field, Refusal};
 pub use state::{State, Verdict};
 pub use store::lanes::resume;

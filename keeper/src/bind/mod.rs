@@ -48,9 +48,6 @@ struct Case<'a> {
     facts: &'a Facts,
     instrument: &'a Instrument,
     executor: Address,
-    /// The contract that is called.
-    target: Address,
-    chain_id: u64,
     /// Unix seconds.
     now: u64,
 }
@@ -76,7 +73,7 @@ pub fn bind(operation: &Operation, facts: &Facts, doors: &Doors, now: OffsetDate
             by_registry(operation, doors, registry::revoke(facts, *wallet, *reason)?)
         }
         Operation::DeployToken { .. } => deploy::token(operation, facts, doors),
-        _ => by_node(operation, facts, doors, now),
+        _ => by_node(operation, facts, now),
     }
 }
 
@@ -92,12 +89,12 @@ fn by_registry(operation: &Operation, doors: &Doors, data: Vec<u8>) -> Result<Bo
 }
 
 /// By an instrument's token, or by a contract of its node.
-fn by_node(operation: &Operation, facts: &Facts, doors: &Doors, now: OffsetDateTime) -> Result<Bound, Refusal> {
+fn by_node(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<Bound, Refusal> {
     use Operation as O;
     let (instrument, executor) = operated(operation, facts)?;
     let target = target(operation, facts, instrument)?;
     let now = u64::try_from(now.unix_timestamp()).unwrap_or_default();
-    let case = &Case { facts, instrument, executor, target, chain_id: doors.chain_id, now };
+    let case = &Case { facts, instrument, executor, now };
     one_at_a_time(operation, &facts.position)?;
     let data = match operation {
         O::Mint { to, amount, reason, .. } => supply::mint(case, *to, *amount, *reason),

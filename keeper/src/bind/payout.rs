@@ -9,7 +9,7 @@ use tokenx_contracts::bindings::{self, RedemptionDesk, RentDistributor, Security
 
 use super::{Case, holds, narrow, signed};
 use crate::facts::Request;
-use crate::operation::{Claim, Contract, Fund, Funding, Payout, Redemption, RedemptionTerms, RentTerms};
+use crate::operation::{Claim, Funding, Payout, Redemption, RedemptionTerms, RentTerms};
 use crate::refusal::{Field, Refusal};
 
 /// Wallets that one command pays, so that it fits a transaction where blocks are small.
@@ -39,7 +39,7 @@ pub(super) fn call(case: &Case<'_>, payout: &Payout) -> Result<Vec<u8>, Refusal>
             RedemptionDesk::moveCreditCall { token, paymentToken: *payment_token, from, to, reason }.abi_encode()
         }
         Payout::Retire { reason, .. } => retire(case, *reason)?,
-        Payout::PayIn { fund, funding, signature, .. } => pay_in(case, *fund, funding, signature)?,
+        Payout::PayIn { funding, signature, .. } => pay_in(case, funding, signature)?,
         // Both desks inherit it from one contract.
         Payout::Withdraw { payment_token, amount, reason, .. } => {
             let (payment_token, amount) = (*payment_token, *amount);
@@ -65,11 +65,10 @@ fn set_redemption_terms(case: &Case<'_>, terms: &RedemptionTerms, reason: B256) 
 }
 
 fn request(case: &Case<'_>, redemption: &Redemption, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
-    let wallet = redemption.wallet;
-    holds::may_be_placed(case, wallet, redemption.quantity)?;
+    holds::may_be_placed(case, redemption.wallet, redemption.quantity)?;
     signed::counts(case, redemption.deadline)?;
+    signed::proof(redemption.wallet, signature)?;
     let redemption = redemption.of(case.instrument.token);
-    signed::by(case, Contract::RedemptionDesk, &redemption, wallet, signature)?;
     Ok(RedemptionDesk::requestForCall { redemption, signature: signature.clone() }.abi_encode())
 }
 
@@ -113,11 +112,10 @@ fn retire(case: &Case<'_>, reason: B256) -> Result<Vec<u8>, Refusal> {
     Ok(RedemptionDesk::retireCall { token: case.instrument.token, reason }.abi_encode())
 }
 
-fn pay_in(case: &Case<'_>, fund: Fund, funding: &Funding, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
+fn pay_in(case: &Case<'_>, funding: &Funding, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
     signed::counts(case, funding.deadline)?;
-    let wallet = funding.wallet;
+    signed::proof(funding.wallet, signature)?;
     let funding = funding.of(case.instrument.token);
-    signed::by(case, fund.contract(), &funding, wallet, signature)?;
     Ok(RedemptionDesk::fundForCall { funding, signature: signature.clone() }.abi_encode())
 }
 
@@ -132,8 +130,8 @@ fn set_rent_terms(case: &Case<'_>, terms: &RentTerms, reason: B256) -> Result<Ve
 
 fn claim_rent(case: &Case<'_>, claim: &Claim, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
     signed::counts(case, claim.deadline)?;
+    signed::proof(claim.wallet, signature)?;
     let claim = claim.of(case.instrument.token);
-    signed::by(case, Contract::RentDistributor, &claim, claim.wallet, signature)?;
     Ok(RentDistributor::claimForCall { signed: claim, signature: signature.clone() }.abi_encode())
 }
 

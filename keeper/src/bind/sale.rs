@@ -6,7 +6,7 @@ use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::{self, FeeVault, Listing};
 
 use super::{Case, narrow, signed};
-use crate::operation::{Beneficiaries, Contract, FeeAmounts, FeeShares, ListingTerms, Purchase, Sale};
+use crate::operation::{Beneficiaries, FeeAmounts, FeeShares, ListingTerms, Purchase, Sale};
 use crate::refusal::{Field, Refusal};
 
 pub(super) fn call(case: &Case<'_>, sale: &Sale) -> Result<Vec<u8>, Refusal> {
@@ -51,9 +51,8 @@ fn buy(case: &Case<'_>, purchase: &Purchase, signature: &Bytes) -> Result<Vec<u8
     case.may_receive(purchase.wallet, &case.facts.wallet, case.facts.position.address_frozen, Field::Wallet)?;
     whole(case, purchase.quantity)?;
     signed::counts(case, purchase.deadline)?;
-    let wallet = purchase.wallet;
+    signed::proof(purchase.wallet, signature)?;
     let purchase = purchase.of(case.instrument.token);
-    signed::by(case, Contract::Listing, &purchase, wallet, signature)?;
     Ok(Listing::buyForCall { purchase, signature: signature.clone() }.abi_encode())
 }
 

@@ -1,37 +1,23 @@
-//! What wallets have signed: whether it still counts, and whether they have.
+//! What wallets have signed: whether it still counts, and whether the proof can be carried.
 
-use alloy::primitives::{Address, B256, Bytes, Signature, U256, uint};
-use alloy::sol_types::SolStruct;
+use alloy::primitives::{Address, B256, Bytes, U256};
 use tokenx_contracts::ReasonCode;
 
 use super::Case;
-use crate::operation::Contract;
 use crate::refusal::{Field, Refusal};
 
 /// Longest proof that is carried. A key's has 65 bytes; what a contract takes for one (ERC-1271) may be some dozen of
 /// those.
 pub(super) const MAX_SIGNATURE: usize = 2_048;
 
-/// Half the order of secp256k1: of a signature and its mirror image the contracts take the lower one.
-const HALF_ORDER: U256 = uint!(0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0_U256);
-
-/// What a wallet has signed for a contract of the node, and must have signed.
-pub(super) fn by(
-    case: &Case<'_>,
-    contract: Contract,
-    message: &impl SolStruct,
-    wallet: Address,
-    signature: &Bytes,
-) -> Result<(), Refusal> {
-    let digest = message.eip712_signing_hash(&contract.domain(case.chain_id, case.target));
+/// A proof that `wallet` has signed, of a length that can be carried. Whether it has is the contract's to say, when the
+/// batch is simulated: a wallet that is a contract itself may take anything for a signature, and which is one only the
+/// chain knows.
+pub(super) fn proof(wallet: Address, signature: &Bytes) -> Result<(), Refusal> {
     if signature.is_empty() || signature.len() > MAX_SIGNATURE {
         let length = signature.len();
         let message = format!("the signature of {wallet} has {length} bytes: give 1 to {MAX_SIGNATURE}");
         return Err(Refusal::with(ReasonCode::InvalidSignature, Field::Signature, message));
-    }
-    // A contract may take what no key would have made: the chain asks it.
-    if key_of(digest, signature) != Some(wallet) && !case.facts.contract_wallets.may_be(wallet) {
-        return Err(Refusal::of_wallet(ReasonCode::InvalidSignature, Field::Signature, wallet));
     }
     Ok(())
 }
@@ -57,14 +43,4 @@ pub(super) fn parts(wallet: Address, signature: &Bytes) -> Result<(u8, B256, B25
             Err(Refusal::with(ReasonCode::InvalidSignature, Field::Signature, message))
         }
     }
-}
-
-/// Whose key has signed, as the contracts see it.
-fn key_of(digest: B256, signature: &Bytes) -> Option<Address> {
-    let (v, r, s) = parts(Address::ZERO, signature).ok()?;
-    let s: U256 = s.into();
-    if s > HALF_ORDER {
-        return None;
-    }
-    Signature::new(r.into(), s, v == 28).recover_address_from_prehash(&digest).ok()
 }

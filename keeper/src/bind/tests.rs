@@ -6,7 +6,6 @@ use super::freeze::set as set_frozen;
 use super::*;
 use crate::facts::{Hold, Investor};
 use crate::operation::{CountryMode, Lockup};
-use crate::proof::ContractWallets;
 use alloy::primitives::{B256, address};
 use alloy::sol_types::SolCall;
 
@@ -47,7 +46,6 @@ fn facts() -> Facts {
         node_executor: None,
         request: None,
         intent_used: false,
-        contract_wallets: ContractWallets::Any,
     }
 }
 

@@ -1,12 +1,12 @@
 //! Calls of the secondary market and of the OTC desk.
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::{SolCall, SolStruct};
+use alloy::sol_types::SolCall;
 use tokenx_contracts::ReasonCode;
-use tokenx_contracts::bindings::{self, Cancellation, Match, OtcDesk, SecondaryMarket};
+use tokenx_contracts::bindings::{self, Match, OtcDesk, SecondaryMarket};
 
 use super::{Case, narrow, signed};
-use crate::operation::{Contract, Deal, MarketTerms, Order, OtcTerms, Side, Trade};
+use crate::operation::{Deal, MarketTerms, Order, OtcTerms, Side, Trade};
 use crate::refusal::{Field, Refusal};
 
 pub(super) fn call(case: &Case<'_>, trade: &Trade) -> Result<Vec<u8>, Refusal> {
@@ -15,7 +15,7 @@ pub(super) fn call(case: &Case<'_>, trade: &Trade) -> Result<Vec<u8>, Refusal> {
         Trade::SettleOrders { sell, buy, quantity, buy_rests, sell_signature, buy_signature, .. } => {
             settle_orders(case, [(sell, sell_signature), (buy, buy_signature)], *quantity, *buy_rests)
         }
-        Trade::CancelOrder { wallet, order, signature, .. } => cancel_order(case, *wallet, *order, signature),
+        Trade::CancelOrder { wallet, order, signature, .. } => cancel_order(*wallet, *order, signature),
         Trade::SetOtcTerms { terms, reason, .. } => Ok(set_otc_terms(case, terms, *reason)),
         Trade::SettleDeal { deal, seller_signature, buyer_signature, .. } => {
             settle_deal(case, deal, seller_signature, buyer_signature)
@@ -64,18 +64,17 @@ fn settle_orders(
         }
     }
     may_trade(case, sell.wallet, buy.wallet)?;
+    signed::proof(sell.wallet, sell_signature)?;
+    signed::proof(buy.wallet, buy_signature)?;
     let token = case.instrument.token;
-    let (seller, buyer) = (sell.wallet, buy.wallet);
     let (sell, buy) = (sell.of(token, Side::Sell), buy.of(token, Side::Buy));
-    signed::by(case, Contract::SecondaryMarket, &sell, seller, sell_signature)?;
-    signed::by(case, Contract::SecondaryMarket, &buy, buyer, buy_signature)?;
     let matched = Match { sell, buy, quantity, buyRests: buy_rests };
     let (sell_signature, buy_signature) = (sell_signature.clone(), buy_signature.clone());
     Ok(SecondaryMarket::settleCall { matched, sellSignature: sell_signature, buySignature: buy_signature }.abi_encode())
 }
 
-fn cancel_order(case: &Case<'_>, wallet: Address, order: B256, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
-    signed::by(case, Contract::SecondaryMarket, &Cancellation { wallet, id: order }, wallet, signature)?;
+fn cancel_order(wallet: Address, order: B256, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
+    signed::proof(wallet, signature)?;
     Ok(SecondaryMarket::cancelForCall { wallet, order, signature: signature.clone() }.abi_encode())
 }
 
@@ -89,9 +88,9 @@ fn settle_deal(case: &Case<'_>, deal: &Deal, sellers: &Bytes, buyers: &Bytes) ->
         return Err(Refusal::with(ReasonCode::DealNotValid, Field::Until, message));
     }
     may_trade(case, deal.seller, deal.buyer)?;
+    signed::proof(deal.seller, sellers)?;
+    signed::proof(deal.buyer, buyers)?;
     let deal = deal.of(case.instrument.token);
-    signed::by(case, Contract::OtcDesk, &deal, deal.seller, sellers)?;
-    signed::by(case, Contract::OtcDesk, &deal, deal.buyer, buyers)?;
     let (sellers, buyers) = (sellers.clone(), buyers.clone());
     Ok(OtcDesk::settleCall { deal, sellerSignature: sellers, buyerSignature: buyers }.abi_encode())
 }
@@ -102,8 +101,7 @@ fn cancel_deal(case: &Case<'_>, deal: &Deal, party: Address, signature: &Bytes) 
         return Err(Refusal::with(ReasonCode::DealNotValid, Field::Wallet, message));
     }
     let deal = deal.of(case.instrument.token);
-    let id = deal.eip712_signing_hash(&Contract::OtcDesk.domain(case.chain_id, case.target));
-    signed::by(case, Contract::OtcDesk, &Cancellation { wallet: party, id }, party, signature)?;
+    signed::proof(party, signature)?;
     Ok(OtcDesk::cancelForCall { deal, party, signature: signature.clone() }.abi_encode())
 }
 

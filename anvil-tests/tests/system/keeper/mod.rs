@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, Bytes, U256, address};
 use alloy::signers::local::PrivateKeySigner;
-use secrecy::ExposeSecret;
 use sqlx::PgPool;
 use tokenx::local::anvil::Mining;
 use tokenx::local::suite::Deployment;
@@ -21,7 +20,6 @@ use tokenx_anvil_tests::{World, eventually};
 use tokenx_config::Settings;
 use tokenx_contracts::{CommandId, Scope};
 use tokenx_indexer::{Indexer, read};
-use tokenx_keeper::rpc::Rpc;
 use tokenx_keeper::{
     AcceptError, Accepted, CommandProjection, CommandView, Commands, Doors, Keeper, NewCommand, Operation, State,
 };
@@ -95,7 +93,7 @@ impl Stack {
         let mut settings = world.settings(&deployment).unwrap();
         settings.monitor.enabled = false;
         change(&mut settings);
-        let commands = Commands::new(world.pool.clone(), Doors::of(&settings.chain)).asking(rpc(&settings));
+        let commands = Commands::new(world.pool.clone(), Doors::of(&settings.chain));
         let stop = CancellationToken::new();
         let mut stack = Self { world, deployment, settings, commands, stop, tasks: Vec::new() };
         stack.follow().await;
@@ -236,10 +234,6 @@ impl Stack {
         })
         .await;
     }
-}
-
-fn rpc(settings: &Settings) -> Rpc {
-    Rpc::new(settings.chain.rpc_url.expose_secret()).unwrap()
 }
 
 fn new(id: &str, operation: Operation) -> NewCommand {
