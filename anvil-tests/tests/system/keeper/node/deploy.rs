@@ -47,6 +47,7 @@ async fn a_token_is_made_by_command_and_minted_within_its_limits() {
     // The same id for another token is another command.
     let other = stack.accept("deploy", deploy("rFF", key_of("node-1"))).await;
     assert!(matches!(other, Err(AcceptError::Conflict(_))), "{other:?}");
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -61,5 +62,6 @@ async fn of_two_commands_for_one_token_one_makes_it() {
     let two = stack.until("two", "ends", |view| view.state.is_ended()).await;
     assert_eq!(two.state, State::Failed);
     assert_eq!(two.reason_code.as_deref(), Some(ReasonCode::InstrumentExists.as_str()));
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }

@@ -11,9 +11,10 @@ use alloy::signers::SignerSync;
 use alloy::sol_types::{Eip712Domain, SolCall, SolStruct};
 use serde_json::json;
 use tokenx::local::suite;
-use tokenx_anvil_tests::KEYS;
+use tokenx_anvil_tests::{KEYS, eventually};
 use tokenx_contracts::bindings::{SecurityToken, TestUSD};
 use tokenx_contracts::{InstrumentId, ReasonCode};
+use tokenx_indexer::read;
 use tokenx_keeper::deploy::Implementations;
 use tokenx_keeper::{AcceptError, CommandView, Consent, Contract, Operation, Permit, State};
 
@@ -184,6 +185,19 @@ impl Stack {
             Err(AcceptError::Refused(refusal)) => assert_eq!(refusal.code, code, "{refusal}"),
             other => panic!("{code}: {other:?}"),
         }
+    }
+
+    /// The sweep has asked the contracts for every figure that the tables have of them, and none differs.
+    async fn tables_are_the_chains(&self) {
+        self.indexed().await;
+        let (pool, chain) = (self.pool(), self.chain());
+        let rotations = || async { read::reconciliation(pool, chain).await.unwrap().rotations };
+        // The one under way may have begun before.
+        let whole = rotations().await + 2;
+        eventually("a whole rotation", || async { (rotations().await >= whole).then_some(()) }).await;
+        let found: Vec<String> =
+            sqlx::query_scalar("SELECT m::text FROM reconciliation_mismatches m").fetch_all(pool).await.unwrap();
+        assert_eq!(found, Vec::<String>::new());
     }
 
     /// Puts a contract's code somewhere.

@@ -115,6 +115,7 @@ async fn a_request_holds_units_and_its_approval_burns_them_and_pays() {
     stack.fails("beyond", withdraw(Fund::Redemption, stack.money(), usd(201)), ReasonCode::FundTooSmall).await;
     stack.done("withdraw", withdraw(Fund::Redemption, stack.money(), usd(50))).await;
     assert_eq!((stack.fund(Fund::Redemption).await.0, stack.money_of(TREASURY).await), (usd(150), usd(50)));
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -156,6 +157,7 @@ async fn what_a_wallet_was_refused_is_its_credit_and_after_its_loss_its_investor
     stack.done("move", move_credit(found)).await;
     stack.done("draw-found", draw(found)).await;
     assert_eq!(stack.money_of(found).await, usd(20));
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -194,6 +196,7 @@ async fn rent_is_paid_in_divided_claimed_and_pushed() {
     );
     stack.done("withdraw", withdraw(Fund::Rent, stack.money(), usd(100))).await;
     assert_eq!(stack.money_of(TREASURY).await, usd(100));
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -210,5 +213,6 @@ async fn a_token_without_units_is_retired_once_its_sale_has_ended() {
     assert!(stack.ask(stack.token(), SecurityToken::supplyPausedCall {}).await);
     let unpause = Operation::UnpauseSupply { instrument: rcc(), reason: REASON };
     stack.fails("for-ever", unpause, ReasonCode::TokenRetired).await;
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }

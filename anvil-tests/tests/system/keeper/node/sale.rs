@@ -104,6 +104,7 @@ async fn a_sale_goes_from_terms_through_a_purchase_with_a_permit_to_its_end() {
     stack.done("passivate", passivate()).await;
     stack.fails("for-ever", list(), ReasonCode::InvalidStatusChange).await;
     assert_eq!(stack.ask(stack.at(Contract::Listing), Listing::statusOfCall { token: stack.token() }).await, 3);
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -133,6 +134,7 @@ async fn one_intent_is_carried_once_whatever_the_commands_are_called() {
     .await;
     stack.is_refused(stack.buy(ALICE, 5, "taken back"), ReasonCode::IntentUsed).await;
     assert!(stack.accept("one", buy).await.unwrap().replayed, "the first answer stays the answer");
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -159,6 +161,7 @@ async fn fees_are_set_aside_within_the_terms_and_given_out() {
     assert_eq!((stack.units_of(ALICE.0).await, stack.units_of(BOB.0).await), (tokens(5), tokens(3)));
     let nothing = Sale::DrawFees { instrument: rcc(), payment_token: stack.money(), wallet: ALICE.0 };
     stack.fails("draw-nothing", nothing, ReasonCode::NothingToPay).await;
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -177,5 +180,6 @@ async fn terms_are_the_admins_alone_where_the_keeper_may_not_set_them() {
     stack.indexed().await;
     stack.fails("terms", stack.listing_terms(), ReasonCode::ActionNotAllowed).await;
     stack.fails("list", list(), ReasonCode::InvalidStatusChange).await;
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }

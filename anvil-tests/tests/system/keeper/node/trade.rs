@@ -127,6 +127,7 @@ async fn orders_are_filled_within_the_band_until_they_are_cancelled_and_pay_thei
 
     stack.done("close", stack.market_terms(false)).await;
     stack.fails("closed", stack.settle(&sell, &stack.order(BOB.0, 5, 3, "late"), 1), ReasonCode::MarketClosed).await;
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
 
@@ -173,5 +174,6 @@ async fn a_deal_is_settled_once_between_keys_and_with_a_contract() {
     let late = stack.deal(BOB.0, "late");
     let consent = stack.sign(BOB, desk, &late.of(stack.token()));
     stack.fails("closed", stack.settle_deal(&late, consent), ReasonCode::MarketClosed).await;
+    stack.tables_are_the_chains().await;
     keeper.stop().await;
 }
