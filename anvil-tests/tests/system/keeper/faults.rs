@@ -126,7 +126,8 @@ async fn receipts_that_are_not_to_be_had_keep_nothing_else_from_going_on() {
     eventually("its receipt is asked for", || async { (proxy.struck() > 0).then_some(()) }).await;
     stack.accept("next", mint(BOB, 1)).await.unwrap();
     stack.until("next", "is broadcast", |view| view.state == State::Broadcast).await;
-    assert_eq!(proxy.struck(), 1, "asked for once at a head");
+    // Once at a head; and at the one before, where that came between a look at the head and one at the slots.
+    assert!(proxy.struck() <= 2, "asked for {} times", proxy.struck());
     mined_until(&stack, "next", State::Confirmed).await;
     assert!(!stack.view("m").await.state.is_ended());
     proxy.heal();
