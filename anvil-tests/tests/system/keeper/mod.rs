@@ -142,9 +142,10 @@ impl Stack {
         self.keeper_by(&self.settings).await
     }
 
-    /// Starts a keeper with other settings.
+    /// Starts a keeper with other settings, on connections of its own: a crash takes them with it.
     async fn keeper_by(&self, settings: &Settings) -> Running {
-        let keeper = Keeper::new(settings, self.pool().clone(), &self.commands).await.unwrap();
+        let pool = self.world.database.pool().await.unwrap();
+        let keeper = Keeper::new(settings, pool, &self.commands).await.unwrap();
         let stop = CancellationToken::new();
         let ended = stop.clone();
         let task = tokio::spawn(async move { keeper.run(ended).await.unwrap() });
