@@ -6,6 +6,7 @@ use alloy::primitives::{Address, B256, Bytes, FixedBytes, U256};
 use alloy::sol_types::{Eip712Domain, SolInterface, SolStruct, SolValue};
 use serde::Deserialize;
 
+use crate::bindings::BlockableUSD::{BlockableUSDCalls, BlockableUSDErrors, BlockableUSDEvents};
 use crate::bindings::Executor::{ExecutorCalls, ExecutorErrors, ExecutorEvents};
 use crate::bindings::FeeVault::{FeeVaultCalls, FeeVaultErrors, FeeVaultEvents};
 use crate::bindings::InvestorRegistry::{InvestorRegistryCalls, InvestorRegistryErrors, InvestorRegistryEvents};
@@ -167,6 +168,7 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         ExecutorEvents::SELECTORS,
         NodeFactoryEvents::SELECTORS,
         TestUSDEvents::SELECTORS,
+        BlockableUSDEvents::SELECTORS,
         FeeVaultEvents::SELECTORS,
         ListingEvents::SELECTORS,
         OtcDeskEvents::SELECTORS,
@@ -185,6 +187,7 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         .chain(selectors::<ExecutorCalls>())
         .chain(selectors::<NodeFactoryCalls>())
         .chain(selectors::<TestUSDCalls>())
+        .chain(selectors::<BlockableUSDCalls>())
         .chain(selectors::<FeeVaultCalls>())
         .chain(selectors::<ListingCalls>())
         .chain(selectors::<OtcDeskCalls>())
@@ -199,6 +202,7 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         .chain(selectors::<ExecutorErrors>())
         .chain(selectors::<NodeFactoryErrors>())
         .chain(selectors::<TestUSDErrors>())
+        .chain(selectors::<BlockableUSDErrors>())
         .chain(selectors::<FeeVaultErrors>())
         .chain(selectors::<ListingErrors>())
         .chain(selectors::<OtcDeskErrors>())

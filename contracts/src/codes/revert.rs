@@ -4,11 +4,11 @@ use alloy::hex;
 use alloy::sol_types::{Panic, SolError, SolInterface};
 
 use super::ReasonCode;
+use crate::bindings::BlockableUSD::BlockableUSDErrors;
 use crate::bindings::Executor::ExecutorErrors;
 use crate::bindings::InvestorRegistry::InvestorRegistryErrors;
 use crate::bindings::NodeFactory::NodeFactoryErrors;
 use crate::bindings::SecurityToken::SecurityTokenErrors;
-use crate::bindings::TestUSD::TestUSDErrors;
 
 mod node;
 
@@ -180,8 +180,8 @@ fn factory(data: &[u8]) -> Option<Revert> {
 }
 
 fn payment_token(data: &[u8]) -> Option<Revert> {
-    TestUSDErrors::abi_decode(data).ok()?;
-    Some(named(TestUSDErrors::name_by_selector, ReasonCode::ContractRefused, data))
+    BlockableUSDErrors::abi_decode(data).ok()?;
+    Some(named(BlockableUSDErrors::name_by_selector, ReasonCode::ContractRefused, data))
 }
 
 /// A known error that needs no sentence of its own: its name.
