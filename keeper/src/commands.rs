@@ -216,7 +216,7 @@ impl Commands {
         by: &str,
         request_id: &str,
     ) -> Result<Cancelled, CancelError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = tokenx_migrations::begin(&self.pool).await?;
         let done = crate::cancel::cancel(&mut tx, scope, command_id).await?;
         audit::append(
             &mut tx,

@@ -102,7 +102,7 @@ impl Worker {
     }
 
     async fn together(&self, commands: &[NewCommand]) -> Result<Vec<Outcome>, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = tokenx_migrations::begin(&self.pool).await?;
         let outcomes = accept_all(&mut tx, &self.doors, commands).await?;
         if outcomes.iter().flatten().all(|accepted| accepted.replayed) {
             return Ok(outcomes);

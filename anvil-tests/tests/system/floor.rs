@@ -10,7 +10,9 @@ use tokenx_anvil_tests::{TestDatabase, eventually};
 use tokenx_migrations::audit::{self, Entry};
 use tokenx_migrations::copy::Rows;
 use tokenx_migrations::outbox::{self, Event};
-use tokenx_migrations::{Addr, DatabaseError, Delta, Position, Session, Uint256, Word, check, migrate, retryable};
+use tokenx_migrations::{
+    Addr, DatabaseError, Delta, Position, Session, Uint256, Word, begin, check, migrate, retryable,
+};
 
 /// The database goes when it is dropped: hold it as long as the pool.
 async fn database() -> (TestDatabase, PgPool) {
@@ -74,7 +76,7 @@ async fn an_outbox_from_another_servers_time_is_refused() {
 #[tokio::test]
 async fn the_audit_log_only_grows() {
     let (_database, pool) = database().await;
-    let mut transaction = pool.begin().await.unwrap();
+    let mut transaction = begin(&pool).await.unwrap();
     log(&mut transaction, "wallet:1").await;
     log(&mut transaction, "wallet:2").await;
     transaction.commit().await.unwrap();
@@ -93,7 +95,7 @@ async fn the_audit_log_only_grows() {
 #[tokio::test]
 async fn what_is_rolled_back_leaves_no_trace() {
     let (_database, pool) = database().await;
-    let mut transaction = pool.begin().await.unwrap();
+    let mut transaction = begin(&pool).await.unwrap();
     log(&mut transaction, "wallet:1").await;
     outbox::append(&mut transaction, event("s")).await.unwrap();
     transaction.rollback().await.unwrap();
@@ -105,16 +107,16 @@ async fn what_is_rolled_back_leaves_no_trace() {
 async fn a_reader_waits_for_a_slow_writer_and_skips_nothing() {
     let (_database, pool) = database().await;
     // The quick writer has the older transaction, the slow one the older number: neither order alone is safe.
-    let mut quick = pool.begin().await.unwrap();
+    let mut quick = begin(&pool).await.unwrap();
     let _: String = query_scalar("SELECT pg_current_xact_id()::text").fetch_one(&mut *quick).await.unwrap();
-    let mut slow = pool.begin().await.unwrap();
+    let mut slow = begin(&pool).await.unwrap();
     outbox::append(&mut slow, event("slow")).await.unwrap();
     outbox::append(&mut quick, event("quick")).await.unwrap();
     quick.commit().await.unwrap();
 
     let first = outbox::read_after(&pool, Position::START, 100).await.unwrap();
     let position = first.last().map_or(Position::START, |kept| kept.position);
-    let mut third = pool.begin().await.unwrap();
+    let mut third = begin(&pool).await.unwrap();
     outbox::append(&mut third, event("third")).await.unwrap();
     third.commit().await.unwrap();
     assert!(!subjects(&pool, position).await.contains(&"third".to_owned()), "read past a running transaction");
@@ -137,7 +139,7 @@ async fn many_writers_and_one_reader_lose_and_double_nothing() {
             let pool = pool.clone();
             tokio::spawn(async move {
                 for n in 0..EVENTS {
-                    let mut transaction = pool.begin().await.unwrap();
+                    let mut transaction = begin(&pool).await.unwrap();
                     outbox::append(&mut transaction, event(&format!("{writer}:{n}"))).await.unwrap();
                     // Let the others overtake.
                     tokio::task::yield_now().await;
@@ -292,7 +294,7 @@ async fn a_deadlock_is_worth_another_try_and_a_constraint_is_not() {
     let doubled = query("INSERT INTO accounts VALUES (1, 0)").execute(&pool).await.unwrap_err();
     assert!(!retryable(&doubled));
 
-    let (mut one, mut other) = (pool.begin().await.unwrap(), pool.begin().await.unwrap());
+    let (mut one, mut other) = (begin(&pool).await.unwrap(), begin(&pool).await.unwrap());
     query("UPDATE accounts SET n = 1 WHERE id = 1").execute(&mut *one).await.unwrap();
     query("UPDATE accounts SET n = 1 WHERE id = 2").execute(&mut *other).await.unwrap();
     let (first, second) = tokio::join!(query("UPDATE accounts SET n = 2 WHERE id = 2").execute(&mut *one), async {
@@ -332,9 +334,38 @@ async fn who_comes_after_a_copy_that_was_dropped_midway_finds_a_sound_connection
 
         let found: i64 = query_scalar("SELECT $1::bigint").bind(round.cast_signed()).fetch_one(&pool).await.unwrap();
         assert_eq!(found, round.cast_signed(), "an answer to its own question");
-        let mut tx = pool.begin().await.unwrap();
+        let mut tx = begin(&pool).await.unwrap();
         let rows: i64 = query_scalar("SELECT count(*) % 15000 FROM kept").fetch_one(&mut *tx).await.unwrap();
         assert_eq!(rows, 0, "all or nothing");
         tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_comes_after_a_begin_that_was_dropped_midway_finds_no_open_transaction() {
+    let (_database, pool) = database().await;
+    query("CREATE TABLE kept (n bigint)").execute(&pool).await.unwrap();
+    // One connection, so that whoever comes next gets that of the one before.
+    let pool = pool.options().clone().max_connections(1).connect_lazy_with((*pool.connect_options()).clone());
+    let mut dropped = 0;
+    for round in 0..300 {
+        tokio::select! {
+            biased;
+            begun = begin(&pool) => drop(begun.unwrap()),
+            () = turns(round) => dropped += 1,
+        }
+        query("INSERT INTO kept VALUES (1)").execute(&pool).await.unwrap();
+    }
+    assert!(dropped > 0, "no begin was dropped midway");
+    pool.close().await;
+    let pool = pool.options().clone().connect_lazy_with((*pool.connect_options()).clone());
+    let kept: i64 = query_scalar("SELECT count(*) FROM kept").fetch_one(&pool).await.unwrap();
+    assert_eq!(kept, 300, "what was written outside any transaction stays");
+}
+
+/// Lets everybody else have so many turns.
+async fn turns(count: usize) {
+    for _ in 0..count {
+        tokio::task::yield_now().await;
     }
 }

@@ -47,7 +47,7 @@ pub async fn add_currency(pool: &PgPool, by: By<'_>, new: NewCurrency) -> Result
     let chain = i64::try_from(chain_id)
         .map_err(|_| Error::Invalid { field: "chain_id", message: format!("{chain_id} is too large") })?;
     let currency = Currency { currency_id: object_id::generate(), address, symbol, decimals };
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     sqlx::query(
         "INSERT INTO currencies (currency_id, chain_id, address, symbol, decimals)
          VALUES ($1, $2, $3, $4, $5)",

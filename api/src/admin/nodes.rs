@@ -25,7 +25,7 @@ pub struct Issuer {
 pub async fn add_issuer(pool: &PgPool, by: By<'_>, name: &str) -> Result<Issuer, Error> {
     check_name("name", name)?;
     let issuer = Issuer { issuer_id: Uuid::now_v7(), name: name.to_owned() };
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     sqlx::query(
         "INSERT INTO issuers (issuer_id, name)
          VALUES ($1, $2)",
@@ -84,7 +84,7 @@ pub async fn add_node(pool: &PgPool, by: By<'_>, new: NewNode) -> Result<Node, E
     let chain_id = i64::try_from(new.chain_id)
         .map_err(|_| Error::Invalid { field: "chain_id", message: format!("{} is too large", new.chain_id) })?;
     let node = Node { node_id: object_id::generate(), issuer_id: new.issuer_id, executor: new.executor };
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     sqlx::query(
         "INSERT INTO nodes (node_id, issuer_id, chain_id, executor, treasury)
          VALUES ($1, $2, $3, $4, $5)",

@@ -47,7 +47,7 @@ pub async fn add_party(pool: &PgPool, by: By<'_>, new: NewParty) -> Result<Party
     let country = i16::try_from(new.country).map_err(|error| Error::Internal(error.to_string()))?;
     let class = i16::from(new.investor_class);
     let party_id = new.party_id.as_str();
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     let investor_id: i64 = sqlx::query_scalar(
         "INSERT INTO parties (party_id, country, investor_class, kyc_expires_at)
          VALUES ($1, $2, $3, $4)

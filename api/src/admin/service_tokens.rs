@@ -71,7 +71,7 @@ pub async fn add_service_token(pool: &PgPool, by: By<'_>, new: NewServiceToken) 
     let id = Uuid::now_v7();
     let now = OffsetDateTime::now_utc();
     let scopes: Vec<&str> = new.scopes.iter().map(|scope| scope.as_str()).collect();
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     sqlx::query(
         "INSERT INTO service_tokens (service_token_id, name, token_hash, role, issuer_id, scopes, created_by,
                                      created_at, expires_at)
@@ -105,7 +105,7 @@ pub async fn revoke_service_token(pool: &PgPool, by: By<'_>, id: Uuid) -> Result
             .fetch_optional(pool)
             .await?;
     let expires_at = expires_at.ok_or_else(|| Error::Unknown { what: "service token", id: id.to_string() })?;
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     revocation::revoke(&mut tx, id, Reason::Revoked, expires_at).await?;
     let subject = format!("service:{id}");
     note(&mut tx, by, Note { action: "service_token.revoke", subject, detail: json!({}) }).await?;

@@ -51,7 +51,7 @@ pub async fn add_user(pool: &PgPool, auth: &Auth, by: By<'_>, new: NewUser) -> R
 
     let user =
         User { user_id: Uuid::now_v7(), email, role: new.role, issuer_id: new.issuer_id, party_id: new.party_id };
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     sqlx::query(
         "INSERT INTO users (user_id, email, password_hash, role, issuer_id, party_id)
          VALUES ($1, $2, $3, $4, $5, $6)",

@@ -66,7 +66,7 @@ pub struct Wallet {
 pub async fn add_wallet(pool: &PgPool, commands: &Commands, by: By<'_>, new: NewWallet) -> Result<Wallet, Error> {
     let party = parties::party(pool, new.party_id.as_str()).await?;
     let wallet_id = Uuid::now_v7();
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     let address = match new.kind {
         WalletKind::SelfCustody(address) => address,
         WalletKind::Hosted => hosted::claim(&mut tx, &format!("wallet:{wallet_id}"))

@@ -33,7 +33,7 @@ pub struct Opened {
 /// When the database refuses.
 pub async fn open(app: &App, user: User, request_id: &str) -> Result<Opened, ApiError> {
     let family = Uuid::now_v7();
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let refresh_token = insert(&mut tx, family, user.user_id, app.refresh_ttl()).await?;
     let actor = format!("user:{}", user.user_id);
     log(&mut tx, &actor, "session.open", family, request_id).await?;
@@ -48,7 +48,7 @@ pub async fn open(app: &App, user: User, request_id: &str) -> Result<Opened, Api
 pub async fn rotate(app: &App, refresh_token: &str, request_id: &str) -> Result<Opened, ApiError> {
     const INVALID: ApiError = ApiError::Unauthenticated("the refresh token is not valid: log in again");
     let hash = token_hash(refresh_token);
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     // Of two at once, the second waits on the row here and then finds it used.
     let taken: Option<(Uuid, Uuid)> = sqlx::query_as(
         "UPDATE refresh_tokens
@@ -91,7 +91,7 @@ pub async fn close(app: &App, family: Uuid, actor: &str, reason: Reason, request
         Reason::RefreshReused => "session.refresh_reused",
         Reason::Logout | Reason::Revoked => "session.close",
     };
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     revocation::revoke(&mut tx, family, reason, until).await?;
     log(&mut tx, actor, action, family, request_id).await?;
     tx.commit().await?;

@@ -174,7 +174,7 @@ impl Snapshot {
         if open.is_none() {
             // The statement's own limit ends it in the database too, where dropping the request does not reach.
             const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '5s'";
-            *open = Some(Open(self.pool.begin_with(BEGIN).await?));
+            *open = Some(Open(tokenx_migrations::begin_with(&self.pool, BEGIN).await?));
         }
         MutexGuard::try_map(open, |open| open.as_mut().map(|open| &mut *open.0))
             .map_err(|_| Fault::internal("a snapshot that was begun is not open"))

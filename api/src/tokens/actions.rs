@@ -176,7 +176,7 @@ pub(crate) async fn burn(asked: Asked, MaybeJson(body): MaybeJson) -> Result<Res
 impl Asked {
     async fn run(self, action: Action, body: &[u8]) -> Result<Response, ApiError> {
         let Asked { app, viewer, .. } = &self;
-        let mut tx = app.pool().begin().await?;
+        let mut tx = tokenx_migrations::begin(app.pool()).await?;
         // Whoever asks or edits waits here: what is decided below holds until it is committed.
         let record = record::lock(&mut tx, &self.token_id, tenant(viewer)).await?.ok_or_else(unknown)?;
         let facts = facts::of(&mut tx, app.chain_id(), std::slice::from_ref(&record)).await?;

@@ -76,7 +76,7 @@ pub(crate) async fn add(
     JsonBody(body): JsonBody,
 ) -> Result<Response, ApiError> {
     let token_id = token_id(id)?;
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let record = record::lock(&mut tx, &token_id, tenant(&viewer)).await?.ok_or_else(unknown)?;
     let currency = record.draft.token_price.currency;
     let now = now();

@@ -59,7 +59,7 @@ pub(crate) async fn create(
     viewer: Viewer,
     JsonBody(body): JsonBody,
 ) -> Result<Response, ApiError> {
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let mut body = Object::parse(&body)?;
     let draft = Draft::read(&mut body, None, &currencies::list(&mut *tx, app.chain_id()).await?);
     let node = node_of(&app, &mut tx, &viewer, &mut body, draft.as_ref()).await?;
@@ -97,7 +97,7 @@ pub(crate) async fn edit(
     JsonBody(body): JsonBody,
 ) -> Result<Json<Token>, ApiError> {
     let id = token_id(id)?;
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let was = record::lock(&mut tx, &id, tenant(&viewer)).await?.ok_or_else(unknown)?;
     let mut body = Object::parse(&body)?;
     let draft = Draft::read(&mut body, Some(&was.draft), &currencies::list(&mut *tx, app.chain_id()).await?);

@@ -178,7 +178,7 @@ async fn add(
         bytes: i64::try_from(upload.bytes.len()).map_err(ApiError::internal)?,
         created_at: now(),
     };
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let was = record::lock(&mut tx, &file.token_id, tenant(viewer)).await?.ok_or_else(unknown)?;
     let known = files::of(&mut *tx, &[&was.token_id]).await?;
     let same = |known: &files::File| known.kind() == kind && known.hash() == file.hash && known.deleted_at.is_none();
@@ -229,7 +229,7 @@ async fn remove(
 ) -> Result<Json<Token>, ApiError> {
     let Path((token, file_id)) = ids.map_err(|_| unknown())?;
     let token = token_id(Ok(Path(token)))?;
-    let mut tx = app.pool().begin().await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let was = record::lock(&mut tx, &token, tenant(viewer)).await?.ok_or_else(unknown)?;
     let now = now();
     if !object_id::is_valid(&file_id) || !files::remove(&mut tx, &token, kind, &file_id, now).await? {

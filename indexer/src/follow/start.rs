@@ -22,7 +22,7 @@ pub(super) async fn prepare(
 ) -> Result<Cursor, IndexerError> {
     let genesis = source.identify(chain.chain_id).await?;
     let stored = store::cursor(pool, chain.chain_id, genesis).await?;
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     projections::agree(&mut tx, chain.chain_id, set).await?;
     tx.commit().await?;
 
@@ -68,7 +68,7 @@ async fn register(
     fresh: Option<B256>,
     pool: &PgPool,
 ) -> Result<(), IndexerError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if let Some(genesis) = fresh {
         store::begin(chain.chain_id, genesis, cursor, &mut tx).await?;
     }

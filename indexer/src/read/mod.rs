@@ -39,7 +39,7 @@ pub use status::{IndexerStatus, MonitorStatus, Snapshot, TokenStatus, status};
 /// # Errors
 /// The database's.
 pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    tokenx_migrations::begin_snapshot(pool).await
 }
 
 /// A height, time or count as the database keeps it. The chain's uint64 above 2^63 are clamped: no real block is there.

@@ -61,7 +61,7 @@ pub(super) async fn write(
     slice: &Slice,
     outcome: &Outcome,
 ) -> Result<bool, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if !advance(run, slice, outcome.found.len() as u64, outcome.done, &mut tx).await? {
         return Ok(false);
     }

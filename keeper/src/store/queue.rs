@@ -57,7 +57,7 @@ pub(crate) async fn expire(pool: &PgPool, chain_id: i64) -> Result<bool, Transit
     if late.is_empty() {
         return Ok(false);
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     let held = transition::hold(&mut tx, &late).await?;
     let code = ReasonCode::CommandExpired;
     // A lane may have prepared it meanwhile: then the chain keeps the deadline.
@@ -73,7 +73,7 @@ pub(crate) async fn expire(pool: &PgPool, chain_id: i64) -> Result<bool, Transit
 
 /// Frees what waits for lanes that are none of `ours` and that nobody works, so that others may take it.
 pub(crate) async fn unroute(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Result<(), TransitionError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     let stranded: Vec<i64> = sqlx::query_scalar(
         "SELECT seq
            FROM command_states
@@ -139,7 +139,7 @@ pub(crate) async fn look(
     shunned: &[Address],
     limit: i64,
 ) -> Result<Queue, sqlx::Error> {
-    let mut tx = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    let mut tx = tokenx_migrations::begin_snapshot(pool).await?;
     let (busy, moved) = busy(&mut tx, of, head).await?;
     let waiting = waiting(&mut tx, of, &moved, head, shunned, limit).await?;
     tx.commit().await?;
@@ -297,7 +297,7 @@ pub(crate) async fn refuse(
     if refused.is_empty() && runnable.is_empty() {
         return Ok(());
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     let seqs: Vec<i64> = refused.iter().map(|r| r.seq).collect();
     let held = transition::hold(&mut tx, &[&seqs, runnable].concat()).await?;
     sqlx::query("UPDATE command_states SET refused_first = NULL, refused_last = NULL WHERE seq = ANY ($1)")

@@ -57,7 +57,7 @@ pub(crate) async fn release(
     confirmed: i64,
     finalized: i64,
 ) -> Result<Released, TransitionError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(Released::default());
     }

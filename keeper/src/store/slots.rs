@@ -64,7 +64,7 @@ pub(crate) async fn prepare(
     slots: &[Prepared],
 ) -> Result<(), PrepareError> {
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if !lanes::advance(&mut tx, lane_id, epoch, first.nonce, last.nonce + 1).await? {
         return Err(PrepareError::Fenced);
     }
@@ -178,7 +178,7 @@ pub(crate) async fn replace(
     head: i64,
     signed: &Signed,
 ) -> Result<bool, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(false);
     }
@@ -307,7 +307,7 @@ pub(crate) async fn mark_sent(
     head: i64,
     sent: &[Sending],
 ) -> Result<(), sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(());
     }
@@ -334,7 +334,7 @@ pub(crate) async fn mark_sent(
 
 /// Gives a nonce up: its bytes can never be included.
 pub(crate) async fn want_noop(pool: &PgPool, (lane_id, epoch): (i64, i64), nonce: i64) -> Result<(), sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(());
     }
@@ -386,7 +386,7 @@ pub(crate) async fn end(
     (chain_id, cursor): (i64, Cursor),
     endings: &[Ending],
 ) -> Result<bool, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if !lanes::hold_branch(&mut tx, chain_id, cursor).await? || lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(false);
     }
@@ -417,7 +417,7 @@ pub(crate) async fn halt(
     nonce: i64,
     reason: &str,
 ) -> Result<bool, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if !lanes::hold_branch(&mut tx, chain_id, cursor).await? || lanes::hold(&mut tx, lane_id, epoch).await?.is_none() {
         return Ok(false);
     }
@@ -442,7 +442,7 @@ pub(crate) async fn skip_foreign(
     from: i64,
     to: i64,
 ) -> Result<bool, sqlx::Error> {
-    let mut tx = pool.begin().await?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
     if !lanes::hold_branch(&mut tx, chain_id, cursor).await?
         || !lanes::advance(&mut tx, lane_id, epoch, from, to).await?
     {

@@ -217,7 +217,7 @@ async fn every_figure_changed_by_hand_is_told_within_one_rotation() -> Result<()
         assert_eq!(found, expected, "{name}: {status:?}");
         assert!(status.mismatches >= expected.len() as u64, "{name}: {status:?}");
 
-        let mut tx = pool.begin().await?;
+        let mut tx = tokenx_migrations::begin(pool).await?;
         for statement in PUT_BACK {
             sqlx::query(statement).execute(&mut *tx).await?;
         }

@@ -232,7 +232,7 @@ async fn the_status_row_tells_the_queue_and_the_lanes() {
     .await;
     assert_eq!(taken.snapshot.lanes.len(), 2);
     assert!(taken.snapshot.lanes.iter().all(|lane| lane.state == "running"), "{taken:?}");
-    let mut tx = stack.pool().begin().await.unwrap();
+    let mut tx = tokenx_migrations::begin(stack.pool()).await.unwrap();
     let first = tokenx_keeper::hosted::claim(&mut tx, "party:1").await.unwrap();
     let second = tokenx_keeper::hosted::claim(&mut tx, "party:2").await.unwrap();
     assert_ne!(first, second);
