@@ -103,6 +103,12 @@ pub enum ApiError {
     /// Contradicts what is already there.
     #[error("{0}")]
     Conflict(String),
+    /// Made to a version that is not the newest.
+    #[error("{0}")]
+    PreconditionFailed(String),
+    /// A change that does not say to which version it is made.
+    #[error("{0}")]
+    PreconditionRequired(String),
     /// Malformed, or refused by state: every bad field.
     #[error("{} field(s) refused", .0.len())]
     Rejected(Vec<FieldError>),
@@ -134,6 +140,8 @@ impl ApiError {
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
+            ApiError::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
+            ApiError::PreconditionRequired(_) => StatusCode::PRECONDITION_REQUIRED,
             ApiError::Rejected(fields) => match surface {
                 Surface::Platform if fields.iter().any(|field| field.reason.is_none()) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,

@@ -6,5 +6,6 @@ pub mod guard;
 pub mod limits;
 pub mod metrics;
 pub mod object;
+pub mod precondition;
 pub mod query;
 pub mod serve;
