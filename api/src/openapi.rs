@@ -57,6 +57,15 @@ const BEARER: &str = "bearer";
         crate::tokens::actions::delist,
         crate::tokens::actions::passivate,
         crate::tokens::actions::burn,
+        crate::offerings::routes::create,
+        crate::offerings::routes::edit,
+        crate::offerings::routes::offering,
+        crate::offerings::routes::offerings,
+        crate::offerings::decide::publish,
+        crate::offerings::decide::approve,
+        crate::offerings::decide::reject,
+        crate::offerings::documents::add,
+        crate::offerings::documents::remove,
         crate::ops::health::healthz,
         crate::ops::health::readyz,
         crate::ops::metrics::metrics,
@@ -243,12 +252,21 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         | Operation::PassivateToken
         | Operation::BurnToken => errors.extend([400, 404, 409, 413, 422]),
         Operation::CreateToken => errors.extend([400, 409, 413]),
+        Operation::CreateOffering => errors.extend([400, 404, 409, 413]),
+        Operation::EditOffering => errors.extend([400, 404, 409, 412, 413, 428]),
+        Operation::PublishOffering | Operation::RejectOffering => errors.extend([400, 404, 409, 413]),
+        Operation::ApproveOffering => errors.extend([400, 404, 409, 413, 422]),
         Operation::EditToken => errors.extend([400, 404, 409, 413]),
-        Operation::AddImage | Operation::AddDocument => errors.extend([400, 404, 409, 413]),
-        Operation::GetToken | Operation::RemoveImage | Operation::RemoveDocument => errors.push(404),
+        Operation::AddImage | Operation::AddDocument | Operation::AddOfferingDocument => {
+            errors.extend([400, 404, 409, 413]);
+        }
+        Operation::RemoveOfferingDocument => errors.extend([404, 409]),
+        Operation::GetToken | Operation::RemoveImage | Operation::RemoveDocument | Operation::GetOffering => {
+            errors.push(404);
+        }
         // A token is optional, a bad one is refused; a link can have ended.
         Operation::GetFile => errors.extend([400, 401, 403, 404]),
-        Operation::ListTokens => errors.push(400),
+        Operation::ListTokens | Operation::ListOfferings => errors.push(400),
         // A token is optional, a bad one is refused; the specification's media type answers a bad query with 400.
         Operation::GraphQl => errors.extend([400, 401, 413]),
         Operation::GraphQlSocket => errors.extend([401, 405]),

@@ -173,6 +173,15 @@ pub enum Operation {
     DelistToken,
     PassivateToken,
     BurnToken,
+    CreateOffering,
+    EditOffering,
+    GetOffering,
+    ListOfferings,
+    PublishOffering,
+    ApproveOffering,
+    RejectOffering,
+    AddOfferingDocument,
+    RemoveOfferingDocument,
     Healthz,
     Readyz,
     Metrics,
@@ -229,7 +238,8 @@ pub struct Rule {
 impl Rule {
     /// Whether the route is also served under `/v1`, as the platform reference is.
     pub fn also_v1(&self) -> bool {
-        self.surface == Surface::Platform && self.path.starts_with("/auth/")
+        let reference = ["/auth/", "/offerings"].iter().any(|prefix| self.path.starts_with(prefix));
+        self.surface == Surface::Platform && reference
     }
 }
 
@@ -273,6 +283,15 @@ pub const POLICY: &[Rule] = &{
         rule(Op::DelistToken,  "delist_token",     POST, "/v2/admin/token/{token_id}/delist", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::PassivateToken, "passivate_token", POST, "/v2/admin/token/{token_id}/passivate", Platform, ISSUING,   &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::BurnToken,    "burn_token",       POST, "/v2/admin/token/{token_id}/burn",  Platform, ISSUING,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::CreateOffering, "create_offering", POST, "/offerings",                      Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write),
+        rule(Op::EditOffering, "update_offering",  PATCH, "/offerings/{offering_id}",        Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write),
+        rule(Op::GetOffering,  "get_offering",     GET,  "/offerings/{offering_id}",         Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read),
+        rule(Op::ListOfferings, "list_offerings",  GET,  "/offerings",                       Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read),
+        rule(Op::PublishOffering, "publish_offering", POST, "/offerings/{offering_id}/publish", Platform, ISSUERS,     &[Scope::LedgerWrite],                 Rate::Write),
+        rule(Op::ApproveOffering, "approve_offering", POST, "/offerings/{offering_id}/approve", Platform, ADMIN,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::RejectOffering, "reject_offering", POST, "/offerings/{offering_id}/reject", Platform, ADMIN,          &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::AddOfferingDocument, "add_offering_document", POST, "/offerings/{offering_id}/documents", Platform, ISSUERS, &[Scope::LedgerWrite],          Rate::Write).extension(),
+        rule(Op::RemoveOfferingDocument, "remove_offering_document", DELETE, "/offerings/{offering_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),
         rule(Op::Metrics,      "get_metrics",      GET,  "/metrics",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
-use crate::{auth, docs, files, graphql, openapi, ops, token_app, tokens};
+use crate::{auth, docs, files, graphql, offerings, openapi, ops, token_app, tokens};
 
 /// Every route, guarded by its row of the policy table.
 pub fn router(app: &App) -> Router {
@@ -87,6 +87,15 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::DelistToken => on(method, tokens::actions::delist),
         Operation::PassivateToken => on(method, tokens::actions::passivate),
         Operation::BurnToken => on(method, tokens::actions::burn),
+        Operation::CreateOffering => on(method, offerings::routes::create),
+        Operation::EditOffering => on(method, offerings::routes::edit),
+        Operation::GetOffering => on(method, offerings::routes::offering),
+        Operation::ListOfferings => on(method, offerings::routes::offerings),
+        Operation::PublishOffering => on(method, offerings::decide::publish),
+        Operation::ApproveOffering => on(method, offerings::decide::approve),
+        Operation::RejectOffering => on(method, offerings::decide::reject),
+        Operation::AddOfferingDocument => on(method, offerings::documents::add),
+        Operation::RemoveOfferingDocument => on(method, offerings::documents::remove),
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),
         Operation::Metrics => on(method, ops::metrics::metrics),
@@ -110,10 +119,12 @@ fn cors(app: &App) -> CorsLayer {
         .allow_headers(AllowHeaders::list([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
+            header::IF_MATCH,
             REQUEST_ID,
             tokens::actions::KEY,
         ]))
         .expose_headers([
+            header::ETAG,
             REQUEST_ID,
             header::RETRY_AFTER,
             HeaderName::from_static("ratelimit-limit"),

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::due;
 use crate::files::store::StoreError;
 use crate::http::serve as http;
 use crate::router::{ops_router, public_router, router};
@@ -55,6 +56,7 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
     let app = App::new(settings.clone(), pool, commands, stop.clone())?;
     let server = &settings.server;
     let house = tokio::spawn(app.clone().keep_house());
+    let due = tokio::spawn(due::keep_going(app.clone()));
     let served = match server.ops_bind {
         None => http::serve(router(&app), listener, server, stop).await,
         Some(address) => {
@@ -67,5 +69,6 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
         }
     };
     house.abort();
+    due.abort();
     Ok(served?)
 }

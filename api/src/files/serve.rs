@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::auth::{self, Viewer};
 use crate::error::ApiError;
 use crate::http::query::Query;
+use crate::offerings::visibility::Sees;
 use crate::policy::{Role, Scope};
 use crate::tokens::files::{self, File, Kind};
 
@@ -22,8 +23,8 @@ const BOX: HeaderValue = HeaderValue::from_static("default-src 'none'; sandbox; 
 const PUBLIC: HeaderValue = HeaderValue::from_static("public, max-age=300");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 
-/// A file of a token: an image of a public token to anyone, everything else to its issuer, to staff, and by a link that
-/// one of them was shown.
+/// A file of a token: an image of a public token to anyone, a document of an offering to whoever sees the offering,
+/// everything else to its issuer, to staff, and by a link that one of them was shown.
 #[utoipa::path(
     get,
     path = "/files/{token_id}/{file}",
@@ -56,7 +57,7 @@ pub(crate) async fn file(
     let (file, issuer_id, is_public) = found;
     let of = FileType::of_extension(extension).filter(|_| file.extension == extension).ok_or_else(unknown)?;
     let open = is_public && file.kind() == Kind::Image;
-    if !open && !viewer.is_some_and(|viewer| may_see(&viewer, issuer_id)) {
+    if !open && !viewer.is_some_and(|viewer| may_see(&viewer, &file, issuer_id)) {
         let (Some(expires), Some(signature)) = (expires, signature) else { return Err(unknown()) };
         let now = OffsetDateTime::now_utc().unix_timestamp().unsigned_abs();
         match app.links().check(file.object(), expires, &signature, now) {
@@ -76,13 +77,14 @@ pub(crate) async fn file(
     Ok((headers, bytes).into_response())
 }
 
-fn may_see(viewer: &Viewer, issuer_id: Uuid) -> bool {
-    let role = match viewer.role {
-        Role::Issuer => viewer.issuer_id == Some(issuer_id),
-        Role::SuperAdmin | Role::TransferAgent | Role::ComplianceOfficer => true,
-        Role::Investor => false,
+fn may_see(viewer: &Viewer, file: &File, issuer_id: Uuid) -> bool {
+    let sees = match (file.offering_id, viewer.role) {
+        (Some(_), _) => Sees::of(viewer).one_of(issuer_id),
+        (None, Role::Issuer) => viewer.issuer_id == Some(issuer_id),
+        (None, Role::SuperAdmin | Role::TransferAgent | Role::ComplianceOfficer) => true,
+        (None, Role::Investor) => false,
     };
-    role && viewer.has_scope(&[Scope::DataRead])
+    sees && viewer.has_scope(&[Scope::DataRead])
 }
 
 /// `attachment` with the file's name, which may hold any letter (RFC 6266, RFC 8187).

@@ -1,5 +1,6 @@
 //! The platform's own tables, read. Written by [`crate::admin`] and [`crate::auth`] only.
 
+pub mod commands;
 pub mod currencies;
 pub mod parties;
 pub mod users;

@@ -278,7 +278,7 @@ impl ValueView {
 }
 
 impl PriceView {
-    pub(super) fn of(price: &Price) -> PriceView {
+    pub(crate) fn of(price: &Price) -> PriceView {
         PriceView {
             id: price.currency.currency_id.clone(),
             amount: price.amount.into(),

@@ -21,7 +21,7 @@ const SUPPLY_BITS: usize = 104;
 const NAME: usize = 128;
 const SYMBOL: usize = 32;
 /// Counts of whole tokens within a record; what every JSON reader reads exactly.
-const COUNTS: RangeInclusive<i64> = 1..=(1 << 53) - 1;
+pub(crate) const COUNTS: RangeInclusive<i64> = 1..=(1 << 53) - 1;
 /// A century, in months and in days.
 const MONTHS: RangeInclusive<i64> = 1..=1_200;
 const DAYS: RangeInclusive<i64> = 1..=36_525;
@@ -343,7 +343,7 @@ fn word(raw: &RawValue) -> Result<String, String> {
 }
 
 /// Names: something to read, on one line.
-pub(super) fn line(raw: &RawValue) -> Result<String, String> {
+pub(crate) fn line(raw: &RawValue) -> Result<String, String> {
     let line = text_of(1..=200)(raw)?;
     if line.chars().any(char::is_control) || line.trim() != line {
         return Err(format!("{line:?} has an unprintable character, or space around it"));

@@ -27,7 +27,7 @@ impl Kind {
     }
 }
 
-/// A file of a token.
+/// A file of a token, or of one of its offerings.
 #[derive(Debug, Clone, FromRow)]
 pub struct File {
     /// Its id, 24 hex.
@@ -50,6 +50,12 @@ pub struct File {
     pub created_at: OffsetDateTime,
     /// When it was taken away.
     pub deleted_at: Option<OffsetDateTime>,
+    /// The offering that it is of; `None`: of the token itself.
+    pub offering_id: Option<Uuid>,
+    /// The command that names its hash in the token's contract.
+    pub anchored_by: Option<String>,
+    /// The one that takes it back.
+    pub released_by: Option<String>,
 }
 
 /// A file to be kept.
@@ -77,6 +83,8 @@ pub struct NewFile {
     pub bytes: i64,
     /// When it was uploaded.
     pub created_at: OffsetDateTime,
+    /// The offering that it is of; `None`: of the token itself.
+    pub offering_id: Option<Uuid>,
 }
 
 impl File {
@@ -96,16 +104,22 @@ impl File {
     }
 }
 
-/// All files of these tokens, those taken away included, oldest first.
+impl NewFile {
+    /// What the store calls it.
+    pub fn object(&self) -> ObjectName<'_> {
+        ObjectName { token_id: &self.token_id, object_id: self.object_id, extension: self.extension }
+    }
+}
+
+/// All files of these tokens themselves, those taken away included, oldest first.
 ///
 /// # Errors
 /// The database's.
 pub async fn of(db: impl PgExecutor<'_>, token_ids: &[&str]) -> Result<Vec<File>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT file_id, token_id, kind, object_id, extension, name, document_type, is_default, hash, created_at,
-                deleted_at
+        "SELECT *
            FROM token_files
-          WHERE token_id = ANY ($1)
+          WHERE token_id = ANY ($1) AND offering_id IS NULL
           ORDER BY created_at, file_id",
     )
     .bind(token_ids)
@@ -113,7 +127,23 @@ pub async fn of(db: impl PgExecutor<'_>, token_ids: &[&str]) -> Result<Vec<File>
     .await
 }
 
-/// Keeps a file. The caller has locked its token.
+/// The same of these offerings.
+///
+/// # Errors
+/// The database's.
+pub async fn of_offerings(db: impl PgExecutor<'_>, offering_ids: &[Uuid]) -> Result<Vec<File>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT *
+           FROM token_files
+          WHERE offering_id = ANY ($1)
+          ORDER BY created_at, file_id",
+    )
+    .bind(offering_ids)
+    .fetch_all(db)
+    .await
+}
+
+/// Keeps a file. The caller has locked its token, or its offering.
 ///
 /// # Errors
 /// The database's.
@@ -126,8 +156,8 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<(), sqlx:
     }
     sqlx::query(
         "INSERT INTO token_files (file_id, token_id, kind, object_id, extension, name, document_type, is_default, hash,
-                                  bytes, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                                  bytes, created_at, offering_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(&file.file_id)
     .bind(&file.token_id)
@@ -140,6 +170,7 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<(), sqlx:
     .bind(Word(file.hash))
     .bind(file.bytes)
     .bind(file.created_at)
+    .bind(file.offering_id)
     .execute(conn)
     .await?;
     Ok(())
@@ -152,16 +183,19 @@ pub async fn insert(conn: &mut PgConnection, file: &NewFile) -> Result<(), sqlx:
 pub async fn remove(
     conn: &mut PgConnection,
     token_id: &str,
+    offering_id: Option<Uuid>,
     kind: Kind,
     file_id: &str,
     now: OffsetDateTime,
 ) -> Result<bool, sqlx::Error> {
     let done = sqlx::query(
         "UPDATE token_files
-            SET deleted_at = $4
-          WHERE token_id = $1 AND kind = $2 AND file_id = $3 AND deleted_at IS NULL",
+            SET deleted_at = $5
+          WHERE token_id = $1 AND offering_id IS NOT DISTINCT FROM $2 AND kind = $3 AND file_id = $4
+            AND deleted_at IS NULL",
     )
     .bind(token_id)
+    .bind(offering_id)
     .bind(kind.as_str())
     .bind(file_id)
     .bind(now)
@@ -181,8 +215,7 @@ pub async fn find(
     object_id: Uuid,
 ) -> Result<Option<(File, Uuid, bool)>, sqlx::Error> {
     let row: Option<Owned> = sqlx::query_as(
-        "SELECT f.file_id, f.token_id, f.kind, f.object_id, f.extension, f.name, f.document_type, f.is_default, f.hash,
-                f.created_at, f.deleted_at, n.issuer_id, t.is_public
+        "SELECT f.*, n.issuer_id, t.is_public
            FROM token_files f
            JOIN tokens t ON t.token_id = f.token_id
            JOIN nodes n  ON n.node_id  = t.node_id

@@ -74,6 +74,16 @@ pub async fn lock(conn: &mut PgConnection, token_id: &str, issuer: Option<Uuid>)
     find(conn, token_id, issuer).await
 }
 
+/// The records of these ids, in no order.
+///
+/// # Errors
+/// The database's.
+pub async fn of_ids(db: impl PgExecutor<'_>, token_ids: &[&str]) -> Result<Vec<Record>, ApiError> {
+    let rows: Vec<Joined> =
+        sqlx::query_as("SELECT * FROM token_records WHERE token_id = ANY ($1)").bind(token_ids).fetch_all(db).await?;
+    rows.into_iter().map(Record::try_from).collect()
+}
+
 /// A page of records, newest first.
 ///
 /// # Errors

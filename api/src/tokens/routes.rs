@@ -270,7 +270,7 @@ pub(super) async fn note(
 }
 
 /// The issuer that the viewer's tokens belong to; `None`: it sees all.
-pub(super) fn tenant(viewer: &Viewer) -> Option<Uuid> {
+pub(crate) fn tenant(viewer: &Viewer) -> Option<Uuid> {
     // An issuer always has one: a database constraint. Without, it would own nothing.
     (viewer.role == Role::Issuer).then(|| viewer.issuer_id.unwrap_or_default())
 }
@@ -293,7 +293,7 @@ fn refused(body: Object) -> ApiError {
 }
 
 /// Now, as finely as it is shown.
-pub(super) fn now() -> OffsetDateTime {
+pub(crate) fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_millisecond(now.millisecond()).unwrap_or(now)
 }

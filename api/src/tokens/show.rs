@@ -45,15 +45,19 @@ pub async fn all_shown(
     Ok(records.into_iter().map(show).collect())
 }
 
-fn meta(app: &App, is_public: bool, files: &[File]) -> Meta {
-    let base = app.settings().server.public_url();
+/// A file's link. Whoever may see what it belongs to may follow it for some minutes, without a token in a header; one that
+/// is open to anyone, or taken away, is shown bare.
+pub(crate) fn link(app: &App, file: &File, open: bool) -> String {
+    let url = format!("{}/files/{}", app.settings().server.public_url(), file.object());
+    if open || file.deleted_at.is_some() {
+        return url;
+    }
     let now = OffsetDateTime::now_utc().unix_timestamp().unsigned_abs();
-    let url = |file: &File| {
-        let url = format!("{base}/files/{}", file.object());
-        // Whoever may see the token may follow its links for some minutes, without a token in a header.
-        let open = is_public && file.kind() == Kind::Image;
-        if open || file.deleted_at.is_some() { url } else { format!("{url}?{}", app.links().query(file.object(), now)) }
-    };
+    format!("{url}?{}", app.links().query(file.object(), now))
+}
+
+fn meta(app: &App, is_public: bool, files: &[File]) -> Meta {
+    let url = |file: &File| link(app, file, is_public && file.kind() == Kind::Image);
     let image = |file: &File| ImageView {
         id: file.file_id.clone(),
         url: url(file),

@@ -2,6 +2,7 @@
 
 use alloy::primitives::B256;
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -22,12 +23,11 @@ use crate::app::App;
 use crate::auth::Viewer;
 use crate::error::{ApiError, FieldError};
 use crate::files::sniff::FileType;
-use crate::files::store::ObjectName;
 use crate::files::upload::Upload;
 use crate::http::envelope::RequestId;
 use crate::object_id;
 
-/// Files of one token, those taken away included.
+/// Files of one token, or of one offering, those taken away included.
 const MOST: usize = 500;
 /// Longest name of a file.
 const LONGEST_NAME: usize = 200;
@@ -145,9 +145,33 @@ async fn add(
     viewer: &Viewer,
     id: Result<Path<String>, PathRejection>,
     kind: Kind,
-    mut upload: Upload,
+    upload: Upload,
 ) -> Result<Response, ApiError> {
-    let token_id = token_id(id)?;
+    let (file, bytes) = read(upload, kind, token_id(id)?, None)?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
+    let was = record::lock(&mut tx, &file.token_id, tenant(viewer)).await?.ok_or_else(unknown)?;
+    let known = files::of(&mut *tx, &[&was.token_id]).await?;
+    if is_known(&known, &file)? {
+        return Ok((StatusCode::OK, Json(shown(app, &mut tx, was).await?)).into_response());
+    }
+    app.files().put(file.object(), bytes).await.map_err(ApiError::internal)?;
+    match keep(app, &mut tx, viewer, request_id, was, &file).await {
+        // A commit that fails may still have happened: an object without a row is better than a row without one.
+        Ok(token) => tx.commit().await.map(|()| (StatusCode::CREATED, Json(token)).into_response()).map_err(Into::into),
+        Err(error) => {
+            forget(app, &file).await;
+            Err(error)
+        }
+    }
+}
+
+/// What was sent, checked: a file that is to be kept, and its bytes.
+pub(crate) fn read(
+    mut upload: Upload,
+    kind: Kind,
+    token_id: String,
+    offering_id: Option<Uuid>,
+) -> Result<(NewFile, Bytes), ApiError> {
     let is_default = kind == Kind::Image && upload.word("is_default", |text| text.parse().ok())?.unwrap_or(false);
     let (given, document_type) = match kind {
         Kind::Image => (None, 0),
@@ -177,28 +201,33 @@ async fn add(
         hash: B256::from_slice(&Sha256::digest(&upload.bytes)),
         bytes: i64::try_from(upload.bytes.len()).map_err(ApiError::internal)?,
         created_at: now(),
+        offering_id,
     };
-    let mut tx = tokenx_migrations::begin(app.pool()).await?;
-    let was = record::lock(&mut tx, &file.token_id, tenant(viewer)).await?.ok_or_else(unknown)?;
-    let known = files::of(&mut *tx, &[&was.token_id]).await?;
-    let same = |known: &files::File| known.kind() == kind && known.hash() == file.hash && known.deleted_at.is_none();
+    Ok((file, upload.bytes))
+}
+
+/// Whether the same bytes are there already.
+///
+/// # Errors
+/// 409 where there is no room for more.
+pub(crate) fn is_known(known: &[files::File], file: &NewFile) -> Result<bool, ApiError> {
+    let same =
+        |known: &files::File| known.kind() == file.kind && known.hash() == file.hash && known.deleted_at.is_none();
     if known.iter().any(same) {
-        return Ok((StatusCode::OK, Json(shown(app, &mut tx, was).await?)).into_response());
+        return Ok(true);
     }
     if known.len() >= MOST {
-        return Err(ApiError::Conflict(format!("a token has at most {MOST} files, those taken away included")));
+        return Err(ApiError::Conflict(format!(
+            "there are {MOST} files already, those taken away included: no more fit"
+        )));
     }
-    let object = ObjectName { token_id: &file.token_id, object_id, extension: file.extension };
-    app.files().put(object, upload.bytes).await.map_err(ApiError::internal)?;
-    match keep(app, &mut tx, viewer, request_id, was, &file).await {
-        // A commit that fails may still have happened: an object without a row is better than a row without one.
-        Ok(token) => tx.commit().await.map(|()| (StatusCode::CREATED, Json(token)).into_response()).map_err(Into::into),
-        Err(error) => {
-            if let Err(left) = app.files().forget(object).await {
-                tracing::warn!(error = %left, object = %object, "a file without a row is left in the store");
-            }
-            Err(error)
-        }
+    Ok(false)
+}
+
+/// Forgets the bytes of a file whose row was not written.
+pub(crate) async fn forget(app: &App, file: &NewFile) {
+    if let Err(left) = app.files().forget(file.object()).await {
+        tracing::warn!(error = %left, object = %file.object(), "a file without a row is left in the store");
     }
 }
 
@@ -232,7 +261,7 @@ async fn remove(
     let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let was = record::lock(&mut tx, &token, tenant(viewer)).await?.ok_or_else(unknown)?;
     let now = now();
-    if !object_id::is_valid(&file_id) || !files::remove(&mut tx, &token, kind, &file_id, now).await? {
+    if !object_id::is_valid(&file_id) || !files::remove(&mut tx, &token, None, kind, &file_id, now).await? {
         return Err(ApiError::NotFound(format!("the token has no such {}", kind.as_str())));
     }
     let record = touched(was, now);

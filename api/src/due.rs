@@ -1,0 +1,32 @@
+//! What is due without anybody asking: the next steps of approved offerings. Rows say what is due, so it does not
+//! matter which process looks, nor how many, nor how often one of them dies.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::offerings::listing;
+
+/// How often it is looked for.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Looks for it until the process stops.
+pub(crate) async fn keep_going(app: App) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = app.stop().cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        say("approved offerings", listing::go_on(&app).await);
+    }
+}
+
+fn say(what: &str, done: Result<(), ApiError>) {
+    match done {
+        Ok(()) => {}
+        Err(ApiError::Internal(source)) => tracing::error!(error = %source, "{what} do not go on"),
+        Err(error) => tracing::warn!(error = %error, "{what} do not go on: tried again"),
+    }
+}

@@ -1,0 +1,277 @@
+//! Offerings as they are answered.
+
+use std::collections::HashMap;
+
+use alloy::primitives::U256;
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use tokenx_contracts::amount::Amount;
+use tokenx_contracts::codes::ReasonCode;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::course::{Course, Status, Step, came_to_nothing};
+use super::facts::{self, Facts};
+use super::record::Record;
+use super::terms::Exemption;
+use crate::app::App;
+use crate::error::ApiError;
+use crate::http::precondition::entity_tag;
+use crate::store::commands::{self, Asked, CommandBrief};
+use crate::tokens::details::{PriceView, timestamp};
+use crate::tokens::files::{self, File};
+use crate::tokens::money::Number;
+use crate::tokens::show::link;
+
+/// One primary sale of one token. Quantities and supplies are whole tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Offering {
+    id: Uuid,
+    issuer_id: Uuid,
+    token_id: String,
+    /// The token, once deployed.
+    instrument_id: String,
+    name: String,
+    description: String,
+    /// 506b, 506c or reg_s; null in a draft that leaves it open.
+    #[schema(required)]
+    exemption: Option<&'static str>,
+    /// draft, pending_approval, rejected; approved: its listing is on the way; published: the chain sells on its terms;
+    /// suspended: delisted for now; closed.
+    status: &'static str,
+    /// Null: at once.
+    #[schema(required, format = DateTime)]
+    opens_at: Option<String>,
+    /// Null: never.
+    #[schema(required, format = DateTime)]
+    closes_at: Option<String>,
+    /// Of one whole token.
+    price: PriceView,
+    /// Of the maximum supply.
+    #[schema(schema_with = crate::openapi::number)]
+    salable_percentage: Number,
+    min_purchase_quantity: i64,
+    /// Null: no limit.
+    #[schema(required)]
+    max_purchase_quantity: Option<i64>,
+    max_fee_quantity: i64,
+    #[schema(schema_with = crate::openapi::integer)]
+    listed_supply: Number,
+    /// What investors have bought of the token so far.
+    #[schema(schema_with = crate::openapi::integer)]
+    purchased_supply: Number,
+    /// The same with what was set aside for fees.
+    #[schema(schema_with = crate::openapi::integer)]
+    sold_supply: Number,
+    documents: Vec<OfferingDocument>,
+    /// When a decision was asked for last.
+    #[schema(required, format = DateTime)]
+    published_at: Option<String>,
+    /// When it was decided on last.
+    #[schema(required, format = DateTime)]
+    decided_at: Option<String>,
+    /// Why it was rejected last.
+    #[schema(required)]
+    rejection: Option<String>,
+    /// What its approval asks of the keeper; null before one.
+    #[schema(required)]
+    listing: Option<ListingView>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(format = DateTime)]
+    updated_at: String,
+}
+
+/// A document of an offering.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OfferingDocument {
+    id: String,
+    name: String,
+    url: String,
+    /// 1 = standard.
+    r#type: i16,
+    /// SHA-256, hexadecimal.
+    hash: String,
+    /// The command that names the hash in the token's contract; null before the token is deployed.
+    #[schema(required)]
+    anchor: Option<CommandBrief>,
+    /// The one that takes it back.
+    #[schema(required)]
+    removal: Option<CommandBrief>,
+    #[schema(format = DateTime)]
+    created_at: String,
+    #[schema(required, format = DateTime)]
+    deleted_at: Option<String>,
+}
+
+/// A listing on its way.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListingView {
+    /// Sets the offering's terms; null where the chain has them already.
+    #[schema(required)]
+    terms: Option<CommandBrief>,
+    /// Lists the token; null before its terms are set, or where it is listed already.
+    #[schema(required)]
+    list: Option<CommandBrief>,
+    /// Why it does not go on.
+    #[schema(required)]
+    problem: Option<ListingProblem>,
+}
+
+/// Why a listing does not go on, and what to do.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ListingProblem {
+    #[schema(required)]
+    reason_code: Option<String>,
+    detail: String,
+    remedy: String,
+    /// What was refused.
+    #[schema(required)]
+    call: Option<CallView>,
+}
+
+/// A call of a contract, to be sent by whoever may.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CallView {
+    to: String,
+    data: String,
+}
+
+/// What is shown of an offering beside its row.
+pub(super) struct Shown {
+    pub(super) record: Record,
+    pub(super) facts: Facts,
+    pub(super) course: Course,
+}
+
+/// One offering, as the transaction sees the chain, with its version.
+pub(super) async fn answer(
+    app: &App,
+    conn: &mut PgConnection,
+    status: StatusCode,
+    record: Record,
+) -> Result<Response, ApiError> {
+    let tag = entity_tag(record.version)?;
+    let facts = facts::of_one(conn, app.chain_id(), &record).await?;
+    let course = facts.course(&record, OffsetDateTime::now_utc());
+    let shown = all(app, conn, vec![Shown { record, facts, course }]).await?;
+    let offering = shown.into_iter().next().ok_or_else(|| ApiError::internal("an offering that does not show"))?;
+    Ok((status, [(header::ETAG, tag)], Json(offering)).into_response())
+}
+
+/// Offerings whose facts are known, with their documents.
+pub(super) async fn all(app: &App, conn: &mut PgConnection, shown: Vec<Shown>) -> Result<Vec<Offering>, ApiError> {
+    let ids: Vec<Uuid> = shown.iter().map(|shown| shown.record.offering_id).collect();
+    let files = files::of_offerings(&mut *conn, &ids).await?;
+    let named = files.iter().flat_map(|file| [file.anchored_by.as_deref(), file.released_by.as_deref()]);
+    let asked = commands::by_id(conn, &named.flatten().collect::<Vec<_>>()).await?;
+    let mut documents: HashMap<Uuid, Vec<OfferingDocument>> = HashMap::new();
+    for file in &files {
+        if let Some(offering_id) = file.offering_id {
+            documents.entry(offering_id).or_default().push(document(app, file, &asked));
+        }
+    }
+    let offering = |shown: Shown| {
+        let documents = documents.remove(&shown.record.offering_id).unwrap_or_default();
+        Offering::of(shown, documents)
+    };
+    Ok(shown.into_iter().map(offering).collect())
+}
+
+fn document(app: &App, file: &File, asked: &HashMap<String, Asked>) -> OfferingDocument {
+    let command = |id: &Option<String>| id.as_ref().and_then(|id| asked.get(id)).map(CommandBrief::from);
+    OfferingDocument {
+        id: file.file_id.clone(),
+        name: file.name.clone(),
+        url: link(app, file, false),
+        r#type: file.document_type,
+        hash: hex::encode(file.hash()),
+        anchor: command(&file.anchored_by),
+        removal: command(&file.released_by),
+        created_at: timestamp(file.created_at),
+        deleted_at: file.deleted_at.map(timestamp),
+    }
+}
+
+impl Offering {
+    fn of(Shown { record, facts, course }: Shown, documents: Vec<OfferingDocument>) -> Offering {
+        let terms = &record.terms;
+        let deployed = facts.chain.deployment.as_ref();
+        let listing = deployed.and_then(|deployed| deployed.listing);
+        let whole = |units| deployed.map_or(units, |deployed| units / deployed.unit);
+        let (purchased, sold) = listing.map_or_else(Default::default, |listing| (listing.purchased, listing.sold));
+        Offering {
+            id: record.offering_id,
+            issuer_id: record.issuer_id,
+            status: course.status().as_str(),
+            exemption: terms.exemption.map(Exemption::as_str),
+            opens_at: terms.opens_at.map(timestamp),
+            closes_at: terms.closes_at.map(timestamp),
+            price: PriceView::of(&terms.price),
+            salable_percentage: Amount::new(U256::from(terms.salable_bps), 2).into(),
+            min_purchase_quantity: terms.min_purchase,
+            max_purchase_quantity: terms.max_purchase,
+            max_fee_quantity: terms.max_fees,
+            listed_supply: terms.listed(facts.token.draft.max_supply).into(),
+            purchased_supply: whole(purchased).into(),
+            sold_supply: whole(sold).into(),
+            documents,
+            published_at: record.published.as_ref().map(|(_, at)| timestamp(*at)),
+            decided_at: record.decision.as_ref().map(|decision| timestamp(decision.at)),
+            listing: (record.round > 0).then(|| ListingView::of(&facts, &course)),
+            created_at: timestamp(record.created_at),
+            updated_at: timestamp(record.updated_at),
+            token_id: record.token_id,
+            instrument_id: record.instrument_id,
+            rejection: record.rejection,
+            name: record.terms.name,
+            description: record.terms.description,
+        }
+    }
+}
+
+impl ListingView {
+    fn of(facts: &Facts, course: &Course) -> ListingView {
+        let stuck = course.next() == Step::Stuck && course.status() == Status::Approved;
+        ListingView {
+            terms: facts.terms.as_ref().map(CommandBrief::from),
+            list: facts.list.as_ref().map(CommandBrief::from),
+            problem: stuck.then(|| ListingProblem::of(facts)),
+        }
+    }
+}
+
+impl ListingProblem {
+    fn of(facts: &Facts) -> ListingProblem {
+        let failed = [&facts.list, &facts.terms].into_iter().flatten().find(|asked| came_to_nothing(asked.state));
+        let Some(failed) = failed else {
+            return ListingProblem {
+                reason_code: None,
+                detail: "the chain's terms are not the offering's: somebody else has set others".to_owned(),
+                remedy: "approve the offering again, and its terms are set again".to_owned(),
+                call: None,
+            };
+        };
+        let forbidden = failed.reason_code.as_deref() == Some(ReasonCode::ActionNotAllowed.as_str());
+        let remedy = if forbidden {
+            "the node's keeper may not do this: have the token's admin send the call, or let the node's executor do it; \
+             then approve the offering again"
+        } else {
+            "mend what the detail names, then approve the offering again"
+        };
+        let detail = failed.failure.clone().unwrap_or_else(|| format!("the command is {}", failed.state.name()));
+        ListingProblem {
+            reason_code: failed.reason_code.clone(),
+            detail,
+            remedy: remedy.to_owned(),
+            call: Some(CallView {
+                to: failed.target.to_checksum(None),
+                data: format!("0x{}", hex::encode(&failed.data)),
+            }),
+        }
+    }
+}

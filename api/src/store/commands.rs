@@ -1,0 +1,101 @@
+//! Commands that the api itself has asked of the keeper, by their derived ids.
+
+use std::collections::HashMap;
+
+use alloy::primitives::{Address, B256};
+use serde::Serialize;
+use sqlx::{FromRow, PgExecutor};
+use tokenx_keeper::{State, Verdict};
+use tokenx_migrations::{Addr, Word};
+use utoipa::ToSchema;
+
+/// How far a command has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// Its derived id.
+    pub command_id: String,
+    /// Where it stands.
+    pub state: State,
+    /// The transaction that ran it.
+    pub tx_hash: Option<B256>,
+    /// Why it failed, as a code of the catalogue.
+    pub reason_code: Option<String>,
+    /// Why it failed, as a sentence.
+    pub failure: Option<String>,
+    /// The contract that it calls.
+    pub target: Address,
+    /// The call.
+    pub data: Vec<u8>,
+}
+
+/// The same as it is answered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CommandBrief {
+    /// Derived from what it is for.
+    command_id: String,
+    /// accepted, awaiting_approval, ready, prepared, broadcast, mined, confirmed, final; or how it ended: failed,
+    /// cancelled, expired, rejected.
+    state: &'static str,
+    /// The transaction that ran it.
+    #[schema(required)]
+    transaction_hash: Option<String>,
+}
+
+impl From<&Asked> for CommandBrief {
+    fn from(asked: &Asked) -> CommandBrief {
+        CommandBrief {
+            command_id: asked.command_id.clone(),
+            state: asked.state.name(),
+            transaction_hash: asked.tx_hash.map(|hash| format!("{hash:#x}")),
+        }
+    }
+}
+
+/// The commands of these ids, by id.
+///
+/// # Errors
+/// The database's.
+pub async fn by_id(db: impl PgExecutor<'_>, ids: &[&str]) -> Result<HashMap<String, Asked>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT command_id, state, verdict, tx_hash, reason_code, failure, target, data
+           FROM command_views
+          WHERE scope = 'system'
+            AND command_id = ANY ($1)",
+    )
+    .bind(ids)
+    .fetch_all(db)
+    .await?;
+    rows.into_iter().map(|row| Ok((row.command_id.clone(), row.read()?))).collect()
+}
+
+#[derive(FromRow)]
+struct Row {
+    command_id: String,
+    state: String,
+    verdict: Option<String>,
+    tx_hash: Option<Word>,
+    reason_code: Option<String>,
+    failure: Option<String>,
+    target: Addr,
+    data: Vec<u8>,
+}
+
+impl Row {
+    fn read(self) -> Result<Asked, sqlx::Error> {
+        let verdict = self.verdict.as_deref().and_then(Verdict::parse);
+        let state = State::parse(&self.state, verdict);
+        let state = state.ok_or_else(|| sqlx::Error::Decode(format!("state {:?}", self.state).into()))?;
+        Ok(Asked {
+            command_id: self.command_id,
+            state,
+            tx_hash: self.tx_hash.map(|hash| hash.0),
+            reason_code: self.reason_code,
+            failure: self.failure,
+            target: self.target.0,
+            data: self.data,
+        })
+    }
+}
