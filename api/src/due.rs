@@ -1,11 +1,12 @@
-//! What is due without anybody asking: the next steps of approved offerings. Rows say what is due, so it does not
-//! matter which process looks, nor how many, nor how often one of them dies.
+//! What is due without anybody asking: the next steps of approved offerings, and documents on their way to the chain. Rows
+//! say what is due, so it does not matter which process looks, nor how many, nor how often one of them dies.
 
 use std::time::Duration;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::offerings::listing;
+use crate::tokens::anchors;
 
 /// How often it is looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -20,6 +21,7 @@ pub(crate) async fn keep_going(app: App) {
             _ = tick.tick() => {}
         }
         say("approved offerings", listing::go_on(&app).await);
+        say("documents", anchors::go_on(&app).await);
     }
 }
 

@@ -4,6 +4,7 @@
 //! are never written here; [`details`] brings the two together as the token-details text has them.
 
 pub mod actions;
+pub mod anchors;
 pub mod body;
 pub mod details;
 pub mod draft;
