@@ -31,6 +31,7 @@ pub fn command(settings: &Settings, arguments: &[&str]) -> Result<Command> {
         .env("TOKENX__DATABASE__URL", database.url.expose_secret())
         .env("TOKENX__CHAIN__RPC_URL", chain.rpc_url.expose_secret())
         .env("TOKENX__CHAIN__FINALITY", finality)
+        .env("TOKENX__CHAIN__START_BLOCK", chain.start_block.to_string())
         .env("TOKENX__CHAIN__FACTORY", text(chain.factory))
         .env("TOKENX__CHAIN__REGISTRY", text(chain.registry))
         .env("TOKENX__CHAIN__EXECUTORS", list(chain.executors.iter().map(ToString::to_string).collect()))

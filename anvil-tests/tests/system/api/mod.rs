@@ -7,6 +7,7 @@ mod digits;
 mod graphql;
 mod http;
 mod matrix;
+mod offerings;
 mod replay;
 mod shapes;
 mod tokens;

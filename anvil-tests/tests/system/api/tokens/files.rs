@@ -6,7 +6,7 @@ use tokenx_anvil_tests::skipped;
 use super::fields::assert_documented;
 use super::*;
 
-const PDF: &[u8] = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n";
+pub(crate) const PDF: &[u8] = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n";
 
 /// One black point.
 fn png() -> Vec<u8> {
@@ -20,17 +20,17 @@ fn png() -> Vec<u8> {
 
 /// A form as a browser sends it.
 #[derive(Default)]
-struct Form(Vec<u8>);
+pub(crate) struct Form(Vec<u8>);
 
-const BOUNDARY: &str = "----between-the-parts";
+pub(crate) const BOUNDARY: &str = "----between-the-parts";
 
 impl Form {
-    fn file(self, bytes: &[u8], name: &str) -> Form {
+    pub(crate) fn file(self, bytes: &[u8], name: &str) -> Form {
         let disposition = format!("form-data; name=\"file\"; filename=\"{name}\"");
         self.part(&format!("{disposition}\r\nContent-Type: application/octet-stream"), bytes)
     }
 
-    fn text(self, name: &str, text: &str) -> Form {
+    pub(crate) fn text(self, name: &str, text: &str) -> Form {
         self.part(&format!("form-data; name=\"{name}\""), text.as_bytes())
     }
 
@@ -41,7 +41,7 @@ impl Form {
         self
     }
 
-    fn body(self) -> Vec<u8> {
+    pub(crate) fn body(self) -> Vec<u8> {
         [self.0, format!("--{BOUNDARY}--\r\n").into_bytes()].concat()
     }
 }

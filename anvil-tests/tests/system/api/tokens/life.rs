@@ -14,11 +14,11 @@ use super::*;
 const REFUSES: &str = "0x60006000fd";
 const REASON: B256 = B256::repeat_byte(1);
 
-fn tokens(count: u64) -> U256 {
+pub(crate) fn tokens(count: u64) -> U256 {
     U256::from(count) * U256::from(10).pow(U256::from(18))
 }
 
-fn usd(count: u64) -> U256 {
+pub(crate) fn usd(count: u64) -> U256 {
     U256::from(count) * U256::from(1_000_000)
 }
 
@@ -27,16 +27,24 @@ fn tkn() -> InstrumentId {
 }
 
 /// The api, the chain, and what was deployed there.
-struct Life {
-    ground: Ground,
-    deployment: Deployment,
-    alice: Address,
+pub(crate) struct Life {
+    pub(crate) ground: Ground,
+    pub(crate) deployment: Deployment,
+    pub(crate) alice: Address,
 }
 
 impl Life {
     async fn start() -> Life {
+        Life::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Life {
         let mut deployed = None;
-        let kit = Kit::whole_with(|_, deployment| deployed = Some(deployment.clone())).await;
+        let kit = Kit::whole_with(|settings, deployment| {
+            change(settings);
+            deployed = Some(deployment.clone());
+        })
+        .await;
         let deployment = deployed.unwrap();
         let chain_id = kit.settings.chain.chain_id;
         let address = deployment.suite.payment_token.unwrap();
@@ -53,11 +61,11 @@ impl Life {
         Life { ground: Ground { kit, nodes, usdt }, deployment, alice }
     }
 
-    fn kit(&self) -> &Kit {
+    pub(crate) fn kit(&self) -> &Kit {
         &self.ground.kit
     }
 
-    async fn draft(&self) -> String {
+    pub(crate) async fn draft(&self) -> String {
         self.ground.add(&self.ground.sample()).await["id"].as_str().unwrap().to_owned()
     }
 
@@ -67,14 +75,14 @@ impl Life {
     }
 
     /// Asks, and waits until the token is in the status that follows.
-    async fn does(&self, id: &str, action: &str, role: Role, status: u8) -> Value {
+    pub(crate) async fn does(&self, id: &str, action: &str, role: Role, status: u8) -> Value {
         let answer = self.ask(id, action, role).await;
         assert_eq!(answer.status, 202, "{action}: {}", answer.text);
         self.becomes(id, status).await;
         answer.json()
     }
 
-    async fn becomes(&self, id: &str, status: u8) -> Value {
+    pub(crate) async fn becomes(&self, id: &str, status: u8) -> Value {
         eventually(&format!("the token's status is {status}"), || async {
             let token = self.ground.show(id, Role::Issuer).await.json();
             assert_documented(&token);

@@ -1,8 +1,8 @@
 //! Tokens from their draft on, over HTTP.
 
 mod fields;
-mod files;
-mod life;
+pub(crate) mod files;
+pub(crate) mod life;
 mod prices;
 mod records;
 
@@ -12,19 +12,19 @@ use tokenx_api::tokens::Currency;
 use super::*;
 
 /// A node of the first issuer's, and of the second's.
-struct Ground {
-    kit: Kit,
+pub(crate) struct Ground {
+    pub(crate) kit: Kit,
     nodes: [String; 2],
-    usdt: Currency,
+    pub(crate) usdt: Currency,
 }
 
 impl Ground {
     /// An api without a chain: records and files need none.
-    async fn bare() -> Ground {
+    pub(crate) async fn bare() -> Ground {
         Ground::on(Kit::bare().await).await
     }
 
-    async fn on(kit: Kit) -> Ground {
+    pub(crate) async fn on(kit: Kit) -> Ground {
         let chain_id = kit.settings.chain.chain_id;
         let mut nodes = Vec::new();
         for (issuer_id, byte) in kit.issuers.into_iter().zip(1..) {
@@ -39,7 +39,7 @@ impl Ground {
     }
 
     /// The figures of the reference text's example.
-    fn sample(&self) -> Value {
+    pub(crate) fn sample(&self) -> Value {
         let price = |amount: u32| json!({ "id": self.usdt.currency_id, "amount": amount });
         json!({
             "node_id": self.nodes[0],
@@ -78,13 +78,13 @@ impl Ground {
     }
 
     /// The sample under another symbol.
-    fn named(&self, symbol: &str) -> Value {
+    pub(crate) fn named(&self, symbol: &str) -> Value {
         let mut body = self.sample();
         body["token_symbol"] = symbol.into();
         body
     }
 
-    async fn add(&self, body: &Value) -> Value {
+    pub(crate) async fn add(&self, body: &Value) -> Value {
         let answer = self.kit.post("/v2/admin/token", self.kit.token(Role::Issuer), body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         let token = answer.json();
@@ -93,22 +93,22 @@ impl Ground {
         token
     }
 
-    async fn show(&self, id: &str, role: Role) -> Answer {
+    pub(crate) async fn show(&self, id: &str, role: Role) -> Answer {
         self.kit.get(&format!("/v2/admin/token/{id}"), self.kit.token(role)).await
     }
 
-    async fn change(&self, id: &str, body: &Value) -> Answer {
+    pub(crate) async fn change(&self, id: &str, body: &Value) -> Answer {
         self.kit.patch(&format!("/v2/admin/token/{id}"), self.kit.token(Role::Issuer), body).await
     }
 
     /// A person of the second issuer.
-    async fn stranger(&self) -> String {
+    pub(crate) async fn stranger(&self) -> String {
         self.kit.service_token(Role::Issuer, Some(1), &Scope::ALL).await.1
     }
 }
 
 /// The bad fields of a 400.
-fn refused(answer: &Answer) -> Vec<String> {
+pub(crate) fn refused(answer: &Answer) -> Vec<String> {
     assert_eq!(answer.status, 400, "{}", answer.text);
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     let json = answer.json();

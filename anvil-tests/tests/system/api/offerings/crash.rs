@@ -1,0 +1,81 @@
+//! kill -9 between an approval and its listing.
+
+use std::time::Duration;
+
+use alloy::sol_types::SolEvent;
+use nix::sys::signal::Signal;
+use tokenx::local::postgres::free_port;
+use tokenx_anvil_tests::{Process, eventually_within};
+use tokenx_contracts::bindings::Listing;
+
+use super::*;
+
+/// A process comes by its failpoint in this time.
+const LIMIT: Duration = Duration::from_secs(120);
+
+impl Life {
+    /// Ends what of the stack runs within the test; the settings by which a process takes its place.
+    async fn moves_out(&mut self) -> Settings {
+        let kit = &mut self.ground.kit;
+        kit.stop.cancel();
+        for task in std::mem::take(&mut kit.tasks) {
+            task.await.unwrap();
+        }
+        let mut settings = kit.settings.clone();
+        settings.server.bind.set_port(free_port().unwrap());
+        kit.url = format!("http://{}", settings.server.bind);
+        settings
+    }
+
+    async fn is_served(&self) {
+        let url = format!("{}/healthz", self.kit().url);
+        eventually_within(LIMIT, "the process serves", || async { self.kit().client.get(&url).send().await.ok() })
+            .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_between_approval_and_listing_a_token_is_listed_once() {
+    let mut life = Life::with(|_| {}).await;
+    let token_id = life.deployed().await;
+    let id = life.ground.offer(&token_id, json!({ "exemption": "506c" })).await["id"].clone();
+    life.ground.publish(&id).await;
+    let settings = life.moves_out().await;
+    let start = |failpoints: &str| Process::start(&settings, &["run"], failpoints).unwrap();
+
+    let mut first = start("");
+    life.is_served().await;
+    life.ground.approve(&id).await;
+    first.signal(Signal::SIGKILL).unwrap();
+    eventually("it is dead", || {
+        let ended = first.ended().unwrap();
+        async move { ended }
+    })
+    .await;
+    // Terms are prepared, in a block, listed on; bytes of the listing are prepared, and sent.
+    for failpoint in ["keeper.after_prepare", "projection.included", "keeper.after_prepare", "keeper.after_send"] {
+        let mut doomed = start(&format!("{failpoint}:kill"));
+        eventually_within(LIMIT, &format!("the process dies at {failpoint}"), || {
+            let ended = doomed.ended().unwrap();
+            async move { ended }
+        })
+        .await;
+        assert!(doomed.was_killed().unwrap(), "{failpoint}\n{}", doomed.log());
+    }
+    let _last = start("");
+    life.is_served().await;
+    life.ground.offering_becomes(&id, "published").await;
+
+    let asked: Vec<(String, i32)> = sqlx::query_as("SELECT kind, attempt FROM offering_commands ORDER BY created_at")
+        .fetch_all(&life.kit().pool)
+        .await
+        .unwrap();
+    assert_eq!(asked, [("offering_terms".to_owned(), 1), ("offering_list".to_owned(), 1)]);
+    let chain = &life.kit()._world.as_ref().unwrap().chain;
+    let listing = life.deployment.nodes[0].node.contracts.listing;
+    let events = [Listing::ListingTermsChanged::SIGNATURE_HASH, Listing::ListingStatusChanged::SIGNATURE_HASH];
+    let filter = json!([{ "address": listing, "fromBlock": "0x0", "topics": [events] }]);
+    let logs = chain.rpc("eth_getLogs", filter).await.unwrap();
+    let said: Vec<&Value> = logs.as_array().unwrap().iter().map(|log| &log["topics"][0]).collect();
+    assert_eq!(said, events.map(|event| json!(event)).each_ref().to_vec(), "terms, then status, once each");
+}
