@@ -1,11 +1,10 @@
 //! What the chain says of tokens, as of the indexed head, and how far the command has come that was to deploy them.
 
-use std::collections::HashMap;
-
 use alloy::primitives::{Address, B256, U256};
-use sqlx::{FromRow, PgConnection};
-use tokenx_indexer::read::NodeContracts;
-use tokenx_indexer::read::node::{Fees, Listing, fees_of_tokens, listings_of_tokens};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row};
+use tokenx_indexer::read::node::{Fees, Listing};
+use tokenx_indexer::read::{self, NodeContracts};
 use tokenx_keeper::{State, Verdict};
 use tokenx_migrations::{Addr, Uint256, Word};
 
@@ -52,123 +51,92 @@ pub struct Node {
     pub contracts: NodeContracts,
 }
 
-/// A row of the view `token_deployments`.
-#[derive(FromRow)]
-struct Deployed {
-    token_id: String,
-    token: Addr,
-    decimals: i16,
-    max_supply: Option<Uint256>,
-    total_supply: Uint256,
-    created_tx: Option<Word>,
-    retired: bool,
-}
-
-/// The facts of each record, in their order.
+/// The facts of each record, in their order: one statement, however many.
 ///
 /// # Errors
 /// The database's.
 pub async fn of(conn: &mut PgConnection, chain_id: u64, records: &[Record]) -> Result<Vec<Facts>, sqlx::Error> {
-    let ids: Vec<&str> = records.iter().map(|record| record.token_id.as_str()).collect();
-    let mut deployments = deployments(conn, chain_id, &ids).await?;
-    let waiting: Vec<&str> = ids.iter().copied().filter(|id| !deployments.contains_key(*id)).collect();
-    let commands = if waiting.is_empty() { HashMap::new() } else { deploying(conn, &waiting).await? };
-    let executors: Vec<Address> = records.iter().map(|record| record.executor).collect();
-    let nodes = nodes(conn, chain_id, &executors).await?;
-    let facts = |record: &Record| Facts {
-        deployment: deployments.remove(&record.token_id),
-        deploying: commands.get(&record.token_id).copied(),
-        node: nodes.get(&record.executor).copied(),
-    };
-    Ok(records.iter().map(facts).collect())
-}
-
-async fn deployments(
-    conn: &mut PgConnection,
-    chain_id: u64,
-    ids: &[&str],
-) -> Result<HashMap<String, Deployment>, sqlx::Error> {
-    let rows: Vec<Deployed> = sqlx::query_as(
-        "SELECT token_id, token, decimals, max_supply, total_supply, created_tx, retired
-           FROM token_deployments
-          WHERE token_id = ANY ($1)",
+    let (ids, executors): (Vec<&str>, Vec<Addr>) =
+        records.iter().map(|record| (record.token_id.as_str(), Addr(record.executor))).unzip();
+    let rows = sqlx::query(
+        "SELECT d.token AS deployed, d.decimals, d.max_supply, d.total_supply, d.created_tx, d.retired,
+                l.*, f.contract AS vault, f.platform_owner, f.node_owner, f.node, f.platform_owner_bps, f.node_owner_bps,
+                f.node_bps, f.platform_owner_has, f.node_owner_has, f.node_has, c.state, c.verdict, n.node_key, n.kinds,
+                n.contracts
+           FROM unnest($1::text[], $2::bytea[]) WITH ORDINALITY AS t (token_id, executor, place)
+           LEFT JOIN token_deployments d ON d.token_id = t.token_id
+           LEFT JOIN listings l          ON l.chain_id = $3 AND l.token = d.token
+           LEFT JOIN token_fees f        ON f.chain_id = $3 AND f.token = d.token
+           LEFT JOIN LATERAL (SELECT v.state, v.verdict
+                                FROM token_commands k
+                                JOIN command_views v ON v.scope = 'system' AND v.command_id = k.command_id
+                               WHERE k.token_id = t.token_id
+                                 AND k.kind     = 'deploy'
+                                 AND d.token IS NULL
+                               ORDER BY k.attempt DESC
+                               LIMIT 1) c ON true
+           LEFT JOIN LATERAL (SELECT n.node_key, array_agg(n.kind) AS kinds, array_agg(n.contract::bytea) AS contracts
+                                FROM node_contracts n
+                               WHERE n.chain_id = $3
+                                 AND n.executor = t.executor
+                               GROUP BY n.node_key) n ON true
+          ORDER BY t.place",
     )
     .bind(ids)
-    .fetch_all(&mut *conn)
-    .await?;
-    if rows.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let tokens: Vec<Address> = rows.iter().map(|row| row.token.0).collect();
-    let listings = listings_of_tokens(&mut *conn, chain_id, &tokens).await?;
-    let fees = fees_of_tokens(conn, chain_id, &tokens).await?;
-    let deployment = |row: Deployed| {
-        let deployment = Deployment {
-            token: row.token.0,
-            tx_hash: row.created_tx.map(|hash| hash.0),
-            max_supply: row.max_supply.map_or(U256::ZERO, |supply| supply.0),
-            total_supply: row.total_supply.0,
-            // A token of ours has 18 decimals at most.
-            unit: U256::from(10).checked_pow(U256::from(row.decimals.unsigned_abs())).unwrap_or(U256::MAX),
-            retired: row.retired,
-            listing: listings.get(&row.token.0).copied(),
-            fees: fees.get(&row.token.0).copied(),
-        };
-        (row.token_id, deployment)
-    };
-    Ok(rows.into_iter().map(deployment).collect())
-}
-
-/// The state of the newest command that was to deploy each token.
-async fn deploying(conn: &mut PgConnection, ids: &[&str]) -> Result<HashMap<String, State>, sqlx::Error> {
-    let rows: Vec<(String, String, Option<String>)> = sqlx::query_as(
-        "SELECT DISTINCT ON (t.token_id) t.token_id, c.state, c.verdict
-           FROM token_commands t
-           JOIN command_views c ON c.scope = 'system' AND c.command_id = t.command_id
-          WHERE t.token_id = ANY ($1)
-            AND t.kind = 'deploy'
-          ORDER BY t.token_id, t.attempt DESC",
-    )
-    .bind(ids)
-    .fetch_all(conn)
-    .await?;
-    let state = |(token_id, state, verdict): (String, String, Option<String>)| {
-        let verdict = verdict.as_deref().and_then(Verdict::parse);
-        let state = State::parse(&state, verdict).ok_or_else(|| sqlx::Error::Decode(format!("state {state:?}").into()));
-        Ok((token_id, state?))
-    };
-    rows.into_iter().map(state).collect()
-}
-
-async fn nodes(
-    conn: &mut PgConnection,
-    chain_id: u64,
-    executors: &[Address],
-) -> Result<HashMap<Address, Node>, sqlx::Error> {
-    let rows: Vec<(Addr, Word, String, Addr)> = sqlx::query_as(
-        "SELECT executor, node_key, kind, contract
-           FROM node_contracts
-          WHERE chain_id = $1
-            AND executor = ANY ($2)",
-    )
+    .bind(executors)
     .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
-    .bind(executors.iter().copied().map(Addr).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
-    let mut nodes: HashMap<Address, Node> = HashMap::new();
-    for (executor, key, kind, contract) in rows {
-        let node = nodes.entry(executor.0).or_insert(Node { key: key.0, contracts: NodeContracts::default() });
-        let all = &mut node.contracts;
+    rows.iter()
+        .map(|row| Ok(Facts { deployment: deployment(row)?, deploying: deploying(row)?, node: node(row)? }))
+        .collect()
+}
+
+fn deployment(row: &PgRow) -> Result<Option<Deployment>, sqlx::Error> {
+    let Some(Addr(token)) = row.try_get("deployed")? else { return Ok(None) };
+    let listed: Option<Uint256> = row.try_get("listed")?;
+    let vault: Option<Addr> = row.try_get("vault")?;
+    Ok(Some(Deployment {
+        token,
+        tx_hash: row.try_get::<Option<Word>, _>("created_tx")?.map(|hash| hash.0),
+        max_supply: row.try_get::<Option<Uint256>, _>("max_supply")?.map_or(U256::ZERO, |supply| supply.0),
+        total_supply: row.try_get::<Uint256, _>("total_supply")?.0,
+        // A token of ours has 18 decimals at most.
+        unit: U256::from(10)
+            .checked_pow(U256::from(row.try_get::<i16, _>("decimals")?.unsigned_abs()))
+            .unwrap_or(U256::MAX),
+        retired: row.try_get("retired")?,
+        listing: listed.map(|_| read::node::listing(row)).transpose()?,
+        fees: vault.map(|_| read::node::fees(row)).transpose()?,
+    }))
+}
+
+/// The state of the newest command that was to deploy the token.
+fn deploying(row: &PgRow) -> Result<Option<State>, sqlx::Error> {
+    let Some(state) = row.try_get::<Option<String>, _>("state")? else { return Ok(None) };
+    let verdict: Option<String> = row.try_get("verdict")?;
+    let verdict = verdict.as_deref().and_then(Verdict::parse);
+    match State::parse(&state, verdict) {
+        Some(state) => Ok(Some(state)),
+        None => Err(sqlx::Error::Decode(format!("state {state:?}").into())),
+    }
+}
+
+fn node(row: &PgRow) -> Result<Option<Node>, sqlx::Error> {
+    let Some(Word(key)) = row.try_get("node_key")? else { return Ok(None) };
+    let (kinds, addresses): (Vec<String>, Vec<Addr>) = (row.try_get("kinds")?, row.try_get("contracts")?);
+    let mut contracts = NodeContracts::default();
+    for (kind, Addr(contract)) in kinds.iter().zip(addresses) {
         let place = match kind.as_str() {
-            "listing" => &mut all.listing,
-            "secondary_market" => &mut all.secondary_market,
-            "otc_desk" => &mut all.otc_desk,
-            "rent_distributor" => &mut all.rent_distributor,
-            "fee_vault" => &mut all.fee_vault,
-            "redemption_desk" => &mut all.redemption_desk,
+            "listing" => &mut contracts.listing,
+            "secondary_market" => &mut contracts.secondary_market,
+            "otc_desk" => &mut contracts.otc_desk,
+            "rent_distributor" => &mut contracts.rent_distributor,
+            "fee_vault" => &mut contracts.fee_vault,
+            "redemption_desk" => &mut contracts.redemption_desk,
             _ => continue,
         };
-        *place = Some(contract.0);
+        *place = Some(contract);
     }
-    Ok(nodes)
+    Ok(Some(Node { key, contracts }))
 }

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use alloy::primitives::{Address, U256};
+use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, Row};
 use tokenx_migrations::Addr;
 
@@ -47,41 +48,44 @@ pub async fn fees_of_tokens(
     chain_id: u64,
     tokens: &[Address],
 ) -> Result<HashMap<Address, Fees>, sqlx::Error> {
-    let rows = sqlx::query("SELECT * FROM token_fees WHERE chain_id = $1 AND token = ANY ($2::bytea[])")
-        .bind(int(chain_id))
-        .bind(tokens.iter().copied().map(Addr).collect::<Vec<_>>())
-        .fetch_all(db)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            // A vault takes no share above 10,000.
-            let bps = |column| Ok::<_, sqlx::Error>(u16::try_from(row.try_get::<i32, _>(column)?).unwrap_or(u16::MAX));
-            let terms = |platform_owner| {
-                Ok::<_, sqlx::Error>(FeeTerms {
-                    beneficiaries: Split {
-                        platform_owner,
-                        node_owner: row.address("node_owner")?,
-                        node: row.address("node")?,
-                    },
-                    shares_bps: Split {
-                        platform_owner: bps("platform_owner_bps")?,
-                        node_owner: bps("node_owner_bps")?,
-                        node: bps("node_bps")?,
-                    },
-                })
-            };
-            let fees = Fees {
-                contract: row.address("contract")?,
-                terms: row.maybe_address("platform_owner")?.map(terms).transpose()?,
-                allocated: Split {
-                    platform_owner: row.amount("platform_owner_has")?,
-                    node_owner: row.amount("node_owner_has")?,
-                    node: row.amount("node_has")?,
-                },
-            };
-            Ok((row.address("token")?, fees))
+    let rows = sqlx::query(
+        "SELECT *, contract AS vault
+           FROM token_fees
+          WHERE chain_id = $1 AND token = ANY ($2::bytea[])",
+    )
+    .bind(int(chain_id))
+    .bind(tokens.iter().copied().map(Addr).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| Ok((row.address("token")?, fees(row)?))).collect()
+}
+
+/// A row of the view `token_fees`, whose contract is called `vault`, whatever else there is in it.
+///
+/// # Errors
+/// A column that is missing or NULL.
+pub fn fees(row: &PgRow) -> Result<Fees, sqlx::Error> {
+    // A vault takes no share above 10,000.
+    let bps = |column| Ok::<_, sqlx::Error>(u16::try_from(row.try_get::<i32, _>(column)?).unwrap_or(u16::MAX));
+    let terms = |platform_owner| {
+        Ok::<_, sqlx::Error>(FeeTerms {
+            beneficiaries: Split { platform_owner, node_owner: row.address("node_owner")?, node: row.address("node")? },
+            shares_bps: Split {
+                platform_owner: bps("platform_owner_bps")?,
+                node_owner: bps("node_owner_bps")?,
+                node: bps("node_bps")?,
+            },
         })
-        .collect()
+    };
+    Ok(Fees {
+        contract: row.address("vault")?,
+        terms: row.maybe_address("platform_owner")?.map(terms).transpose()?,
+        allocated: Split {
+            platform_owner: row.amount("platform_owner_has")?,
+            node_owner: row.amount("node_owner_has")?,
+            node: row.amount("node_has")?,
+        },
+    })
 }
 
 /// What trades of a token have paid and nobody has been given; payment tokens that never paid any are left out.

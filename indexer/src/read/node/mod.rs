@@ -16,7 +16,7 @@ use tokenx_migrations::Addr;
 use super::{Columns, int};
 use crate::Kind;
 
-pub use fees::{FeeTerms, Fees, Split, fee_credit, fee_credits_of_wallet, fee_pots_of_token, fees_of_tokens};
+pub use fees::{FeeTerms, Fees, Split, fee_credit, fee_credits_of_wallet, fee_pots_of_token, fees, fees_of_tokens};
 pub use intents::{intent_used, retired_at, treasury};
 pub use payouts::{Fund, Money, funds_of_token};
 pub use redemption::{
@@ -26,7 +26,7 @@ pub use rent::{
     Rent, RentAccount, RentPayment, RentPeriod, RentTerms, rent_account, rent_accounts_of_token, rent_payments,
     rent_periods, rents_of_tokens,
 };
-pub use sale::{Listing, ListingStatus, ListingTerms, Purchase, listings_of_tokens, purchased_by, purchases};
+pub use sale::{Listing, ListingStatus, ListingTerms, Purchase, listing, listings_of_tokens, purchased_by, purchases};
 pub use trade::{
     Deal, DealState, MarketTerms, OrderState, OtcTerms, Trade, deal_state, deals, market_terms, order_cutoff,
     order_state, otc_terms, trades,

@@ -96,7 +96,11 @@ pub async fn listings_of_tokens(
     rows.iter().map(|row| Ok((row.address("token")?, listing(row)?))).collect()
 }
 
-fn listing(row: &PgRow) -> Result<Listing, sqlx::Error> {
+/// A row of the view `listings`, whatever else there is in it.
+///
+/// # Errors
+/// A column that is missing or NULL.
+pub fn listing(row: &PgRow) -> Result<Listing, sqlx::Error> {
     let terms = |payment_token| {
         Ok::<_, sqlx::Error>(ListingTerms {
             payment_token,
