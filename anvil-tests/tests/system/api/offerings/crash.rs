@@ -6,8 +6,10 @@ use alloy::sol_types::SolEvent;
 use nix::sys::signal::Signal;
 use tokenx::local::postgres::free_port;
 use tokenx_anvil_tests::{Process, eventually_within};
-use tokenx_contracts::bindings::Listing;
+use tokenx_contracts::bindings::{Listing, SecurityToken};
 
+use super::super::tokens::files::PDF;
+use super::documents::hash;
 use super::*;
 
 /// A process comes by its failpoint in this time.
@@ -35,11 +37,15 @@ impl Life {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_between_approval_and_listing_a_token_is_listed_once() {
-    let mut life = Life::with(|_| {}).await;
+async fn killed_between_approval_and_listing_a_token_is_listed_once_and_a_document_named_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut life = Life::with(|settings| settings.files.path = folder.path().join("files")).await;
     let token_id = life.deployed().await;
     let id = life.ground.offer(&token_id, json!({ "exemption": "506c" })).await["id"].clone();
     life.ground.publish(&id).await;
+    let issuer = life.kit().token(Role::Issuer);
+    let brought = life.ground.bring(&format!("/v2/admin/token/{token_id}"), issuer, PDF).await;
+    let document = brought.json()["meta"]["documents"][0]["id"].clone();
     let settings = life.moves_out().await;
     let start = |failpoints: &str| Process::start(&settings, &["run"], failpoints).unwrap();
 
@@ -78,4 +84,7 @@ async fn killed_between_approval_and_listing_a_token_is_listed_once() {
     let logs = chain.rpc("eth_getLogs", filter).await.unwrap();
     let said: Vec<&Value> = logs.as_array().unwrap().iter().map(|log| &log["topics"][0]).collect();
     assert_eq!(said, events.map(|event| json!(event)).each_ref().to_vec(), "terms, then status, once each");
+    life.has_on_chain(&document, hash(PDF)).await;
+    let named = json!([{ "fromBlock": "0x0", "topics": [SecurityToken::DocumentChanged::SIGNATURE_HASH] }]);
+    assert_eq!(chain.rpc("eth_getLogs", named).await.unwrap().as_array().unwrap().len(), 1);
 }

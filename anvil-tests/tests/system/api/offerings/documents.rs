@@ -13,7 +13,7 @@ const SECOND: &[u8] = b"%PDF-1.7\n2 0 obj\n<<>>\nendobj\ntrailer\n<<>>\n%%EOF\n"
 const PUBLIC: &str = "https://api.example.com";
 
 impl Ground {
-    async fn bring(&self, path: &str, token: Option<&str>, bytes: &[u8]) -> Answer {
+    pub(super) async fn bring(&self, path: &str, token: Option<&str>, bytes: &[u8]) -> Answer {
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let form = Form::default().file(bytes, "prospectus.pdf").body();
         let request = self.kit.client.post(format!("{}{path}/documents", self.kit.url)).header("content-type", kind);
@@ -39,7 +39,7 @@ impl Life {
         SecurityToken::documentOfCall::abi_decode_returns(&answer).unwrap()._0
     }
 
-    async fn has_on_chain(&self, file_id: &Value, hash: B256) {
+    pub(super) async fn has_on_chain(&self, file_id: &Value, hash: B256) {
         eventually(&format!("the contract's hash of {file_id} is {hash}"), || async {
             (self.on_chain(file_id).await == hash).then_some(())
         })
@@ -47,7 +47,7 @@ impl Life {
     }
 }
 
-fn hash(bytes: &[u8]) -> B256 {
+pub(super) fn hash(bytes: &[u8]) -> B256 {
     B256::from_slice(&Sha256::digest(bytes))
 }
 

@@ -73,3 +73,46 @@ async fn the_next_offering_of_a_token_comes_when_the_one_before_is_over_and_sell
     assert_eq!(asked, 1);
     life.ground.kit.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_a_reorg_takes_back_is_made_again_on_the_same_terms_by_the_same_commands() {
+    let life = Life::with(|_| {}).await;
+    let token_id = life.deployed().await;
+    let ground = &life.ground;
+    let id = ground.offer(&token_id, json!({ "exemption": "506c" })).await["id"].clone();
+    ground.publish(&id).await;
+    ground.approve(&id).await;
+    let before = ground.offering_becomes(&id, "published").await;
+    let chain = &life.kit()._world.as_ref().unwrap().chain;
+    let number = |value: &Value| u64::from_str_radix(value.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    let receipt = async |of: &Value| {
+        let hash = json!([of["transaction_hash"]]);
+        chain.rpc("eth_getTransactionReceipt", hash).await.unwrap()
+    };
+    // Between its blocks: where a reorg meets the making of one, anvil can lose it for good.
+    chain.rpc("evm_setIntervalMining", json!([0])).await.unwrap();
+    let set = number(&receipt(&before["listing"]["terms"]).await["blockNumber"]);
+    let head = number(&chain.rpc("eth_blockNumber", json!([])).await.unwrap());
+    chain.rpc("anvil_reorg", json!([head - set + 1, []])).await.unwrap();
+    chain.rpc("evm_setIntervalMining", json!([1])).await.unwrap();
+    eventually("the reorg is noticed", || async {
+        let known: i64 = sqlx::query_scalar("SELECT count(*) FROM reorgs").fetch_one(&life.kit().pool).await.unwrap();
+        (known > 0).then_some(())
+    })
+    .await;
+    life.becomes(&token_id, 6).await;
+    let after = ground.offering_becomes(&id, "published").await;
+    for command in ["terms", "list"] {
+        let (was, is) = (&before["listing"][command], &after["listing"][command]);
+        assert_eq!(was["command_id"], is["command_id"]);
+        assert_eq!(
+            receipt(is).await["status"],
+            "0x1",
+            "{command}: the transaction shown is one of the chain that is there"
+        );
+    }
+    let asked: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM offering_commands").fetch_one(&life.kit().pool).await.unwrap();
+    assert_eq!(asked, 2);
+    life.ground.kit.end().await;
+}
