@@ -1,7 +1,7 @@
 //! How soon the API answers under load, on the two cores that also run Postgres, the chain and the clients.
 //!
-//! `cargo bench -p tokenx-anvil-tests --bench load -- [holdings] [seconds]`; default 100,000 and 20. Needs the program:
-//! `cargo build --release` first. Postgres flushes to disk. Prints a Markdown table.
+//! `cargo bench -p tokenx-anvil-tests --bench load -- [holdings] [seconds] [per cent of the rates]`; default 100,000, 20
+//! and 100. Needs the program: `cargo build --release` first. Postgres flushes to disk. Prints a Markdown table.
 //!
 //! Requests leave when their time has come, however many are still unanswered, and their waiting counts from then: a
 //! server that stalls is not spared the requests which it kept from being sent.
@@ -41,11 +41,13 @@ const CASES: [(&str, &str, u32, u32); 3] = [
 async fn main() -> Result<()> {
     let numbers: Vec<u64> = std::env::args().filter_map(|word| word.parse().ok()).collect();
     let (holdings, seconds) = (numbers.first().copied().unwrap_or(100_000), numbers.get(1).copied().unwrap_or(20));
+    let percent: u32 = numbers.get(2).copied().unwrap_or(100).try_into()?;
     let site = Site::start(holdings).await?;
     println!("{holdings} holdings, {seconds} s each\n");
     println!("| asked | a second | bytes | p50 / p99 / most, ms | to reach, p99 |\n|---|---|---|---|---|");
     for (what, path, rate, aim) in CASES {
         let path = path.replace("{token_id}", &site.token_id);
+        let rate = (rate * percent / 100).max(1);
         site.ask(&path, rate, WARM_UP).await?;
         let answers = site.ask(&path, rate, Duration::from_secs(seconds)).await?;
         println!("| {what} | {:.0} | {} | {} | {aim} |", answers.rate, answers.bytes, answers.waits());
