@@ -1,5 +1,6 @@
 //! The accept loop. axum's own has no deadline for request heads, so a client that dribbles them keeps its
-//! socket for ever; here a head has a deadline, connections are capped, and a stop drains.
+//! socket for ever; here a head has a deadline, a client that takes nothing another one, connections are capped, and a
+//! stop drains.
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokenx_config::Server;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -23,6 +25,9 @@ use super::metrics;
 
 /// Pause after an accept that failed for want of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a client may take no byte of what there is for it. Then it is let go: what it did not take costs a
+/// connection and the memory of its buffers.
+const STALL: Duration = Duration::from_secs(20);
 
 /// Serves a router on a listener until told to stop, then drains: no new connections, answers under way finish.
 /// Connections above the settings' cap wait in the kernel's backlog.
@@ -71,7 +76,10 @@ pub async fn serve(
             request.extensions_mut().insert(ConnectInfo(address));
             router.clone().oneshot(request)
         });
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(STALL));
+        let io = TokioIo::new(Box::pin(stream));
+        let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
         let connection = graceful.watch(connection);
         let abandon = abandon.clone();
         tokio::spawn(async move {
