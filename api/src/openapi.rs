@@ -57,6 +57,7 @@ const BEARER: &str = "bearer";
         crate::tokens::actions::delist,
         crate::tokens::actions::passivate,
         crate::tokens::actions::burn,
+        crate::tokens::commands::command,
         crate::offerings::routes::create,
         crate::offerings::routes::edit,
         crate::offerings::routes::offering,
@@ -270,7 +271,7 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         // A token is optional, a bad one is refused; the specification's media type answers a bad query with 400.
         Operation::GraphQl => errors.extend([400, 401, 413]),
         Operation::GraphQlSocket => errors.extend([401, 405]),
-        Operation::GetCommand | Operation::Docs => errors.push(404),
+        Operation::GetCommand | Operation::GetTokenCommand | Operation::Docs => errors.push(404),
         _ => {}
     }
     errors

@@ -87,6 +87,7 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::DelistToken => on(method, tokens::actions::delist),
         Operation::PassivateToken => on(method, tokens::actions::passivate),
         Operation::BurnToken => on(method, tokens::actions::burn),
+        Operation::GetTokenCommand => on(method, tokens::commands::command),
         Operation::CreateOffering => on(method, offerings::routes::create),
         Operation::EditOffering => on(method, offerings::routes::edit),
         Operation::GetOffering => on(method, offerings::routes::offering),

@@ -2,5 +2,6 @@
 
 pub mod commands;
 pub mod currencies;
+pub mod issuers;
 pub mod parties;
 pub mod users;

@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod anchors;
 pub mod body;
+pub mod commands;
 pub mod details;
 pub mod draft;
 pub mod facts;

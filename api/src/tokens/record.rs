@@ -37,6 +37,8 @@ pub struct Filter {
     pub issuer: Option<Uuid>,
     /// Only this node's.
     pub node_id: Option<String>,
+    /// Only that of this instrument.
+    pub instrument_id: Option<String>,
     /// Only of this kind.
     pub kind: Option<i16>,
     /// Only public ones, or only others.
@@ -100,15 +102,17 @@ pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Resul
             AND ($5::text        IS NULL OR strpos(lower(name),         lower($5)) > 0
                                          OR strpos(lower(token_name),   lower($5)) > 0
                                          OR strpos(lower(token_symbol), lower($5)) > 0)
-            AND ($6::timestamptz IS NULL OR (created_at, token_id) < ($6, $7))
+            AND ($6::text        IS NULL OR instrument_id = $6)
+            AND ($7::timestamptz IS NULL OR (created_at, token_id) < ($7, $8))
           ORDER BY created_at DESC, token_id DESC
-          LIMIT $8",
+          LIMIT $9",
     )
     .bind(filter.issuer)
     .bind(filter.node_id.as_deref())
     .bind(filter.kind)
     .bind(filter.is_public)
     .bind(filter.search.as_deref())
+    .bind(filter.instrument_id.as_deref())
     .bind(at)
     .bind(id)
     .bind(limit)

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use tokenx_contracts::ids::InstrumentId;
 use tokenx_indexer::read;
 use tokenx_migrations::Addr;
 use utoipa::ToSchema;
@@ -151,6 +152,7 @@ pub(crate) async fn token(
     params(
         ("status" = Option<u8>, Query, description = "Only in this state", minimum = 1, maximum = 8),
         ("node_id" = Option<String>, Query, description = "Only of this node", pattern = "^[0-9a-f]{24}$"),
+        ("instrument_id" = Option<String>, Query, description = "Only that of this instrument", pattern = "^[A-Za-z0-9._-]{1,32}$"),
         ("type" = Option<u8>, Query, description = "Only of this type", minimum = 0, maximum = 1),
         ("is_public" = Option<bool>, Query, description = "Only public ones, or only others"),
         ("search" = Option<String>, Query, description = "In a name or the symbol, in any case", min_length = 1, max_length = 200),
@@ -170,6 +172,9 @@ pub(crate) async fn tokens(
         node_id: query.text("node_id", |text| {
             object_id::is_valid(text).then(|| text.to_owned()).ok_or("value is not 24 hex digits")
         }),
+        instrument_id: query
+            .text("instrument_id", str::parse::<InstrumentId>)
+            .map(|instrument| instrument.as_str().to_owned()),
         kind: query.text("type", |text| within(text, 0..=1)).map(i16::from),
         is_public: query.text("is_public", |text| text.parse::<bool>().map_err(|_| "value is not true or false")),
         search: query.text("search", |text| {

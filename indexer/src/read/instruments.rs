@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use alloy::primitives::{Address, B256, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgExecutor, Row};
@@ -105,6 +107,28 @@ pub async fn instrument(
     .fetch_optional(db)
     .await?;
     row.map(|row| from_row(chain_id, &row)).transpose()
+}
+
+/// The Executors behind these instruments, as [`instrument`] finds them; ids that the chain does not know are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn executors_of_instruments(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    instrument_ids: &[String],
+) -> Result<HashMap<String, Option<Address>>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT ON (instrument_id) instrument_id, executor
+           FROM instruments
+          WHERE chain_id = $1 AND instrument_id = ANY ($2)
+          ORDER BY instrument_id, created_block, created_log",
+    )
+    .bind(int(chain_id))
+    .bind(instrument_ids)
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| Ok((row.try_get("instrument_id")?, row.maybe_address("executor")?))).collect()
 }
 
 /// The instrument of this token.

@@ -25,7 +25,9 @@ pub use cursor::{AsOf, Cursor, as_of, caught_up, cursor};
 pub use documents::{Document, documents_of_tokens};
 pub use history::{Filter, Party, SupplyRow, burns, mints};
 pub use holds::{Hold, HoldKind, holds_of_wallets};
-pub use instruments::{CountryRule, Instrument, instrument, instrument_of_token, instruments};
+pub use instruments::{
+    CountryRule, Instrument, executors_of_instruments, instrument, instrument_of_token, instruments,
+};
 pub use node::{NodeContracts, contracts_of_executor, contracts_of_token};
 pub(crate) use past::account_key;
 pub use past::balance_at;
