@@ -5,6 +5,12 @@ use std::fmt::{self, Display, Formatter};
 
 /// Something failed while running.
 pub const FAILED: i32 = 1;
+/// The keeper's command that was waited for ended without being done.
+pub const NOT_DONE: i32 = 3;
+/// There is no such thing, or none that the asker may know of.
+pub const NOT_THERE: i32 = 4;
+/// The asker may not do this (`EX_NOPERM`).
+pub const NO_PERMISSION: i32 = 77;
 /// The settings are wrong or missing (`EX_CONFIG`): starting again without changing them is of no use.
 pub const BAD_SETTINGS: i32 = 78;
 /// Another process holds what we need (`EX_TEMPFAIL`): trying later may work.

@@ -1,10 +1,13 @@
 //! The command line.
 
 mod admin;
+mod command;
 mod config;
 mod deploy;
 mod migrate;
 mod reindex;
+mod remote;
+mod token;
 
 use std::process::ExitCode;
 
@@ -28,7 +31,8 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 First time here? `tokenx dev` starts everything on this machine and prints what to try next.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try later (a port or folder is in use), 78 wrong settings";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try later (a port or folder is in use), 78 wrong settings; those of `token`
+and `command` are in their --help";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -45,6 +49,11 @@ enum Command {
     Api(Flags),
     /// Add and list issuers, nodes, currencies, users, parties, wallets and service tokens
     Admin(admin::Arguments),
+    /// Make, deploy, list and show tokens of an issuer's, at a running API
+    Token(token::Arguments),
+    /// How far a command has come, at a running API
+    #[command(name = "command")]
+    Asked(command::Arguments),
     /// Bring a database to this version's tables
     Migrate(Flags),
     /// Put the contracts on a chain, as far as they are not there yet
@@ -108,6 +117,8 @@ async fn execute(command: Command) -> Result<i32> {
         Command::Keeper(flags) => serve(&flags, Parts::KEEPER).await?,
         Command::Api(flags) => serve(&flags, Parts::API).await?,
         Command::Admin(arguments) => admin::run(arguments).await?,
+        Command::Token(arguments) => token::run(arguments).await?,
+        Command::Asked(arguments) => command::run(arguments).await?,
         Command::Migrate(flags) => migrate::run(&flags).await?,
         Command::Deploy(arguments) => deploy::run(arguments).await?,
         Command::Reindex(arguments) => reindex::run(arguments).await?,

@@ -62,6 +62,11 @@ impl Demo {
             let answer: Value = answer.json().await?;
             let token = answer["access_token"].as_str().with_context(|| format!("no token for {}", login.email))?;
             environment.set(&login.variable, token);
+            // Whom `tokenx token` and `tokenx command` ask, and as whom.
+            if login.variable == "TOKEN_ISSUER" {
+                environment.set("TOKENX_API_URL", &base_url);
+                environment.set("TOKENX_TOKEN", token);
+            }
         }
         environment.set("TOKEN_SERVICE_READ", &self.people.service_read);
         for investor in &self.people.investors {

@@ -11,7 +11,7 @@ use super::fields::assert_documented;
 use super::*;
 
 /// Code that refuses every call.
-const REFUSES: &str = "0x60006000fd";
+pub(crate) const REFUSES: &str = "0x60006000fd";
 const REASON: B256 = B256::repeat_byte(1);
 
 pub(crate) fn tokens(count: u64) -> U256 {
@@ -34,7 +34,7 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    async fn start() -> Life {
+    pub(crate) async fn start() -> Life {
         Life::with(|_| {}).await
     }
 
@@ -112,7 +112,7 @@ impl Life {
         .await;
     }
 
-    async fn code(&self, at: Address, code: &str) -> String {
+    pub(crate) async fn code(&self, at: Address, code: &str) -> String {
         let chain = &self.kit()._world.as_ref().unwrap().chain;
         let was = chain.rpc("eth_getCode", json!([at, "latest"])).await.unwrap();
         chain.rpc("anvil_setCode", json!([at, code])).await.unwrap();

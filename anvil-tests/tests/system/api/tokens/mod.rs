@@ -1,5 +1,6 @@
 //! Tokens from their draft on, over HTTP.
 
+mod cli;
 mod fields;
 pub(crate) mod files;
 pub(crate) mod life;
