@@ -13,6 +13,7 @@ use crate::auth::password::Passwords;
 use crate::auth::revocation::{self, Revocations};
 use crate::auth::service::ServiceTokens;
 use crate::auth::session;
+use crate::events::Feed;
 use crate::files::link::Links;
 use crate::files::store::FileStore;
 use crate::graphql::Live;
@@ -38,6 +39,7 @@ struct Inner {
     service_tokens: ServiceTokens,
     limits: Limits,
     live: Live,
+    events: Feed,
     files: FileStore,
     links: Links,
     stop: CancellationToken,
@@ -63,6 +65,7 @@ impl App {
             service_tokens: ServiceTokens::default(),
             limits: Limits::new(&settings.limits),
             live: Live::default(),
+            events: Feed::default(),
             files: FileStore::open(&settings.files)?,
             links: Links::new(&settings.auth.jwt_secret, settings.files.link_seconds)?,
             settings,
@@ -115,6 +118,10 @@ impl App {
 
     pub(crate) fn live(&self) -> &Live {
         &self.0.live
+    }
+
+    pub(crate) fn events(&self) -> &Feed {
+        &self.0.events
     }
 
     pub(crate) fn files(&self) -> &FileStore {

@@ -109,6 +109,9 @@ pub enum ApiError {
     /// A change that does not say to which version it is made.
     #[error("{0}")]
     PreconditionRequired(String),
+    /// Was there, and is not kept any more.
+    #[error("{0}")]
+    Gone(String),
     /// Malformed, or refused by state: every bad field.
     #[error("{} field(s) refused", .0.len())]
     Rejected(Vec<FieldError>),
@@ -142,6 +145,7 @@ impl ApiError {
             ApiError::Conflict(_) => StatusCode::CONFLICT,
             ApiError::PreconditionFailed(_) => StatusCode::PRECONDITION_FAILED,
             ApiError::PreconditionRequired(_) => StatusCode::PRECONDITION_REQUIRED,
+            ApiError::Gone(_) => StatusCode::GONE,
             ApiError::Rejected(fields) => match surface {
                 Surface::Platform if fields.iter().any(|field| field.reason.is_none()) => StatusCode::BAD_REQUEST,
                 _ => StatusCode::UNPROCESSABLE_ENTITY,

@@ -7,6 +7,7 @@ pub mod auth;
 mod docs;
 mod due;
 pub mod error;
+mod events;
 pub mod files;
 pub mod graphql;
 pub mod http;

@@ -242,6 +242,7 @@ async fn log(conn: &mut PgConnection, written: &[(i64, &Line<'_>)]) -> Result<()
             payload: serde_json::json!({
                 "scope": line.new.scope.to_string(),
                 "command_id": line.new.command_id.as_str(),
+                "instrument_id": line.new.operation.instrument().map(InstrumentId::as_str),
                 "state": State::Accepted.name(),
                 "operation": line.operation,
             }),

@@ -14,6 +14,6 @@ mod transaction;
 pub use bytes::{Addr, Word};
 pub use database::{DatabaseError, check, connect, migrate, retryable};
 pub use numeric::{Delta, Uint256};
-pub use position::Position;
+pub use position::{NoPosition, Position};
 pub use session::Session;
 pub use transaction::{begin, begin_snapshot, begin_with};

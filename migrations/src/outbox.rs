@@ -130,6 +130,19 @@ pub async fn head(db: impl PgExecutor<'_>) -> Result<Position, sqlx::Error> {
     row.map_or(Ok(Position::START), |row| Position::from_columns(row.try_get("xid")?, row.try_get("seq")?))
 }
 
+/// Whether what comes after `position` can be told without a gap: the event there is still kept, or it is the start.
+///
+/// # Errors
+/// The database's.
+pub async fn keeps(db: impl PgExecutor<'_>, position: Position) -> Result<bool, sqlx::Error> {
+    let kept: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM outbox WHERE xid = $1::text::xid8 AND seq = $2)")
+        .bind(position.xid.to_string())
+        .bind(position.seq)
+        .fetch_one(db)
+        .await?;
+    Ok(kept || position == Position::START)
+}
+
 /// A durable subscriber, with the queue figures that `/status` shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Consumer {

@@ -8,6 +8,8 @@ pub mod routes;
 pub mod service;
 pub mod session;
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -19,7 +21,11 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::policy::{Role, Scope};
+use crate::policy::{Operation, POLICY, Role, Rule, Scope};
+
+/// How often the token of something that stays open is looked at: with the revocation list's own half second within the
+/// promised two.
+const TOKEN_CHECK: Duration = Duration::from_millis(500);
 
 /// Whoever makes an authenticated request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +64,25 @@ impl Viewer {
         match &self.subject {
             Subject::User(id) => format!("user:{id}"),
             Subject::Service { id, .. } => format!("service:{id}"),
+        }
+    }
+
+    /// Whether an operation is open to it, by its row of the policy table.
+    pub fn may(&self, operation: Operation) -> bool {
+        let open = |rule: &Rule| rule.who.permits(self.role) && self.has_scope(rule.scopes);
+        POLICY.iter().any(|rule| rule.operation == operation && open(rule))
+    }
+
+    /// Waits until the token has ended: what is open as long as it holds ends with it.
+    pub(crate) async fn ended(&self, app: &App) {
+        loop {
+            let left = self.expires_at - OffsetDateTime::now_utc();
+            // A token that cannot be checked is not good.
+            let revoked = app.revocations().is_revoked(app.pool(), self.token_id).await.unwrap_or(true);
+            if !left.is_positive() || revoked {
+                return;
+            }
+            tokio::time::sleep(TOKEN_CHECK.min(left.unsigned_abs())).await;
         }
     }
 

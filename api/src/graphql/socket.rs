@@ -17,7 +17,6 @@ use axum::response::Response;
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, SinkExt, StreamExt};
 use serde_json::Value;
-use time::OffsetDateTime;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::access::Access;
@@ -37,8 +36,8 @@ const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(10);
 /// How often a silent peer is asked whether it is there, which also keeps proxies from closing.
 const PING: Duration = Duration::from_secs(25);
-/// How often the token is looked at: with the revocation list's own half second within the promised two.
-const TOKEN_CHECK: Duration = Duration::from_millis(500);
+/// How long the last message may take.
+const FAREWELL: Duration = Duration::from_millis(500);
 /// Operations under way at once on one socket.
 const MAX_OPERATIONS: usize = 32;
 
@@ -91,7 +90,7 @@ async fn converse(app: App, address: ClientAddress, viewer: Option<Viewer>, sock
     if let Some((code, reason)) = closed {
         let frame = CloseFrame { code, reason: reason.into() };
         // Whoever does not take it any more is closed by the drop.
-        let _ = tokio::time::timeout(TOKEN_CHECK, sink.send(Message::Close(Some(frame)))).await;
+        let _ = tokio::time::timeout(FAREWELL, sink.send(Message::Close(Some(frame)))).await;
     }
 }
 
@@ -126,20 +125,8 @@ async fn over(app: &App, first: oneshot::Receiver<Result<Option<Viewer>, Fault>>
         // Anonymous, or the conversation is over by itself.
         Ok(Ok(Ok(None)) | Err(_)) => return pending().await,
     };
-    token_end(app, &viewer).await;
+    viewer.ended(app).await;
     (4401, "the token has ended: connect again with another".into())
-}
-
-async fn token_end(app: &App, viewer: &Viewer) {
-    loop {
-        let left = viewer.expires_at - OffsetDateTime::now_utc();
-        // A token that cannot be checked is not good.
-        let revoked = app.revocations().is_revoked(app.pool(), viewer.token_id).await.unwrap_or(true);
-        if !left.is_positive() || revoked {
-            return;
-        }
-        tokio::time::sleep(TOKEN_CHECK.min(left.unsigned_abs())).await;
-    }
 }
 
 /// One socket's operations.

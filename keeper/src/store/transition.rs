@@ -193,23 +193,25 @@ async fn publish(conn: &mut PgConnection, notices: &[Notice<'_>]) -> Result<(), 
     if notices.is_empty() {
         return Ok(());
     }
-    let ids: Vec<(i64, String, String)> =
-        sqlx::query_as("SELECT seq, scope, command_id FROM commands WHERE seq = ANY ($1)")
+    let ids: Vec<(i64, String, String, Option<String>)> =
+        sqlx::query_as("SELECT seq, scope, command_id, instrument_id FROM commands WHERE seq = ANY ($1)")
             .bind(notices.iter().map(|notice| notice.seq).collect::<Vec<_>>())
             .fetch_all(&mut *conn)
             .await?;
-    let ids: HashMap<i64, (String, String)> = ids.into_iter().map(|(seq, scope, id)| (seq, (scope, id))).collect();
+    let ids: HashMap<i64, _> =
+        ids.into_iter().map(|(seq, scope, id, instrument_id)| (seq, (scope, id, instrument_id))).collect();
     let events: Vec<outbox::Event> = notices
         .iter()
         .filter_map(|notice| {
             let Notice { seq, kind, state, reason } = notice;
-            let (scope, command_id) = ids.get(seq)?;
+            let (scope, command_id, instrument_id) = ids.get(seq)?;
             Some(outbox::Event {
                 kind: (*kind).to_owned(),
                 subject: format!("command:{seq}"),
                 payload: serde_json::json!({
                     "scope": scope,
                     "command_id": command_id,
+                    "instrument_id": instrument_id,
                     "state": state.name(),
                     "reason_code": reason.map(|(code, _)| code),
                     "failure": reason.map(|(_, message)| message),

@@ -4,6 +4,7 @@ mod admin_functions;
 mod auth;
 mod bad_input;
 mod digits;
+mod events;
 mod graphql;
 mod http;
 mod matrix;
