@@ -4,6 +4,7 @@
 mod cuts;
 mod failpoints;
 mod kills;
+mod life;
 mod losses;
 mod race;
 mod site;
