@@ -39,6 +39,9 @@ pub struct CommandBrief {
     /// The transaction that ran it.
     #[schema(required)]
     transaction_hash: Option<String>,
+    /// Why it failed.
+    #[schema(required)]
+    reason_code: Option<String>,
 }
 
 impl From<&Asked> for CommandBrief {
@@ -47,6 +50,7 @@ impl From<&Asked> for CommandBrief {
             command_id: asked.command_id.clone(),
             state: asked.state.name(),
             transaction_hash: asked.tx_hash.map(|hash| format!("{hash:#x}")),
+            reason_code: asked.reason_code.clone(),
         }
     }
 }
