@@ -243,17 +243,15 @@ mod tests {
             format!("{{{}}}", members.join(","))
         };
         let time = |body: &str| {
-            let once = || {
-                let started = std::time::Instant::now();
-                Fields::parse(body.as_bytes()).unwrap();
-                started.elapsed()
-            };
-            (0..3).map(|_| once()).min().unwrap()
+            let started = std::time::Instant::now();
+            Fields::parse(body.as_bytes()).unwrap();
+            started.elapsed()
         };
         // Sixteen times the members: 16 times as long where each is looked at once, 256 times where each is
-        // compared with all before it.
-        let (few, many) = (time(&body(2_000)), time(&body(32_000)));
-        assert!(many < few * 80, "{few:?} for 2,000 members, {many:?} for 32,000");
+        // compared with all before it. What else the machine does only adds time: one quick run of several is enough.
+        let (few, many) = (body(2_000), body(32_000));
+        let least = (0..5).map(|_| time(&few)).min().unwrap();
+        assert!((0..20).any(|_| time(&many) < least * 80), "each member is compared with all before it");
         // One answer names a field once, however often it was given.
         let mut fields = Fields::parse(body(1_000).as_bytes()).unwrap();
         assert!(fields.required("twice").is_none());
