@@ -3,33 +3,46 @@
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{PgExecutor, Postgres, Row};
-use tokenx_indexer::read::pages::Window;
+use time::OffsetDateTime;
+use tokenx_indexer::read::pages::{Choice, Window};
 
 use crate::{CommandView, view};
 
 /// Which commands, for [`command_page`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CommandFilter {
-    /// Only these scopes; empty = none.
-    pub scopes: Vec<String>,
+    /// Only these, by their place in the order of acceptance.
+    pub seqs: Option<Vec<i64>>,
+    /// Only these scopes.
+    pub scopes: Option<Vec<String>>,
     /// Only this client's id.
     pub command_id: Option<String>,
-    /// Only these states, by name.
-    pub states: Option<Vec<String>>,
-    /// Only these operations, by name.
-    pub kinds: Option<Vec<String>>,
-    /// Only of these instruments.
-    pub instruments: Option<Vec<String>>,
+    /// Which states, by name.
+    pub states: Choice<String>,
+    /// Which operations, by name.
+    pub kinds: Choice<String>,
+    /// Of which instruments.
+    pub instruments: Choice<String>,
+    /// Accepted at or after this time.
+    pub since: Option<OffsetDateTime>,
+    /// Accepted before this time.
+    pub before: Option<OffsetDateTime>,
 }
 
-/// `$1`–`$5`: the filter.
+/// `$1`–`$11`: the filter.
 macro_rules! matching {
     () => {
-        " WHERE c.scope = ANY ($1)
-            AND ($2::text   IS NULL OR c.command_id = $2)
-            AND ($3::text[] IS NULL OR c.state = ANY ($3))
-            AND ($4::text[] IS NULL OR c.kind = ANY ($4))
-            AND ($5::text[] IS NULL OR c.instrument_id = ANY ($5))"
+        " WHERE ($1::text[]       IS NULL OR c.scope = ANY ($1))
+            AND ($2::text         IS NULL OR c.command_id = $2)
+            AND ($3::text[]       IS NULL OR c.state = ANY ($3))
+            AND ($4::text         IS NULL OR c.state <> $4)
+            AND ($5::text[]       IS NULL OR c.kind = ANY ($5))
+            AND ($6::text         IS NULL OR c.kind <> $6)
+            AND ($7::text[]       IS NULL OR c.instrument_id = ANY ($7))
+            AND ($8::text         IS NULL OR c.instrument_id IS DISTINCT FROM $8)
+            AND ($9::timestamptz  IS NULL OR c.created_at >= $9)
+            AND ($10::timestamptz IS NULL OR c.created_at < $10)
+            AND ($11::bigint[]    IS NULL OR c.seq = ANY ($11))"
     };
 }
 
@@ -46,9 +59,9 @@ macro_rules! page {
                      WHERE s.command_seq = c.seq AND a.kind = 'batch'
                     ) a",
             matching!(),
-            " AND c.seq > $6 AND c.seq < $7 ORDER BY c.seq ",
+            " AND c.seq > $12 AND c.seq < $13 ORDER BY c.seq ",
             $direction,
-            " LIMIT $8"
+            " LIMIT $14"
         )
     };
 }
@@ -82,9 +95,15 @@ pub async fn count_commands(db: impl PgExecutor<'_>, filter: &CommandFilter) -> 
 
 fn bound<'q>(query: &'static str, filter: &'q CommandFilter) -> Query<'q, Postgres, PgArguments> {
     sqlx::query(query)
-        .bind(&filter.scopes)
+        .bind(filter.scopes.as_ref())
         .bind(filter.command_id.as_ref())
-        .bind(filter.states.as_ref())
-        .bind(filter.kinds.as_ref())
-        .bind(filter.instruments.as_ref())
+        .bind(filter.states.any.as_ref())
+        .bind(filter.states.not.as_ref())
+        .bind(filter.kinds.any.as_ref())
+        .bind(filter.kinds.not.as_ref())
+        .bind(filter.instruments.any.as_ref())
+        .bind(filter.instruments.not.as_ref())
+        .bind(filter.since)
+        .bind(filter.before)
+        .bind(filter.seqs.as_ref())
 }

@@ -1,11 +1,11 @@
 //! Relay paging over keys: `first`/`after` from the front of the list, `last`/`before` from its back.
 
-use alloy::primitives::Address;
+use alloy::primitives::U256;
 use async_graphql::connection::{Connection, CursorType, Edge};
 use async_graphql::{Enum, ObjectType, OutputType};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tokenx_indexer::read::pages::{EventKey, HoldingKey, TokenKey, Window};
+use tokenx_indexer::read::pages::{EventKey, HolderKey, HoldingKey, TokenKey, Window};
 
 use super::fault::Fault;
 use super::limits::{NESTED_PAGE, PAGE};
@@ -36,16 +36,37 @@ impl Key for HoldingKey {
     const LIST: char = 'h';
 
     fn write(&self) -> String {
-        format!("{:x}.{:x}", self.0, self.1)
+        format!("{:x}.{:x}.{:x}", self.token, self.wallet, self.balance)
     }
 
     fn read(text: &str) -> Option<HoldingKey> {
-        let (token, wallet) = text.split_once('.')?;
-        Some((token.parse().ok()?, wallet.parse().ok()?))
+        let mut parts = text.split('.');
+        let (token, wallet) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let balance = number(parts.next()?)?;
+        parts.next().is_none().then_some(HoldingKey { token, wallet, balance })
     }
 }
 
-/// Mints, burns and transfers share it: a cursor is a place in the chain.
+impl Key for HolderKey {
+    const LIST: char = 'p';
+
+    fn write(&self) -> String {
+        format!("{:x}.{:x}", self.0, self.1)
+    }
+
+    fn read(text: &str) -> Option<HolderKey> {
+        let (balance, wallet) = text.split_once('.')?;
+        Some((number(balance)?, wallet.parse().ok()?))
+    }
+}
+
+/// A number in hexadecimal digits.
+fn number(text: &str) -> Option<U256> {
+    let digits = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    digits.then(|| U256::from_str_radix(text, 16).ok())?
+}
+
+/// Mints, burns, transfers, freezes and recoveries share it: a cursor is a place in the chain.
 impl Key for EventKey {
     const LIST: char = 'e';
 
@@ -196,6 +217,49 @@ impl Cut {
     }
 }
 
+/// How holdings are ordered; equal ones by token and wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "HoldingOrder")]
+pub(super) enum HoldingOrder {
+    /// By token, then by wallet.
+    ByWallet,
+    /// The most base units first.
+    LargestFirst,
+    /// The fewest base units first.
+    SmallestFirst,
+}
+
+impl HoldingOrder {
+    /// Whether they go by size, and from which end.
+    pub(super) fn parts(self) -> (bool, Order) {
+        match self {
+            HoldingOrder::ByWallet => (false, Order::OldestFirst),
+            HoldingOrder::LargestFirst => (true, Order::NewestFirst),
+            HoldingOrder::SmallestFirst => (true, Order::OldestFirst),
+        }
+    }
+}
+
+/// How holders are ordered; equal ones by their first wallet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[graphql(name = "HolderOrder")]
+pub(super) enum HolderOrder {
+    /// Whoever has most comes first.
+    LargestFirst,
+    /// Whoever has least comes first.
+    SmallestFirst,
+}
+
+impl HolderOrder {
+    /// From which end.
+    pub(super) fn end(self) -> Order {
+        match self {
+            HolderOrder::LargestFirst => Order::NewestFirst,
+            HolderOrder::SmallestFirst => Order::OldestFirst,
+        }
+    }
+}
+
 /// The narrower of two lower bounds, and of two upper ones.
 pub(super) fn narrowed<K: Ord + Copy>(window: Window<K>, above: Option<K>, below: Option<K>) -> Window<K> {
     let below = match (window.below, below) {
@@ -205,19 +269,14 @@ pub(super) fn narrowed<K: Ord + Copy>(window: Window<K>, above: Option<K>, below
     Window { above: window.above.max(above), below, ..window }
 }
 
-/// The wallets of a window over the holdings of one token.
-pub(super) fn wallets_of(window: &Window<HoldingKey>) -> Window<Address> {
-    Window {
-        above: window.above.map(|(_, wallet)| wallet),
-        below: window.below.map(|(_, wallet)| wallet),
-        descending: window.descending,
-        limit: window.limit,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use alloy::primitives::Address;
+
     use super::*;
+
+    const HOLDING: HoldingKey =
+        HoldingKey { token: Address::repeat_byte(1), wallet: Address::ZERO, balance: U256::MAX };
 
     fn page(first: Option<i32>, last: Option<i32>) -> Page {
         Page { first, last, ..Page::default() }
@@ -233,14 +292,15 @@ mod tests {
             assert_eq!(Cursor::<K>::read("after", &cursor(key)), Ok(key));
         }
         reads_back::<TokenKey>((7, Address::repeat_byte(0xff)));
-        reads_back::<HoldingKey>((Address::repeat_byte(1), Address::ZERO));
+        reads_back(HOLDING);
+        reads_back::<HolderKey>((U256::ZERO, Address::ZERO));
         reads_back::<EventKey>((u64::MAX, 3));
         reads_back(-4i64);
     }
 
     #[test]
     fn the_cursor_of_another_list_and_noise_are_refused() {
-        for bad in ["", "!", "AAAA", "ZQ", &cursor(9i64), &cursor((Address::ZERO, Address::ZERO)), &"a".repeat(9_999)] {
+        for bad in ["", "!", "AAAA", "ZQ", &cursor(9i64), &cursor(HOLDING), &"a".repeat(9_999)] {
             assert!(Cursor::<EventKey>::read("after", bad).is_err(), "{bad}");
         }
     }

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use async_graphql::dataloader::Loader;
 use sqlx::PgConnection;
 use tokenx_indexer::read::pages::{
-    self, EventFilter, EventKey, EventKind, EventRow, HoldingFilter, HoldingRow, Window,
+    self, Choice, EventFilter, EventKey, EventKind, EventRow, HolderFilter, HolderRow, HoldingFilter, HoldingKey,
+    HoldingRow, Window,
 };
 use tokenx_indexer::read::{self, Document, Hold, Instrument};
 use tokenx_migrations::Addr;
@@ -18,6 +19,9 @@ use super::fault::Fault;
 use super::reader::Snapshot;
 use crate::app::App;
 use crate::store::parties;
+use crate::tokens::facts;
+use crate::tokens::record::{self, Record};
+use crate::tokens::status::Status;
 
 /// The batches of one request.
 pub(super) struct Loads {
@@ -57,7 +61,8 @@ impl Loader<InstrumentOf> for Loads {
 
     async fn load(&self, keys: &[InstrumentOf]) -> Result<HashMap<InstrumentOf, Instrument>, Fault> {
         let ids = keys.iter().map(|key| key.0.clone()).collect();
-        let filter = pages::TokenFilter { chain_id: self.app.chain_id(), instruments: Some(ids), ..Default::default() };
+        let instruments = Choice::of(ids);
+        let filter = pages::TokenFilter { chain_id: self.app.chain_id(), instruments, ..Default::default() };
         let newest_first = Window { above: None, below: None, descending: true, limit: i64::MAX };
         let mut conn = self.snapshot.conn().await?;
         let found = pages::token_page(&mut *conn, &filter, &newest_first).await?;
@@ -71,7 +76,8 @@ impl Loader<InstrumentOf> for Loads {
 pub(super) struct HoldingsOf {
     pub(super) token: Address,
     pub(super) filter: Arc<HoldingFilter>,
-    pub(super) window: Window<Address>,
+    pub(super) by_size: bool,
+    pub(super) window: Window<HoldingKey>,
 }
 
 impl Loader<HoldingsOf> for Loads {
@@ -81,10 +87,10 @@ impl Loader<HoldingsOf> for Loads {
     async fn load(&self, keys: &[HoldingsOf]) -> Result<HashMap<HoldingsOf, Vec<HoldingRow>>, Fault> {
         let mut loaded = HashMap::new();
         // Pages that differ in nothing but their token are one statement.
-        for ((filter, window), keys) in alike(keys, |key| (key.filter.clone(), key.window)) {
+        for ((filter, by_size, window), keys) in alike(keys, |key| (key.filter.clone(), key.by_size, key.window)) {
             let tokens: Vec<Address> = keys.iter().map(|key| key.token).collect();
             let mut conn = self.snapshot.conn().await?;
-            let mut found = pages::holdings_of_tokens(&mut *conn, &tokens, &filter, &window).await?;
+            let mut found = pages::holdings_of_tokens(&mut *conn, &tokens, &filter, by_size, &window).await?;
             loaded.extend(keys.into_iter().map(|key| (key.clone(), found.remove(&key.token).unwrap_or_default())));
         }
         Ok(loaded)
@@ -115,11 +121,60 @@ impl Loader<HoldingCount> for Loads {
     }
 }
 
-/// The holds of one wallet in one token.
+/// A page of one token's holders.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct HoldersOf {
+    pub(super) token: Address,
+    pub(super) filter: Arc<HolderFilter>,
+    pub(super) window: Window<pages::HolderKey>,
+}
+
+impl Loader<HoldersOf> for Loads {
+    type Value = Vec<HolderRow>;
+    type Error = Fault;
+
+    async fn load(&self, keys: &[HoldersOf]) -> Result<HashMap<HoldersOf, Vec<HolderRow>>, Fault> {
+        let mut loaded = HashMap::new();
+        for ((filter, window), keys) in alike(keys, |key| (key.filter.clone(), key.window)) {
+            let tokens: Vec<Address> = keys.iter().map(|key| key.token).collect();
+            let mut conn = self.snapshot.conn().await?;
+            let mut found = pages::holders_of_tokens(&mut *conn, &tokens, &filter, &window).await?;
+            loaded.extend(keys.into_iter().map(|key| (key.clone(), found.remove(&key.token).unwrap_or_default())));
+        }
+        Ok(loaded)
+    }
+}
+
+/// How many holders one token has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct HolderCount {
+    pub(super) token: Address,
+    pub(super) filter: Arc<HolderFilter>,
+}
+
+impl Loader<HolderCount> for Loads {
+    type Value = i64;
+    type Error = Fault;
+
+    async fn load(&self, keys: &[HolderCount]) -> Result<HashMap<HolderCount, i64>, Fault> {
+        let mut loaded = HashMap::new();
+        for (filter, keys) in alike(keys, |key| key.filter.clone()) {
+            let tokens: Vec<Address> = keys.iter().map(|key| key.token).collect();
+            let mut conn = self.snapshot.conn().await?;
+            let found = pages::count_holders_of_tokens(&mut *conn, &tokens, &filter).await?;
+            let count = |token: &Address| found.get(token).copied().unwrap_or_default();
+            loaded.extend(keys.into_iter().map(|key| (key.clone(), count(&key.token))));
+        }
+        Ok(loaded)
+    }
+}
+
+/// The holds of one wallet in one token, at the head or as of a block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct HoldsOf {
     pub(super) token: Address,
     pub(super) wallet: Address,
+    pub(super) at: Option<u64>,
 }
 
 impl Loader<HoldsOf> for Loads {
@@ -127,10 +182,33 @@ impl Loader<HoldsOf> for Loads {
     type Error = Fault;
 
     async fn load(&self, keys: &[HoldsOf]) -> Result<HashMap<HoldsOf, Vec<Hold>>, Fault> {
-        let wallets: Vec<_> = keys.iter().map(|key| (key.token, key.wallet)).collect();
+        let mut loaded = HashMap::new();
+        for (at, keys) in alike(keys, |key| key.at) {
+            let wallets: Vec<_> = keys.iter().map(|key| (key.token, key.wallet)).collect();
+            let mut conn = self.snapshot.conn().await?;
+            let found = read::holds_of_wallets(&mut *conn, self.app.chain_id(), at, &wallets).await?;
+            loaded.extend(found.into_iter().map(|((token, wallet), holds)| (HoldsOf { token, wallet, at }, holds)));
+        }
+        Ok(loaded)
+    }
+}
+
+/// What existed of one token after a block.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct SupplyAt {
+    pub(super) token: Address,
+    pub(super) block: u64,
+}
+
+impl Loader<SupplyAt> for Loads {
+    type Value = U256;
+    type Error = Fault;
+
+    async fn load(&self, keys: &[SupplyAt]) -> Result<HashMap<SupplyAt, U256>, Fault> {
+        let tokens: Vec<_> = keys.iter().map(|key| (key.token, key.block)).collect();
         let mut conn = self.snapshot.conn().await?;
-        let found = read::holds_of_wallets(&mut *conn, self.app.chain_id(), &wallets).await?;
-        Ok(found.into_iter().map(|((token, wallet), holds)| (HoldsOf { token, wallet }, holds)).collect())
+        let found = read::supplies_at(&mut *conn, self.app.chain_id(), &tokens).await?;
+        Ok(found.into_iter().map(|((token, block), supply)| (SupplyAt { token, block }, supply)).collect())
     }
 }
 
@@ -147,6 +225,31 @@ impl Loader<DocumentsOf> for Loads {
         let mut conn = self.snapshot.conn().await?;
         let found = read::documents_of_tokens(&mut *conn, self.app.chain_id(), &tokens).await?;
         Ok(found.into_iter().map(|(token, documents)| (DocumentsOf(token), documents)).collect())
+    }
+}
+
+/// The record of the instrument that a node has deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct RecordOf {
+    pub(super) instrument_id: String,
+    pub(super) executor: Address,
+}
+
+impl Loader<RecordOf> for Loads {
+    type Value = (Record, Status);
+    type Error = Fault;
+
+    async fn load(&self, keys: &[RecordOf]) -> Result<HashMap<RecordOf, (Record, Status)>, Fault> {
+        let ids: Vec<&str> = keys.iter().map(|key| key.instrument_id.as_str()).collect();
+        let chain_id = self.app.chain_id();
+        let mut conn = self.snapshot.conn().await?;
+        let records = record::of_instruments(&mut *conn, chain_id, &ids).await?;
+        let facts = facts::of(&mut conn, chain_id, &records).await?;
+        let loaded = records.into_iter().zip(facts).map(|(record, facts)| {
+            let instrument_id = record.draft.instrument_id.as_str().to_owned();
+            (RecordOf { instrument_id, executor: record.executor }, (record, Status::of(&facts)))
+        });
+        Ok(loaded.collect())
     }
 }
 
@@ -209,6 +312,33 @@ impl Loader<PartyKey> for Loads {
         let mut conn = self.snapshot.conn().await?;
         let found = parties::names(&mut conn, &investors).await?;
         Ok(found.into_iter().map(|(investor, name)| (PartyKey(investor), name)).collect())
+    }
+}
+
+/// A holder of an issuer's instruments, as the issuer may know it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct HolderKey {
+    pub(super) issuer: Uuid,
+    /// Of the token's node.
+    pub(super) executor: Address,
+    pub(super) investor: Option<u64>,
+}
+
+/// The party, if the platform knows one; nothing at all where the node is another issuer's.
+impl Loader<HolderKey> for Loads {
+    type Value = Option<String>;
+    type Error = Fault;
+
+    async fn load(&self, keys: &[HolderKey]) -> Result<HashMap<HolderKey, Option<String>>, Fault> {
+        let mut loaded = HashMap::new();
+        for (issuer, keys) in alike(keys, |key| key.issuer) {
+            let holders: Vec<_> = keys.iter().map(|key| (key.executor, key.investor)).collect();
+            let mut conn = self.snapshot.conn().await?;
+            let found = parties::names_of_holders(&mut conn, self.app.chain_id(), issuer, &holders).await?;
+            let key = |(executor, investor)| HolderKey { issuer, executor, investor };
+            loaded.extend(found.into_iter().map(|(holder, name)| (key(holder), name)));
+        }
+        Ok(loaded)
     }
 }
 

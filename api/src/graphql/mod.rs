@@ -64,7 +64,11 @@ fn admit(request: &mut Request) -> Result<bool, Fault> {
     limits::check_document(document)?;
     let operation = match &document.operations {
         DocumentOperations::Single(operation) => Some(operation),
-        DocumentOperations::Multiple(operations) => name.and_then(|name| operations.get(name.as_str())),
+        // One with a name needs no other to choose it.
+        DocumentOperations::Multiple(operations) => match name {
+            Some(name) => operations.get(name.as_str()),
+            None => operations.values().next().filter(|_| operations.len() == 1),
+        },
     };
     Ok(operation.is_some_and(|operation| operation.node.ty == OperationType::Subscription))
 }

@@ -4,20 +4,22 @@ use std::sync::Arc;
 
 use async_graphql::connection::Connection;
 use async_graphql::{Context, Object};
-use tokenx_indexer::read;
 use tokenx_indexer::read::pages::{EventKind, TokenKey};
 
-use super::cursor::{Cursor, Order, Page};
-use super::fault::{Code, Fault};
+use super::cursor::{Cursor, HoldingOrder, Order, Page};
+use super::fault::Fault;
 use super::limits::rows;
 use super::loaders::{InstrumentOf, TokenAt};
 use super::reader::Reader;
 use super::scalars::Addr;
 use super::types::command::{self, Command, CommandFilter};
-use super::types::event::{self, Burn, BurnFilter, EventConnection, Mint, MintFilter, Transfer, TransferFilter};
+use super::types::event::{
+    self, Burn, BurnFilter, EventConnection, Freeze, FreezeFilter, Mint, MintFilter, Recovery, RecoveryFilter,
+    Transfer, TransferFilter,
+};
 use super::types::holding::{self, HoldingConnection, HoldingFilter};
 use super::types::meta::Meta;
-use super::types::status::Status;
+use super::types::status::{self, Status};
 use super::types::token::{self, Token, TokenFilter};
 use super::types::total::Total;
 use crate::policy::Operation;
@@ -37,10 +39,7 @@ impl Query {
     /// What this answer is as of.
     #[graphql(name = "_meta")]
     async fn meta(&self, ctx: &Context<'_>) -> Result<Meta, Fault> {
-        let reader = reader(ctx)?;
-        let cursor = read::cursor(&mut *reader.conn().await?, reader.chain_id()).await?;
-        let unread = || format!("chain {} has not been read yet: try again", reader.chain_id());
-        cursor.map(Meta::from).ok_or_else(|| Fault::new(Code::Unavailable, unread()))
+        reader(ctx)?.cursor().await.cloned().map(Meta::from)
     }
 
     /// One token, by its address or its instrument id; null where there is none.
@@ -75,8 +74,10 @@ impl Query {
         token::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
     }
 
-    /// Holdings above zero, by token and wallet.
+    /// Holdings above zero, by token and wallet unless asked otherwise. As of a past block they are what the contracts
+    /// would have said then.
     #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
     async fn holdings(
         &self,
         ctx: &Context<'_>,
@@ -85,8 +86,11 @@ impl Query {
         last: Option<i32>,
         before: Option<String>,
         filter: Option<HoldingFilter>,
+        #[graphql(default_with = "HoldingOrder::ByWallet")] order: HoldingOrder,
+        as_of_block: Option<u64>,
     ) -> Result<Option<HoldingConnection>, Fault> {
-        holding::connection(reader(ctx)?, None, Page { first, after, last, before }, filter).await.map(Some)
+        let page = Page { first, after, last, before };
+        holding::connection(reader(ctx)?, None, page, order, filter, as_of_block).await.map(Some)
     }
 
     /// Mints, newest first.
@@ -140,6 +144,40 @@ impl Query {
         event::connection(reader(ctx)?, EventKind::Transfer, None, page, order, filter).await.map(Some)
     }
 
+    /// Changes of what is frozen, newest first.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn freezes(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<FreezeFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<EventConnection<Freeze>>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(reader(ctx)?, EventKind::Freeze, None, page, order, filter).await.map(Some)
+    }
+
+    /// Recoveries of lost wallets, newest first.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn recoveries(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<RecoveryFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<EventConnection<Recovery>>, Fault> {
+        let page = Page { first, after, last, before };
+        event::connection(reader(ctx)?, EventKind::Recovery, None, page, order, filter).await.map(Some)
+    }
+
     /// Commands, newest first, for whom `GET /api/admin/commands/{command_id}` answers.
     #[graphql(complexity = "rows(first, last, child_complexity)")]
     #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
@@ -161,9 +199,6 @@ impl Query {
     async fn status(&self, ctx: &Context<'_>) -> Result<Option<Status>, Fault> {
         let reader = reader(ctx)?;
         reader.access().may(Operation::GetStatus)?;
-        let snapshot = read::status(&mut *reader.conn().await?, reader.chain_id()).await?;
-        let own = reader.own_instruments().await?;
-        let visible = |id: &str| own.as_ref().is_none_or(|own| own.iter().any(|own| own == id));
-        Ok(snapshot.map(|snapshot| Status::new(snapshot, |token| visible(&token.instrument_id))))
+        status::latest(reader).await
     }
 }

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use alloy::primitives::{Address, B256};
 use async_graphql::dataloader::{DataLoader, HashMapCache, Loader};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tokenx_indexer::read::{self, Cursor};
 use tokio::sync::{MappedMutexGuard, Mutex, MutexGuard, OnceCell};
 
 use super::access::{Access, Parties};
-use super::fault::Fault;
-use super::loaders::{CommandKey, InvestorKey, Loads, PartyKey};
+use super::fault::{Code, Fault};
+use super::loaders::{CommandKey, HolderKey, InvestorKey, Loads, PartyKey};
 use crate::app::App;
-use crate::policy::Role;
+use crate::auth::Viewer;
+use crate::policy::{Operation, Role};
 use crate::store::parties;
+use crate::tokens::record::Record;
 
 /// A snapshot and what was read in it.
 pub(super) struct Reader {
@@ -22,6 +25,7 @@ pub(super) struct Reader {
     snapshot: Arc<Snapshot>,
     loader: DataLoader<Loads, HashMapCache>,
     own_executors: OnceCell<Vec<Address>>,
+    cursor: OnceCell<Cursor>,
 }
 
 impl Reader {
@@ -35,6 +39,7 @@ impl Reader {
             snapshot,
             loader: DataLoader::with_cache(loads, tokio::spawn, HashMapCache::default()),
             own_executors: OnceCell::new(),
+            cursor: OnceCell::new(),
         })
     }
 
@@ -49,6 +54,39 @@ impl Reader {
     /// The snapshot's connection, for a statement that nothing else in the request repeats.
     pub(super) async fn conn(&self) -> Result<Conn<'_>, Fault> {
         self.snapshot.conn().await
+    }
+
+    /// How far the chain is indexed.
+    ///
+    /// # Errors
+    /// Unavailable before anything is.
+    pub(super) async fn cursor(&self) -> Result<&Cursor, Fault> {
+        let read = async || {
+            let cursor = read::cursor(&mut *self.conn().await?, self.chain_id()).await?;
+            let unread = || format!("chain {} has not been read yet: try again", self.chain_id());
+            cursor.ok_or_else(|| Fault::new(Code::Unavailable, unread()))
+        };
+        self.cursor.get_or_try_init(read).await
+    }
+
+    /// The block that a figure is asked as of, where it is not the indexed head.
+    ///
+    /// # Errors
+    /// It is above the head, or below what was read.
+    pub(super) async fn past(&self, as_of: Option<u64>) -> Result<Option<u64>, Fault> {
+        let Some(block) = as_of else { return Ok(None) };
+        let Cursor { start, number, .. } = *self.cursor().await?;
+        if block > number {
+            return Err(Fault::bad_input(format!(
+                "asOfBlock: {block} is above the indexed head {number}: send that or less, or leave it out"
+            )));
+        }
+        if block < start {
+            return Err(Fault::bad_input(format!(
+                "asOfBlock: {block} is below block {start}, from which the chain is read: send that or more"
+            )));
+        }
+        Ok((block < number).then_some(block))
     }
 
     /// A value by its key, batched with what others ask for at the same time.
@@ -78,6 +116,13 @@ impl Reader {
         Ok(Some(own.into_iter().map(|own| own.instrument_id).collect()))
     }
 
+    /// Whether the asker may see a token's record: a public one, or one that `GET /v2/admin/token/{token_id}` would show.
+    pub(super) fn sees(&self, record: &Record) -> bool {
+        let shown = self.access.may(Operation::GetToken);
+        let own = |viewer: &Viewer| viewer.role != Role::Issuer || viewer.issuer_id == Some(record.issuer_id);
+        record.draft.is_public || shown.is_ok_and(own)
+    }
+
     /// What to call whoever is behind a wallet that a row of some token names; `None` where the asker may not know.
     pub(super) async fn party_id(
         &self,
@@ -85,19 +130,17 @@ impl Reader {
         wallet: Address,
         executor: Option<Address>,
     ) -> Result<Option<String>, Fault> {
-        match self.access.parties() {
-            Parties::None => return Ok(None),
-            Parties::HoldersOf(_) => {
-                let own = self.own_executors().await?;
-                if !executor.is_some_and(|executor| own.contains(&executor)) {
-                    return Ok(None);
+        let name = match (self.access.parties(), investor_id) {
+            (Parties::None, _) => return Ok(None),
+            (Parties::HoldersOf(issuer), investor) => {
+                let Some(executor) = executor else { return Ok(None) };
+                match self.load(HolderKey { issuer: *issuer, executor, investor }).await? {
+                    Some(name) => name,
+                    None => return Ok(None),
                 }
             }
-            Parties::Own(_) | Parties::All => {}
-        }
-        let name = match investor_id {
-            Some(investor_id) => self.load(PartyKey(investor_id)).await?,
-            None => None,
+            (Parties::Own(_) | Parties::All, Some(investor)) => self.load(PartyKey(investor)).await?,
+            (Parties::Own(_) | Parties::All, None) => None,
         };
         Ok(match self.access.parties() {
             Parties::Own(own) => name.filter(|name| name == own),
@@ -112,17 +155,19 @@ impl Reader {
     /// Forbidden for a party that the asker may not know of, whether there is one or not.
     pub(super) async fn bounds(&self, party: Option<&str>) -> Result<Bounds, Fault> {
         let Some(party) = party else { return Ok(Bounds::default()) };
-        let forbidden =
-            || Fault::new(super::fault::Code::Forbidden, "party: you may filter only by parties that you may see");
+        let forbidden = || Fault::new(Code::Forbidden, "party: you may filter only by parties that you may see");
         let executors = match self.access.parties() {
             Parties::None => return Err(forbidden()),
             Parties::Own(own) if own != party => return Err(forbidden()),
             Parties::Own(_) | Parties::All => None,
             Parties::HoldersOf(_) => Some(self.own_executors().await?.to_vec()),
         };
-        let investor = self.load(InvestorKey(party.to_owned())).await?;
-        // Nobody has this number: an unknown party has no rows.
-        Ok(Bounds { investor: Some(investor.unwrap_or(u64::MAX)), executors })
+        // Nobody has this number and none of these wallets: an unknown party has no rows.
+        let unknown = Bounds { investor: Some(u64::MAX), owned: Some(Vec::new()), executors: None };
+        let Some(investor) = self.load(InvestorKey(party.to_owned())).await? else { return Ok(unknown) };
+        let wallets = read::wallets_of_investor(&mut *self.conn().await?, self.chain_id(), investor).await?;
+        let owned = wallets.into_iter().map(|wallet| wallet.wallet).collect();
+        Ok(Bounds { investor: Some(investor), owned: Some(owned), executors })
     }
 
     /// The client's name of the command behind an on-chain id: the keeper's word where the asker may see who is
@@ -151,7 +196,11 @@ impl Reader {
 /// What a filter by party comes down to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Bounds {
+    /// The party's number in the registry, which it keeps.
     pub(super) investor: Option<u64>,
+    /// Its wallets by now.
+    pub(super) owned: Option<Vec<Address>>,
+    /// The nodes whose tokens may be looked into for it.
     pub(super) executors: Option<Vec<Address>>,
 }
 
@@ -173,7 +222,10 @@ impl Snapshot {
         let mut open = self.open.lock().await;
         if open.is_none() {
             // The statement's own limit ends it in the database too, where dropping the request does not reach.
-            const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = '5s'";
+            // Each statement is planned for the filters it has: one plan for any of them would scan.
+            const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+                                 SET LOCAL statement_timeout = '5s';
+                                 SET LOCAL plan_cache_mode = force_custom_plan";
             *open = Some(Open(tokenx_migrations::begin_with(&self.pool, BEGIN).await?));
         }
         MutexGuard::try_map(open, |open| open.as_mut().map(|open| &mut *open.0))

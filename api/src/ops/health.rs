@@ -135,6 +135,7 @@ mod tests {
             number,
             hash: B256::ZERO,
             block_time: None,
+            start: 0,
             head,
             confirmed: number,
             finalized: 0,

@@ -85,6 +85,34 @@ pub async fn names(conn: &mut PgConnection, investor_ids: &[u64]) -> Result<Hash
     Ok(rows.into_iter().map(|(id, name)| (id.unsigned_abs(), name)).collect())
 }
 
+/// What to call holders of tokens, each by the Executor of the token's node and its investor id: `None` where the platform
+/// knows no party. Holders of tokens that are not of this issuer's nodes are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn names_of_holders(
+    conn: &mut PgConnection,
+    chain_id: u64,
+    issuer_id: Uuid,
+    holders: &[(Address, Option<u64>)],
+) -> Result<HashMap<(Address, Option<u64>), Option<String>>, sqlx::Error> {
+    let rows: Vec<(Addr, Option<i64>, Option<String>)> = sqlx::query_as(
+        "SELECT h.executor, h.investor_id, p.party_id
+           FROM unnest($3::bytea[], $4::bigint[]) AS h (executor, investor_id)
+           JOIN nodes n        ON n.chain_id = $1 AND n.issuer_id = $2 AND n.executor = h.executor
+           LEFT JOIN parties p ON p.investor_id = h.investor_id",
+    )
+    .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+    .bind(issuer_id)
+    .bind(holders.iter().map(|(executor, _)| Addr(*executor)).collect::<Vec<_>>())
+    .bind(holders.iter().map(|(_, investor)| investor.and_then(|id| i64::try_from(id).ok())).collect::<Vec<_>>())
+    .fetch_all(conn)
+    .await?;
+    let holder =
+        |(executor, investor, name): (Addr, Option<i64>, _)| ((executor.0, investor.map(i64::unsigned_abs)), name);
+    Ok(rows.into_iter().map(holder).collect())
+}
+
 /// What to call whoever is behind a wallet: the party of its investor id, else the wallet itself (EIP-55).
 pub fn name_of(names: &HashMap<u64, String>, investor_id: Option<u64>, wallet: Address) -> String {
     let known = investor_id.and_then(|id| names.get(&id)).cloned();

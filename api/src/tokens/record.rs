@@ -121,6 +121,24 @@ pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Resul
     rows.into_iter().map(Record::try_from).collect()
 }
 
+/// The records of these instruments; those without one are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn of_instruments(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    instruments: &[&str],
+) -> Result<Vec<Record>, ApiError> {
+    let rows: Vec<Joined> =
+        sqlx::query_as("SELECT * FROM token_records WHERE chain_id = $1 AND instrument_id = ANY ($2)")
+            .bind(i64::try_from(chain_id).unwrap_or(i64::MAX))
+            .bind(instruments)
+            .fetch_all(db)
+            .await?;
+    rows.into_iter().map(Record::try_from).collect()
+}
+
 /// Writes a record, new or not.
 ///
 /// # Errors

@@ -18,6 +18,8 @@ pub struct Cursor {
     pub hash: B256,
     /// Time of the indexed head, Unix seconds; `None` before the first block is read.
     pub block_time: Option<u64>,
+    /// The block from which it is followed: nothing before it is in the tables.
+    pub start: u64,
     /// The node's head when the cursor moved last.
     pub head: u64,
     /// Highest confirmed block that is indexed.
@@ -40,7 +42,7 @@ pub struct Cursor {
 /// The database's.
 pub async fn cursor(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<Cursor>, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT c.genesis, c.number, c.hash, b.block_time, c.head, c.confirmed, c.finalized, c.reorgs, c.halted,
+        "SELECT c.genesis, c.number, c.hash, b.block_time, c.start_block, c.head, c.confirmed, c.finalized, c.reorgs, c.halted,
                 c.polled_at, c.advanced_at
            FROM chain_cursors c
            LEFT JOIN blocks b ON b.chain_id = c.chain_id AND b.number = c.number
@@ -56,6 +58,7 @@ pub async fn cursor(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<Cur
             number: row.height("number")?,
             hash: row.word("hash")?,
             block_time: row.try_get::<Option<i64>, _>("block_time")?.map(super::uint),
+            start: row.height("start_block")?,
             head: row.height("head")?,
             confirmed: row.height("confirmed")?,
             finalized: row.height("finalized")?,

@@ -47,26 +47,39 @@ pub struct Hold {
     pub agent: Option<Address>,
 }
 
-/// The holds of each (token, wallet) that bind at the indexed head, oldest first; wallets without any are left out.
+/// The holds of each (token, wallet) that bind at the indexed head, or bound at a block, oldest first; wallets without
+/// any are left out.
 ///
 /// # Errors
 /// The database's.
 pub async fn holds_of_wallets(
     db: impl PgExecutor<'_>,
     chain_id: u64,
+    at: Option<u64>,
     wallets: &[(Address, Address)],
 ) -> Result<HashMap<(Address, Address), Vec<Hold>>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT k.token, k.wallet, k.hold_id, k.kind, k.amount, k.until, k.agent
-           FROM unnest($2::bytea[], $3::bytea[]) AS t (token, wallet)
-           JOIN unexpired_holds k ON k.chain_id = $1 AND k.token = t.token AND k.wallet = t.wallet
-          ORDER BY k.token, k.wallet, k.hold_id",
-    )
-    .bind(int(chain_id))
-    .bind(wallets.iter().map(|(token, _)| Addr(*token)).collect::<Vec<_>>())
-    .bind(wallets.iter().map(|(_, wallet)| Addr(*wallet)).collect::<Vec<_>>())
-    .fetch_all(db)
-    .await?;
+    let query = match at {
+        None => {
+            "SELECT k.token, k.wallet, k.hold_id, k.kind, k.amount, k.until, k.agent
+               FROM unnest($2::bytea[], $3::bytea[]) AS t (token, wallet)
+               JOIN unexpired_holds k ON k.chain_id = $1 AND k.token = t.token AND k.wallet = t.wallet
+              WHERE $4::bigint IS NULL
+              ORDER BY k.token, k.wallet, k.hold_id"
+        }
+        Some(_) => {
+            "SELECT t.token, t.wallet, k.hold_id, k.kind, k.amount, k.until, k.agent
+               FROM unnest($2::bytea[], $3::bytea[]) AS t (token, wallet)
+              CROSS JOIN LATERAL holds_of_at($1, t.token, t.wallet, $4) k
+              ORDER BY t.token, t.wallet, k.hold_id"
+        }
+    };
+    let rows = sqlx::query(query)
+        .bind(int(chain_id))
+        .bind(wallets.iter().map(|(token, _)| Addr(*token)).collect::<Vec<_>>())
+        .bind(wallets.iter().map(|(_, wallet)| Addr(*wallet)).collect::<Vec<_>>())
+        .bind(at.map(int))
+        .fetch_all(db)
+        .await?;
     let mut holds: HashMap<_, Vec<Hold>> = HashMap::new();
     for row in &rows {
         let hold = Hold {

@@ -1,6 +1,7 @@
 //! What the rooms above read. Every question about chain tables is asked here or through the view `unexpired_holds` and
-//! the SQL functions `holdings_at(chain, block)`, `holding_rows_at(chain, block)`, `holds_at(chain, block)`,
-//! `holder_count(chain, token)` and `block_time_at(chain, block)`, which they may join with tables of their own.
+//! the SQL functions `holdings_at(chain, block)`, `holding_rows_at(chain, block)`, `positions_at(chain, block)`,
+//! `holds_at(chain, block)`, `holds_of_at(chain, token, wallet, block)`, `holder_count(chain, token)` and
+//! `block_time_at(chain, block)`, which they may join with tables of their own.
 //!
 //! Functions take any executor, so that several of them can share one [`snapshot`].
 
@@ -9,6 +10,7 @@ mod documents;
 mod history;
 mod holds;
 mod instruments;
+mod news;
 pub mod node;
 pub mod pages;
 mod past;
@@ -28,9 +30,10 @@ pub use holds::{Hold, HoldKind, holds_of_wallets};
 pub use instruments::{
     CountryRule, Instrument, executors_of_instruments, instrument, instrument_of_token, instruments,
 };
+pub use news::{bound_after, reorgs_after, status_taken};
 pub use node::{NodeContracts, contracts_of_executor, contracts_of_token};
 pub(crate) use past::account_key;
-pub use past::balance_at;
+pub use past::{balance_at, supplies_at};
 pub use positions::{InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor};
 pub use reconciliation::{ReconciliationStatus, reconciliation};
 pub use status::{IndexerStatus, MonitorStatus, Snapshot, TokenStatus, status};

@@ -11,6 +11,7 @@ mod past;
 mod reorg;
 mod restart;
 mod sweep;
+mod travel;
 
 use alloy::primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy::signers::local::PrivateKeySigner;

@@ -16,7 +16,36 @@ use super::{ALICE, BOB, CHAIN, Running, Stage};
 const PAIRS: u64 = 300;
 
 impl Stage {
-    async fn balance_on_chain(&self, wallet: Address, block: u64) -> Result<U256> {
+    /// So many blocks of random acts with the first node's token, a reorg after each twenty.
+    pub(super) async fn wander(&self, wheel: &mut Wheel, wallets: &[Address], blocks: usize) -> Result<()> {
+        for n in 0..blocks {
+            for m in 0..wheel.below(4) {
+                let (from, to) = (wheel.one_of(wallets), wheel.one_of(wallets));
+                let (amount, name) = (U256::from(1 + wheel.below(50)), format!("{n} {m}"));
+                let reason = name_of(&name);
+                match wheel.below(6) {
+                    0 => self.order(&name, SecurityToken::mintCall { to, amount, reason }).await?,
+                    1 => self.order(&name, SecurityToken::forcedBurnCall { from, amount, reason }).await?,
+                    2 => {
+                        let call = SecurityToken::setFrozenTokens_0Call { account: to, amount, reason };
+                        self.order(&name, call).await?
+                    }
+                    _ => {
+                        let call = SecurityToken::forcedTransfer_1Call { from, to, amount, reason };
+                        self.order(&name, call).await?
+                    }
+                };
+            }
+            self.mine(1).await?;
+            if n % 20 == 19 {
+                self.turn(4).await?;
+                self.mine(1).await?;
+            }
+        }
+        self.settles(wallets).await
+    }
+
+    pub(super) async fn balance_on_chain(&self, wallet: Address, block: u64) -> Result<U256> {
         let data = Bytes::from(SecurityToken::balanceOfCall { account: wallet }.abi_encode());
         let call = json!([{"to": self.token(), "data": data}, format!("{block:#x}")]);
         let answer: Bytes = serde_json::from_value(self.world.chain.rpc("eth_call", call).await?)?;
@@ -36,30 +65,7 @@ async fn a_balance_as_of_any_block_is_what_the_chain_says_of_that_block() -> Res
     let wallets: Vec<Address> = [ALICE, BOB].into_iter().chain(others).chain(twins).collect();
     stage.whitelist(&wallets).await?;
     let mut wheel = Wheel::new(&stage.world.chain.url());
-    for n in 0..80 {
-        for m in 0..wheel.below(4) {
-            let (from, to) = (wheel.one_of(&wallets), wheel.one_of(&wallets));
-            let amount = U256::from(1 + wheel.below(50));
-            let name = format!("{n} {m}");
-            match wheel.below(4) {
-                0 => stage.order(&name, SecurityToken::mintCall { to, amount, reason: name_of(&name) }).await?,
-                1 => {
-                    let call = SecurityToken::forcedBurnCall { from, amount, reason: name_of(&name) };
-                    stage.order(&name, call).await?
-                }
-                _ => {
-                    let call = SecurityToken::forcedTransfer_1Call { from, to, amount, reason: name_of(&name) };
-                    stage.order(&name, call).await?
-                }
-            };
-        }
-        stage.mine(1).await?;
-        if n % 20 == 19 {
-            stage.turn(4).await?;
-            stage.mine(1).await?;
-        }
-    }
-    stage.settles(&wallets).await?;
+    stage.wander(&mut wheel, &wallets, 80).await?;
 
     let (head, token) = (stage.head().await?.0, stage.token());
     let mut above = 0;
@@ -96,13 +102,13 @@ fn name_of(name: &str) -> B256 {
 }
 
 /// Random numbers that a printed seed gives again.
-struct Wheel {
-    seed: u64,
+pub(super) struct Wheel {
+    pub(super) seed: u64,
     state: u64,
 }
 
 impl Wheel {
-    fn new(entropy: &str) -> Self {
+    pub(super) fn new(entropy: &str) -> Self {
         let word = keccak256(format!("{entropy} {:?}", std::time::SystemTime::now()));
         let seed = std::env::var("TOKENX_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| u64::from_be_bytes(word.0[..8].try_into().unwrap()));
@@ -110,7 +116,7 @@ impl Wheel {
         Self { seed, state: seed }
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         // SplitMix64.
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -119,7 +125,7 @@ impl Wheel {
         (z ^ (z >> 31)) % end
     }
 
-    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
         all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
 }

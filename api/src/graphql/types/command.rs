@@ -1,12 +1,14 @@
 use std::sync::Arc;
 
 use async_graphql::connection::Connection;
+use async_graphql::resolver_utils::EnumType;
 use async_graphql::{Enum, ID, InputObject, Object, Value};
 use time::OffsetDateTime;
 use tokenx_contracts::ids::InstrumentId;
+use tokenx_indexer::read::pages::Choice;
 use tokenx_keeper::{CommandFilter as Filter, CommandView, State, command_page};
 
-use super::one_of;
+use super::filter::choice;
 use super::token::Token;
 use super::total::{Counted, Total};
 use crate::graphql::cursor::{Cursor, Order, Page};
@@ -76,6 +78,12 @@ impl From<State> for CommandState {
 }
 
 impl CommandState {
+    /// The state of this name.
+    pub(in crate::graphql) fn named(name: &str) -> Option<CommandState> {
+        let items = <CommandState as EnumType>::items();
+        items.iter().find(|item| item.name == name).map(|item| item.value)
+    }
+
     /// The name in the database: the item's own.
     fn name(self) -> String {
         match async_graphql::resolver_utils::enum_value(self) {
@@ -96,14 +104,25 @@ pub(in crate::graphql) struct CommandFilter {
     state: Option<CommandState>,
     #[graphql(name = "state_in")]
     state_in: Option<Vec<CommandState>>,
+    #[graphql(name = "state_not")]
+    state_not: Option<CommandState>,
     /// The operation: `mint`, `burn`, `whitelist` and so on.
     kind: Option<String>,
     #[graphql(name = "kind_in")]
     kind_in: Option<Vec<String>>,
+    #[graphql(name = "kind_not")]
+    kind_not: Option<String>,
     /// The instrument's id.
     instrument_id: Option<String>,
     #[graphql(name = "instrumentId_in")]
     instrument_id_in: Option<Vec<String>>,
+    #[graphql(name = "instrumentId_not")]
+    instrument_id_not: Option<String>,
+    /// When it was accepted.
+    #[graphql(name = "createdAt_gte")]
+    created_at_gte: Option<OffsetDateTime>,
+    #[graphql(name = "createdAt_lt")]
+    created_at_lt: Option<OffsetDateTime>,
 }
 
 /// A page of commands.
@@ -117,20 +136,35 @@ pub(in crate::graphql) async fn connection(
     let (window, cut) = page.window::<i64>(order)?;
     let filter = filter.unwrap_or_default();
     let scopes = SCOPES.iter().filter(|scope| filter.scope.as_ref().is_none_or(|wanted| wanted == *scope));
-    let states = one_of(filter.state, filter.state_in);
+    let states = choice(filter.state, filter.state_in, filter.state_not);
     let filter = Filter {
-        scopes: scopes.map(|&scope| scope.to_owned()).collect(),
+        seqs: None,
+        scopes: Some(scopes.map(|&scope| scope.to_owned()).collect()),
         command_id: filter.command_id,
-        states: states.map(|states| states.into_iter().map(CommandState::name).collect()),
-        kinds: one_of(filter.kind, filter.kind_in),
-        instruments: one_of(filter.instrument_id, filter.instrument_id_in),
+        states: Choice {
+            any: states.any.map(|states| states.into_iter().map(CommandState::name).collect()),
+            not: states.not.map(CommandState::name),
+        },
+        kinds: choice(filter.kind, filter.kind_in, filter.kind_not),
+        instruments: choice(filter.instrument_id, filter.instrument_id_in, filter.instrument_id_not),
+        since: filter.created_at_gte,
+        before: filter.created_at_lt,
     };
     let rows = command_page(&mut *reader.conn().await?, &filter, &window).await?;
     let total = Total { reader: reader.clone(), of: Counted::Commands(filter) };
-    Ok(cut.connection(rows, total, |view| view.seq, |view| Command { reader: reader.clone(), view }))
+    Ok(cut.connection(rows, total, |view| view.seq, |view| Command::new(reader.clone(), view)))
+}
+
+/// Whether a command shows here at all.
+pub(in crate::graphql) fn shows(view: &CommandView) -> bool {
+    SCOPES.contains(&view.scope.as_str())
 }
 
 impl Command {
+    pub(in crate::graphql) fn new(reader: Arc<Reader>, view: CommandView) -> Command {
+        Command { reader, view }
+    }
+
     async fn instrument(&self) -> Result<Option<Token>, Fault> {
         let Some(id) = self.view.operation.instrument() else { return Ok(None) };
         let found = self.reader.load(InstrumentOf(id.as_str().to_owned())).await?;
@@ -260,6 +294,7 @@ mod tests {
     fn a_state_has_the_name_that_every_surface_shows() {
         for state in [State::Accepted, State::AwaitingApproval, State::Broadcast, State::Final, State::Rejected] {
             assert_eq!(CommandState::from(state).name(), state.name());
+            assert_eq!(CommandState::named(state.name()), Some(state.into()));
         }
     }
 }

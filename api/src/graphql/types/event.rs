@@ -1,4 +1,4 @@
-//! Mints, burns and transfers: one row, three faces.
+//! Mints, burns, transfers, freezes and recoveries: one row, five faces.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use async_graphql::{ID, InputObject, Object, OutputType};
 use time::OffsetDateTime;
 use tokenx_indexer::read::pages::{self, EventKey, EventKind, EventRow};
 
+use super::filter::{AmountRaw, OfInstrument, OfPlace, OfWallet, addresses};
 use super::party::Party;
 use super::token::Token;
 use super::total::{Counted, Total};
-use super::{addresses, one_of};
 use crate::graphql::cursor::{Cursor, Order, Page, narrowed};
 use crate::graphql::fault::Fault;
 use crate::graphql::loaders::{EventCount, EventsOf, TokenAt};
@@ -115,6 +115,12 @@ pub(in crate::graphql) struct Burn(Event);
 /// Units that changed hands; the zero address is where a mint comes from and a burn goes to.
 pub(in crate::graphql) struct Transfer(Event);
 
+/// What is frozen of a wallet changed: its amounts are all that is frozen from then on.
+pub(in crate::graphql) struct Freeze(Event);
+
+/// A wallet whose key was lost was replaced: what it had of the token went to another one of the same investor.
+pub(in crate::graphql) struct Recovery(Event);
+
 #[Object]
 impl Mint {
     #[graphql(flatten)]
@@ -191,7 +197,53 @@ impl Transfer {
     }
 }
 
-/// One of the three faces.
+#[Object]
+impl Freeze {
+    #[graphql(flatten)]
+    async fn event(&self) -> &Event {
+        &self.0
+    }
+
+    /// Whose units they are.
+    async fn wallet(&self) -> Addr {
+        Addr(self.0.row.to)
+    }
+
+    /// Who is behind the wallet; null where you may not know.
+    async fn party(&self) -> Result<Option<Party>, Fault> {
+        self.0.party(self.0.row.to_investor, self.0.row.to).await
+    }
+
+    /// The whole wallet is frozen for this token from then on.
+    async fn address_frozen(&self) -> bool {
+        self.0.row.address_frozen.unwrap_or_default()
+    }
+}
+
+#[Object]
+impl Recovery {
+    #[graphql(flatten)]
+    async fn event(&self) -> &Event {
+        &self.0
+    }
+
+    /// The wallet that was lost.
+    async fn lost(&self) -> Addr {
+        Addr(self.0.row.from)
+    }
+
+    /// The wallet that has its units now.
+    async fn replacement(&self) -> Addr {
+        Addr(self.0.row.to)
+    }
+
+    /// Who is behind both; null where you may not know.
+    async fn party(&self) -> Result<Option<Party>, Fault> {
+        self.0.party(self.0.row.to_investor, self.0.row.to).await
+    }
+}
+
+/// One of the five faces.
 pub(in crate::graphql) trait Face: OutputType {
     fn of(reader: Arc<Reader>, row: EventRow) -> Self;
 }
@@ -209,6 +261,8 @@ macro_rules! face {
 face!(Mint);
 face!(Burn);
 face!(Transfer);
+face!(Freeze);
+face!(Recovery);
 
 pub(in crate::graphql) type EventConnection<F> = Connection<Cursor<EventKey>, F, Total>;
 
@@ -221,105 +275,100 @@ pub(in crate::graphql) struct Wanted {
     below: Option<EventKey>,
 }
 
-/// The conditions that the three filters share.
-macro_rules! event_filter {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty,)* } |$this:ident, $filter:ident| $own:block) => {
-        $(#[$doc])*
-        #[derive(Debug, Default, InputObject)]
-        pub(in crate::graphql) struct $name {
-            /// The instrument's id.
-            instrument_id: Option<String>,
-            #[graphql(name = "instrumentId_in")]
-            instrument_id_in: Option<Vec<String>>,
-            /// The token's address.
-            token: Option<Addr>,
-            #[graphql(name = "token_in")]
-            token_in: Option<Vec<Addr>>,
-            /// The wallet, on either side.
-            wallet: Option<Addr>,
-            #[graphql(name = "wallet_in")]
-            wallet_in: Option<Vec<Addr>>,
-            /// The party behind the wallet, on either side. Only parties that you may see.
-            party: Option<String>,
-            /// The transaction.
-            transaction_hash: Option<Bytes32>,
-            /// The block.
-            block_number: Option<u64>,
-            #[graphql(name = "blockNumber_gt")]
-            block_number_gt: Option<u64>,
-            #[graphql(name = "blockNumber_gte")]
-            block_number_gte: Option<u64>,
-            #[graphql(name = "blockNumber_lt")]
-            block_number_lt: Option<u64>,
-            #[graphql(name = "blockNumber_lte")]
-            block_number_lte: Option<u64>,
-            $($(#[$field_doc])* $field: $type,)*
-        }
-
-        impl From<$name> for Wanted {
-            fn from($this: $name) -> Wanted {
-                // Blocks are bounds of the key: above the last place of one, below the first place of another.
-                let above = [
-                    $this.block_number.map(|block| block.checked_sub(1)),
-                    $this.block_number_gt.map(Some),
-                    $this.block_number_gte.map(|block| block.checked_sub(1)),
-                ];
-                let below = [
-                    $this.block_number.map(|block| block.saturating_add(1)),
-                    $this.block_number_lt,
-                    $this.block_number_lte.map(|block| block.saturating_add(1)),
-                ];
-                let mut $filter = pages::EventFilter {
-                    tokens: addresses($this.token, $this.token_in),
-                    instruments: one_of($this.instrument_id, $this.instrument_id_in),
-                    wallets: addresses($this.wallet, $this.wallet_in),
-                    tx_hash: $this.transaction_hash.map(|hash| hash.0),
-                    ..Default::default()
-                };
-                $own
-                Wanted {
-                    filter: $filter,
-                    party: $this.party,
-                    above: above.into_iter().flatten().flatten().max().map(|block| (block, u64::MAX)),
-                    below: below.into_iter().flatten().min().map(|block| (block, 0)),
-                }
-            }
-        }
-    };
+/// Which mints. Conditions are joined by and.
+#[derive(Debug, Default, InputObject)]
+pub(in crate::graphql) struct MintFilter {
+    #[graphql(flatten)]
+    of: OfInstrument,
+    #[graphql(flatten)]
+    who: OfWallet,
+    #[graphql(flatten)]
+    place: OfPlace,
+    #[graphql(flatten)]
+    size: AmountRaw,
 }
 
-event_filter! {
-    /// Which mints. Conditions are joined by and.
-    MintFilter {} |filter, _wanted| {}
+/// Which burns. Conditions are joined by and.
+#[derive(Debug, Default, InputObject)]
+pub(in crate::graphql) struct BurnFilter {
+    #[graphql(flatten)]
+    common: MintFilter,
+    /// By force, or not.
+    forced: Option<bool>,
 }
 
-event_filter! {
-    /// Which burns. Conditions are joined by and.
-    BurnFilter {
-        /// By force, or not.
-        forced: Option<bool>,
-    } |filter, wanted| {
-        wanted.forced = filter.forced;
+/// Which transfers. Conditions are joined by and.
+#[derive(Debug, Default, InputObject)]
+pub(in crate::graphql) struct TransferFilter {
+    #[graphql(flatten)]
+    common: MintFilter,
+    /// Whose they were.
+    from: Option<Addr>,
+    #[graphql(name = "from_in")]
+    from_in: Option<Vec<Addr>>,
+    #[graphql(name = "from_not")]
+    from_not: Option<Addr>,
+    /// Whose they are.
+    to: Option<Addr>,
+    #[graphql(name = "to_in")]
+    to_in: Option<Vec<Addr>>,
+    #[graphql(name = "to_not")]
+    to_not: Option<Addr>,
+    /// By force, or not.
+    forced: Option<bool>,
+}
+
+/// Which changes of what is frozen. Conditions are joined by and.
+#[derive(Debug, Default, InputObject)]
+pub(in crate::graphql) struct FreezeFilter {
+    #[graphql(flatten)]
+    common: MintFilter,
+}
+
+/// Which recoveries. Conditions are joined by and.
+#[derive(Debug, Default, InputObject)]
+pub(in crate::graphql) struct RecoveryFilter {
+    #[graphql(flatten)]
+    common: MintFilter,
+}
+
+impl From<MintFilter> for Wanted {
+    fn from(filter: MintFilter) -> Wanted {
+        let ((instruments, tokens), (wallets, party)) = (filter.of.choices(), filter.who.choices());
+        let (above, below) = filter.place.keys();
+        let (txs, time, amount) = (filter.place.txs(), filter.place.time(), filter.size.range());
+        let filter = pages::EventFilter { tokens, instruments, wallets, txs, time, amount, ..Default::default() };
+        Wanted { filter, party, above, below }
     }
 }
 
-event_filter! {
-    /// Which transfers. Conditions are joined by and.
-    TransferFilter {
-        /// Whose they were.
-        from: Option<Addr>,
-        #[graphql(name = "from_in")]
-        from_in: Option<Vec<Addr>>,
-        /// Whose they are.
-        to: Option<Addr>,
-        #[graphql(name = "to_in")]
-        to_in: Option<Vec<Addr>>,
-        /// By force, or not.
-        forced: Option<bool>,
-    } |filter, wanted| {
-        wanted.from = addresses(filter.from, filter.from_in);
-        wanted.to = addresses(filter.to, filter.to_in);
-        wanted.forced = filter.forced;
+impl From<BurnFilter> for Wanted {
+    fn from(filter: BurnFilter) -> Wanted {
+        let mut wanted = Wanted::from(filter.common);
+        wanted.filter.forced = filter.forced;
+        wanted
+    }
+}
+
+impl From<TransferFilter> for Wanted {
+    fn from(filter: TransferFilter) -> Wanted {
+        let mut wanted = Wanted::from(filter.common);
+        wanted.filter.from = addresses(filter.from, filter.from_in, filter.from_not);
+        wanted.filter.to = addresses(filter.to, filter.to_in, filter.to_not);
+        wanted.filter.forced = filter.forced;
+        wanted
+    }
+}
+
+impl From<FreezeFilter> for Wanted {
+    fn from(filter: FreezeFilter) -> Wanted {
+        filter.common.into()
+    }
+}
+
+impl From<RecoveryFilter> for Wanted {
+    fn from(filter: RecoveryFilter) -> Wanted {
+        filter.common.into()
     }
 }
 
@@ -334,15 +383,15 @@ pub(in crate::graphql) async fn connection<F: Face, W: Into<Wanted>>(
 ) -> Result<EventConnection<F>, Fault> {
     let (window, cut) = page.window::<EventKey>(order)?;
     let wanted: Wanted = filter.map(Into::into).unwrap_or_default();
-    let Bounds { investor, executors } = reader.bounds(wanted.party.as_deref()).await?;
-    let filter = pages::EventFilter { chain_id: reader.chain_id(), investor, executors, ..wanted.filter };
+    let Bounds { owned, executors, .. } = reader.bounds(wanted.party.as_deref()).await?;
+    let filter = pages::EventFilter { chain_id: reader.chain_id(), owned, executors, ..wanted.filter };
     // The cursor is no part of what is counted, the blocks are.
     let everything = pages::Window { above: wanted.above, below: wanted.below, descending: false, limit: 0 };
     let window = narrowed(window, wanted.above, wanted.below);
     let (rows, of) = match parent {
         None => {
             let rows = pages::event_page(&mut *reader.conn().await?, kind, &filter, &window).await?;
-            (rows, Counted::Events(kind, filter, everything))
+            (rows, Counted::Events(kind, Box::new(filter), everything))
         }
         Some(token) => {
             let filter = Arc::new(filter);
@@ -353,24 +402,4 @@ pub(in crate::graphql) async fn connection<F: Face, W: Into<Wanted>>(
     };
     let total = Total { reader: reader.clone(), of };
     Ok(cut.connection(rows, total, EventRow::key, |row| F::of(reader.clone(), row)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bounds(filter: MintFilter) -> (Option<EventKey>, Option<EventKey>) {
-        let wanted = Wanted::from(filter);
-        (wanted.above, wanted.below)
-    }
-
-    #[test]
-    fn block_ranges_are_bounds_of_the_key() {
-        let filter = MintFilter { block_number_gt: Some(4), block_number_lte: Some(9), ..Default::default() };
-        assert_eq!(bounds(filter), (Some((4, u64::MAX)), Some((10, 0))));
-        let filter = MintFilter { block_number_gte: Some(0), block_number_lt: Some(0), ..Default::default() };
-        assert_eq!(bounds(filter), (None, Some((0, 0))));
-        let filter = MintFilter { block_number: Some(7), block_number_gt: Some(3), ..Default::default() };
-        assert_eq!(bounds(filter), (Some((6, u64::MAX)), Some((8, 0))));
-    }
 }

@@ -5,22 +5,24 @@ use async_graphql::connection::Connection;
 use async_graphql::{ID, InputObject, Object};
 use tokenx_indexer::read::pages::{self, HoldingKey, HoldingRow};
 
+use super::filter::{BalanceRaw, OfInstrument, OfWallet};
 use super::hold::Hold;
 use super::party::Party;
 use super::token::Token;
 use super::total::{Counted, Total};
-use super::{addresses, one_of};
-use crate::graphql::cursor::{Cursor, Order, Page, wallets_of};
+use crate::graphql::cursor::{Cursor, HoldingOrder, Page};
 use crate::graphql::fault::Fault;
 use crate::graphql::limits::holds_of;
 use crate::graphql::loaders::{HoldingCount, HoldingsOf, HoldsOf, TokenAt};
-use crate::graphql::reader::Reader;
+use crate::graphql::reader::{Bounds, Reader};
 use crate::graphql::scalars::{Addr, BigInt, Decimal};
 
 /// What a wallet has of a token.
 pub(in crate::graphql) struct Holding {
     reader: Arc<Reader>,
     row: HoldingRow,
+    /// The block it is as of; `None`: the indexed head.
+    at: Option<u64>,
 }
 
 pub(in crate::graphql) type HoldingConnection = Connection<Cursor<HoldingKey>, Holding, Total>;
@@ -28,61 +30,70 @@ pub(in crate::graphql) type HoldingConnection = Connection<Cursor<HoldingKey>, H
 /// Which holdings. Conditions are joined by and.
 #[derive(Debug, Default, InputObject)]
 pub(in crate::graphql) struct HoldingFilter {
-    /// The instrument's id.
-    instrument_id: Option<String>,
-    #[graphql(name = "instrumentId_in")]
-    instrument_id_in: Option<Vec<String>>,
-    /// The token's address.
-    token: Option<Addr>,
-    #[graphql(name = "token_in")]
-    token_in: Option<Vec<Addr>>,
-    /// The wallet's address.
-    wallet: Option<Addr>,
-    #[graphql(name = "wallet_in")]
-    wallet_in: Option<Vec<Addr>>,
-    /// The party behind the wallet. Only parties that you may see.
-    party: Option<String>,
+    #[graphql(flatten)]
+    of: OfInstrument,
+    #[graphql(flatten)]
+    who: OfWallet,
+    #[graphql(flatten)]
+    size: BalanceRaw,
+    /// The whole wallet is frozen for the token, or not.
+    address_frozen: Option<bool>,
 }
 
-/// A page of holdings, of one token or of all.
+/// A page of holdings, of one token or of all, at the indexed head or as of a block.
 pub(in crate::graphql) async fn connection(
     reader: &Arc<Reader>,
     parent: Option<Address>,
     page: Page,
+    order: HoldingOrder,
     filter: Option<HoldingFilter>,
+    as_of: Option<u64>,
 ) -> Result<HoldingConnection, Fault> {
-    let (window, cut) = page.window::<HoldingKey>(Order::OldestFirst)?;
+    let (by_size, end) = order.parts();
+    let (window, cut) = page.window::<HoldingKey>(end)?;
+    let at = reader.past(as_of).await?;
     let filter = filter.unwrap_or_default();
-    let bounds = reader.bounds(filter.party.as_deref()).await?;
+    let ((instruments, tokens), (wallets, party)) = (filter.of.choices(), filter.who.choices());
+    let Bounds { owned, executors, .. } = reader.bounds(party.as_deref()).await?;
     let filter = pages::HoldingFilter {
         chain_id: reader.chain_id(),
-        tokens: addresses(filter.token, filter.token_in),
-        instruments: one_of(filter.instrument_id, filter.instrument_id_in),
-        executors: bounds.executors,
-        wallets: addresses(filter.wallet, filter.wallet_in),
-        investor: bounds.investor,
+        at,
+        tokens,
+        instruments,
+        executors,
+        wallets,
+        owned,
+        balance: filter.size.range(),
+        address_frozen: filter.address_frozen,
     };
     let (rows, of) = match parent {
         None => {
-            let rows = pages::holding_page(&mut *reader.conn().await?, &filter, &window).await?;
+            let rows = pages::holding_page(&mut *reader.conn().await?, &filter, by_size, &window).await?;
             (rows, Counted::Holdings(filter))
         }
         Some(token) => {
             let filter = Arc::new(filter);
-            let key = HoldingsOf { token, filter: filter.clone(), window: wallets_of(&window) };
-            let rows = reader.load(key).await?.unwrap_or_default();
-            (rows, Counted::HoldingsOf(HoldingCount { token, filter }))
+            let rows = reader.load(HoldingsOf { token, filter: filter.clone(), by_size, window }).await?;
+            (rows.unwrap_or_default(), Counted::HoldingsOf(HoldingCount { token, filter }))
         }
     };
     let total = Total { reader: reader.clone(), of };
-    Ok(cut.connection(rows, total, |row| (row.token, row.wallet), |row| Holding { reader: reader.clone(), row }))
+    Ok(cut.connection(rows, total, HoldingRow::key, |row| Holding { reader: reader.clone(), row, at }))
+}
+
+impl Holding {
+    /// As of the indexed head.
+    pub(in crate::graphql) fn now(reader: Arc<Reader>, row: HoldingRow) -> Holding {
+        Holding { reader, row, at: None }
+    }
 }
 
 #[Object]
 impl Holding {
-    /// Token and wallet.
+    /// Token and wallet; of a past block that too.
     async fn id(&self) -> ID {
-        format!("{}:{}", self.row.token.to_checksum(None), self.row.wallet.to_checksum(None)).into()
+        let at = self.at.map(|block| format!("@{block}")).unwrap_or_default();
+        format!("{}:{}{at}", self.row.token.to_checksum(None), self.row.wallet.to_checksum(None)).into()
     }
 
     /// What every text calls the instrument.
@@ -155,7 +166,7 @@ impl Holding {
         if self.row.position.held.is_zero() {
             return Ok(Vec::new());
         }
-        let key = HoldsOf { token: self.row.token, wallet: self.row.wallet };
+        let key = HoldsOf { token: self.row.token, wallet: self.row.wallet, at: self.at };
         let holds = self.reader.load(key).await?.unwrap_or_default();
         Ok(holds.into_iter().map(|hold| Hold::new(hold, self.row.decimals)).collect())
     }

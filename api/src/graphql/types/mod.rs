@@ -4,10 +4,13 @@
 pub(super) mod command;
 pub(super) mod document;
 pub(super) mod event;
+pub(super) mod filter;
 pub(super) mod hold;
+pub(super) mod holder;
 pub(super) mod holding;
 pub(super) mod meta;
 pub(super) mod party;
+pub(super) mod record;
 pub(super) mod status;
 pub(super) mod token;
 pub(super) mod total;

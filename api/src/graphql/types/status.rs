@@ -1,7 +1,9 @@
 use async_graphql::SimpleObject;
 use time::OffsetDateTime;
-use tokenx_indexer::read::{Snapshot, TokenStatus};
+use tokenx_indexer::read::{self, Snapshot, TokenStatus};
 
+use crate::graphql::fault::Fault;
+use crate::graphql::reader::Reader;
 use crate::graphql::scalars::Decimal;
 
 /// The monitor's last pass, as of its confirmed block.
@@ -34,8 +36,16 @@ pub(in crate::graphql) struct TokenFigures {
     updated_at: OffsetDateTime,
 }
 
+/// The last pass, of the instruments that the asker may see; `None` before the first.
+pub(in crate::graphql) async fn latest(reader: &Reader) -> Result<Option<Status>, Fault> {
+    let snapshot = read::status(&mut *reader.conn().await?, reader.chain_id()).await?;
+    let own = reader.own_instruments().await?;
+    let visible = |id: &str| own.as_ref().is_none_or(|own| own.iter().any(|own| own == id));
+    Ok(snapshot.map(|snapshot| Status::new(snapshot, |token| visible(&token.instrument_id))))
+}
+
 impl Status {
-    pub(in crate::graphql) fn new(snapshot: Snapshot, visible: impl Fn(&TokenStatus) -> bool) -> Status {
+    fn new(snapshot: Snapshot, visible: impl Fn(&TokenStatus) -> bool) -> Status {
         Status {
             updated_at: snapshot.taken_at,
             block_number: snapshot.block_number,

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use alloy::primitives::U256;
 use async_graphql::connection::Connection;
 use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
 use time::OffsetDateTime;
@@ -7,14 +8,18 @@ use tokenx_indexer::read::pages::{self, EventKind, TokenKey};
 use tokenx_indexer::read::{self, Instrument};
 
 use super::document::Document;
-use super::event::{Burn, BurnFilter, Mint, MintFilter, Transfer, TransferFilter};
+use super::event::{
+    self, Burn, BurnFilter, Freeze, FreezeFilter, Mint, MintFilter, Recovery, RecoveryFilter, Transfer, TransferFilter,
+};
+use super::filter::{CreatedBlockNumber, TotalSupplyRaw, addresses, choice};
+use super::holder::{self, HolderConnection, HolderFilter};
 use super::holding::{self, HoldingFilter};
+use super::record::Record;
 use super::total::{Counted, Total};
-use super::{addresses, event, one_of};
-use crate::graphql::cursor::{Cursor, Order, Page};
+use crate::graphql::cursor::{Cursor, HolderOrder, HoldingOrder, Order, Page};
 use crate::graphql::fault::Fault;
 use crate::graphql::limits::nested_rows;
-use crate::graphql::loaders::DocumentsOf;
+use crate::graphql::loaders::{DocumentsOf, RecordOf, SupplyAt};
 use crate::graphql::reader::Reader;
 use crate::graphql::scalars::{Addr, BigInt, Bytes32, Decimal, time_of};
 
@@ -29,6 +34,12 @@ impl Token {
     /// Decimals of its amounts.
     pub(super) fn scale(&self) -> u8 {
         self.row.decimals
+    }
+
+    async fn supply(&self, as_of: Option<u64>) -> Result<U256, Fault> {
+        let Some(block) = self.reader.past(as_of).await? else { return Ok(self.row.total_supply) };
+        let then = self.reader.load(SupplyAt { token: self.row.token, block }).await?;
+        Ok(then.unwrap_or_default())
     }
 
     pub(in crate::graphql) fn new(reader: Arc<Reader>, row: Instrument) -> Token {
@@ -68,14 +79,28 @@ pub(in crate::graphql) struct TokenFilter {
     instrument_id: Option<String>,
     #[graphql(name = "instrumentId_in")]
     instrument_id_in: Option<Vec<String>>,
+    #[graphql(name = "instrumentId_not")]
+    instrument_id_not: Option<String>,
     /// The token's address.
     address: Option<Addr>,
     #[graphql(name = "address_in")]
     address_in: Option<Vec<Addr>>,
+    #[graphql(name = "address_not")]
+    address_not: Option<Addr>,
+    /// The chain's own symbol.
+    symbol: Option<String>,
+    #[graphql(name = "symbol_in")]
+    symbol_in: Option<Vec<String>>,
+    #[graphql(name = "symbol_not")]
+    symbol_not: Option<String>,
     /// The Executor of the token's node.
     executor: Option<Addr>,
     #[graphql(name = "executor_in")]
     executor_in: Option<Vec<Addr>>,
+    #[graphql(flatten)]
+    created: CreatedBlockNumber,
+    #[graphql(flatten)]
+    supply: TotalSupplyRaw,
 }
 
 /// A page of tokens.
@@ -89,9 +114,12 @@ pub(in crate::graphql) async fn connection(
     let filter = filter.unwrap_or_default();
     let filter = pages::TokenFilter {
         chain_id: reader.chain_id(),
-        tokens: addresses(filter.address, filter.address_in),
-        instruments: one_of(filter.instrument_id, filter.instrument_id_in),
-        executors: addresses(filter.executor, filter.executor_in),
+        tokens: addresses(filter.address, filter.address_in, filter.address_not),
+        instruments: choice(filter.instrument_id, filter.instrument_id_in, filter.instrument_id_not),
+        symbols: choice(filter.symbol, filter.symbol_in, filter.symbol_not),
+        executors: addresses(filter.executor, filter.executor_in, None).any,
+        created_block: filter.created.range(),
+        supply: filter.supply.range(),
     };
     let rows = pages::token_page(&mut *reader.conn().await?, &filter, &window).await?;
     let total = Total { reader: reader.clone(), of: Counted::Tokens(filter) };
@@ -130,14 +158,14 @@ impl Token {
         self.row.decimals
     }
 
-    /// What exists, in whole tokens.
-    async fn total_supply(&self) -> Decimal {
-        Decimal::of(self.row.total_supply, self.row.decimals)
+    /// What exists, in whole tokens; or existed after a past block.
+    async fn total_supply(&self, as_of_block: Option<u64>) -> Result<Decimal, Fault> {
+        Ok(Decimal::of(self.supply(as_of_block).await?, self.row.decimals))
     }
 
-    /// What exists, in base units.
-    async fn total_supply_raw(&self) -> BigInt {
-        BigInt(self.row.total_supply)
+    /// What exists, in base units; or existed after a past block.
+    async fn total_supply_raw(&self, as_of_block: Option<u64>) -> Result<BigInt, Fault> {
+        self.supply(as_of_block).await.map(BigInt)
     }
 
     /// What may exist at most, in whole tokens; null where the contract has no such limit.
@@ -190,6 +218,15 @@ impl Token {
         self.row.country_rule.clone().map(CountryRule::from)
     }
 
+    /// What its issuer says of it and where it stands; null where there is no record, or one that you may not see: others
+    /// than public ones are their issuer's and staff's.
+    async fn record(&self) -> Result<Option<Record>, Fault> {
+        let Some(executor) = self.row.executor else { return Ok(None) };
+        let key = RecordOf { instrument_id: self.row.instrument_id.clone(), executor };
+        let found = self.reader.load(key).await?;
+        Ok(found.filter(|(record, _)| self.reader.sees(record)).map(|(record, status)| Record::new(record, status)))
+    }
+
     /// Its documents, by name.
     #[graphql(complexity = "nested_rows(None, None, child_complexity)")]
     async fn documents(&self) -> Result<Vec<Document>, Fault> {
@@ -217,8 +254,10 @@ impl Token {
         self.row.inexact.as_deref()
     }
 
-    /// Who holds it, by wallet; 10 unless asked otherwise.
+    /// Its holdings above zero, by wallet unless asked otherwise; 10 of them unless asked otherwise. As of a past block
+    /// they are what the contract would have said then.
     #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
     async fn holdings(
         &self,
         first: Option<i32>,
@@ -226,9 +265,28 @@ impl Token {
         last: Option<i32>,
         before: Option<String>,
         filter: Option<HoldingFilter>,
+        #[graphql(default_with = "HoldingOrder::ByWallet")] order: HoldingOrder,
+        as_of_block: Option<u64>,
     ) -> Result<holding::HoldingConnection, Fault> {
         let page = Page::nested(first, after, last, before);
-        holding::connection(&self.reader, Some(self.row.token), page, filter).await
+        holding::connection(&self.reader, Some(self.row.token), page, order, filter, as_of_block).await
+    }
+
+    /// Who holds it, largest first: the wallets of one investor count as one holder. 10 unless asked otherwise.
+    #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn holders(
+        &self,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<HolderFilter>,
+        #[graphql(default_with = "HolderOrder::LargestFirst")] order: HolderOrder,
+        as_of_block: Option<u64>,
+    ) -> Result<HolderConnection, Fault> {
+        let page = Page::nested(first, after, last, before);
+        holder::connection(&self.reader, self.row.token, page, order, filter, as_of_block).await
     }
 
     /// Its mints; 10 unless asked otherwise.
@@ -277,5 +335,37 @@ impl Token {
     ) -> Result<event::EventConnection<Transfer>, Fault> {
         let page = Page::nested(first, after, last, before);
         event::connection(&self.reader, EventKind::Transfer, Some(self.row.token), page, order, filter).await
+    }
+
+    /// Changes of what is frozen of it; 10 unless asked otherwise.
+    #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn freezes(
+        &self,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<FreezeFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<event::EventConnection<Freeze>, Fault> {
+        let page = Page::nested(first, after, last, before);
+        event::connection(&self.reader, EventKind::Freeze, Some(self.row.token), page, order, filter).await
+    }
+
+    /// Recoveries of its wallets; 10 unless asked otherwise.
+    #[graphql(complexity = "nested_rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn recoveries(
+        &self,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<RecoveryFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<event::EventConnection<Recovery>, Fault> {
+        let page = Page::nested(first, after, last, before);
+        event::connection(&self.reader, EventKind::Recovery, Some(self.row.token), page, order, filter).await
     }
 }

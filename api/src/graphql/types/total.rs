@@ -7,7 +7,7 @@ use tokenx_indexer::read::pages::{self, EventFilter, EventKey, EventKind, Holdin
 use tokenx_keeper::CommandFilter;
 
 use crate::graphql::fault::Fault;
-use crate::graphql::loaders::{EventCount, HoldingCount};
+use crate::graphql::loaders::{EventCount, HolderCount, HoldingCount};
 use crate::graphql::reader::Reader;
 
 /// A list's rows, to be counted.
@@ -21,7 +21,8 @@ pub(in crate::graphql) enum Counted {
     Tokens(TokenFilter),
     Holdings(HoldingFilter),
     HoldingsOf(HoldingCount),
-    Events(EventKind, EventFilter, Window<EventKey>),
+    HoldersOf(HolderCount),
+    Events(EventKind, Box<EventFilter>, Window<EventKey>),
     EventsOf(EventCount),
     Commands(CommandFilter),
 }
@@ -35,6 +36,7 @@ impl Total {
             Counted::Tokens(filter) => pages::count_tokens(&mut *reader.conn().await?, filter).await?,
             Counted::Holdings(filter) => pages::count_holdings(&mut *reader.conn().await?, filter).await?,
             Counted::HoldingsOf(key) => reader.load(key.clone()).await?.unwrap_or_default(),
+            Counted::HoldersOf(key) => reader.load(key.clone()).await?.unwrap_or_default(),
             Counted::Events(kind, filter, window) => {
                 pages::count_events(&mut *reader.conn().await?, *kind, filter, window).await?
             }

@@ -1,4 +1,4 @@
-//! Mints, burns and transfers, in the order of the chain.
+//! Mints, burns, transfers, freezes and recoveries, in the order of the chain.
 
 use std::collections::HashMap;
 
@@ -6,9 +6,8 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{PgExecutor, Postgres, Row};
-use tokenx_migrations::Word;
 
-use super::{ABOVE_ALL, BELOW_ALL, Window, addresses, int, place};
+use super::{ABOVE_ALL, BELOW_ALL, Choice, Range, Window, addresses, int, place, tokens_of};
 use crate::read::{Columns, uint};
 
 /// An event's place: its block, then its place in the block.
@@ -23,6 +22,10 @@ pub enum EventKind {
     Burn,
     /// Every ERC-20 Transfer, those of mints and burns among them.
     Transfer,
+    /// What is frozen of a wallet changed.
+    Freeze,
+    /// A wallet was replaced.
+    Recovery,
 }
 
 /// Which events. Blocks are a matter of the window.
@@ -30,28 +33,32 @@ pub enum EventKind {
 pub struct EventFilter {
     /// EIP-155 id of the chain.
     pub chain_id: u64,
-    /// Only of these tokens.
-    pub tokens: Option<Vec<Address>>,
-    /// Only of these instruments.
-    pub instruments: Option<Vec<String>>,
+    /// Of which tokens.
+    pub tokens: Choice<Address>,
+    /// Of which instruments.
+    pub instruments: Choice<String>,
     /// Only of tokens of the nodes with these Executors.
     pub executors: Option<Vec<Address>>,
-    /// Only from these wallets.
-    pub from: Option<Vec<Address>>,
-    /// Only to these wallets.
-    pub to: Option<Vec<Address>>,
-    /// Only from or to these wallets.
-    pub wallets: Option<Vec<Address>>,
-    /// Only from or to wallets of this investor.
-    pub investor: Option<u64>,
-    /// Only of this transaction.
-    pub tx_hash: Option<B256>,
+    /// From which wallets.
+    pub from: Choice<Address>,
+    /// To which wallets.
+    pub to: Choice<Address>,
+    /// From or to which wallets.
+    pub wallets: Choice<Address>,
+    /// Only from or to one of these wallets.
+    pub owned: Option<Vec<Address>>,
+    /// Only of these transactions.
+    pub txs: Option<Vec<B256>>,
     /// Only what was, or was not, done by force.
     pub forced: Option<bool>,
+    /// Base units.
+    pub amount: Range<U256>,
+    /// Time of the block, Unix seconds.
+    pub time: Range<u64>,
 }
 
-/// Units that came into being, went, or changed hands. The zero address stands for where a mint comes from and a
-/// burn goes to.
+/// Units that came into being, went, changed hands, or were frozen. The zero address stands for where a mint comes from
+/// and a burn goes to; both sides of a freeze are the wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRow {
     /// The instrument.
@@ -78,8 +85,10 @@ pub struct EventRow {
     pub from_investor: Option<u64>,
     /// The investor behind `to`; `None`: the wallet is its own party.
     pub to_investor: Option<u64>,
-    /// Base units.
+    /// Base units; of a freeze all that is frozen after it.
     pub amount: U256,
+    /// The whole wallet is frozen after it; `None` where it is no freeze.
+    pub address_frozen: Option<bool>,
     /// Without the holder's consent.
     pub forced: bool,
     /// The reason word; `None` where the event has none.
@@ -98,12 +107,13 @@ impl EventRow {
     }
 }
 
-/// The three tables in one shape; Postgres pulls these up, indexes included.
+/// The tables in one shape; Postgres pulls these up, indexes included.
 macro_rules! mints {
     () => {
         "(SELECT chain_id, block_number, log_index, block_time, tx_hash, token,
                  '\\x0000000000000000000000000000000000000000'::bytea AS from_wallet, wallet::bytea AS to_wallet,
-                 amount, false AS forced, reason, operator, command_key
+                 ARRAY[wallet::bytea] AS wallets,
+                 amount, NULL::boolean AS address_frozen, false AS forced, reason, operator, command_key
             FROM mints)"
     };
 }
@@ -112,7 +122,8 @@ macro_rules! burns {
     () => {
         "(SELECT chain_id, block_number, log_index, block_time, tx_hash, token,
                  wallet::bytea AS from_wallet, '\\x0000000000000000000000000000000000000000'::bytea AS to_wallet,
-                 amount, forced, reason, operator, command_key
+                 ARRAY[wallet::bytea] AS wallets,
+                 amount, NULL::boolean AS address_frozen, forced, reason, operator, command_key
             FROM burns)"
     };
 }
@@ -121,8 +132,42 @@ macro_rules! transfers {
     () => {
         "(SELECT chain_id, block_number, log_index, block_time, tx_hash, token,
                  from_wallet::bytea AS from_wallet, to_wallet::bytea AS to_wallet,
-                 amount, forced, reason, operator, command_key
+                 ARRAY[from_wallet::bytea, to_wallet::bytea] AS wallets,
+                 amount, NULL::boolean AS address_frozen, forced, reason, operator, command_key
             FROM transfers)"
+    };
+}
+
+macro_rules! freezes {
+    () => {
+        "(SELECT chain_id, block_number, log_index, block_time, tx_hash, token,
+                 wallet::bytea AS from_wallet, wallet::bytea AS to_wallet,
+                 ARRAY[wallet::bytea] AS wallets,
+                 frozen AS amount, address_frozen, true AS forced, reason, operator, command_key
+            FROM freezes)"
+    };
+}
+
+macro_rules! recoveries {
+    () => {
+        "(SELECT chain_id, block_number, log_index, block_time, tx_hash, token,
+                 lost::bytea AS from_wallet, replacement::bytea AS to_wallet,
+                 ARRAY[lost::bytea, replacement::bytea] AS wallets,
+                 amount, NULL::boolean AS address_frozen, true AS forced, reason, operator, command_key
+            FROM recoveries)"
+    };
+}
+
+/// A statement over the table of a kind.
+macro_rules! of {
+    ($kind:expr, $statement:ident $(, $direction:literal)?) => {
+        match $kind {
+            EventKind::Mint => $statement!(mints!() $(, $direction)?),
+            EventKind::Burn => $statement!(burns!() $(, $direction)?),
+            EventKind::Transfer => $statement!(transfers!() $(, $direction)?),
+            EventKind::Freeze => $statement!(freezes!() $(, $direction)?),
+            EventKind::Recovery => $statement!(recoveries!() $(, $direction)?),
+        }
     };
 }
 
@@ -130,7 +175,7 @@ macro_rules! columns {
     () => {
         "SELECT i.instrument_id, i.decimals, i.executor, e.token, e.block_number, e.log_index, e.block_time, e.tx_hash,
                 e.from_wallet, e.to_wallet, wf.investor_id AS from_investor, wt.investor_id AS to_investor,
-                e.amount, e.forced, e.reason, e.operator, e.command_key"
+                e.amount, e.address_frozen, e.forced, e.reason, e.operator, e.command_key"
     };
 }
 
@@ -147,52 +192,59 @@ macro_rules! joined {
     };
 }
 
-/// `$1`–`$14`: the window's keys and the filter.
+/// `$1`–`$23`: the window's keys and the filter. An index finds wallets on either side, whichever side is asked for.
 macro_rules! matching {
     () => {
         " WHERE e.chain_id = $1
             AND (e.block_number, e.log_index) > ($2, $3)
             AND (e.block_number, e.log_index) < ($4, $5)
             AND ($6::bytea[]   IS NULL OR e.token = ANY ($6))
-            AND ($7::text[]    IS NULL OR i.instrument_id = ANY ($7))
-            AND ($8::bytea[]   IS NULL OR i.executor = ANY ($8))
-            AND ($9::bytea[]   IS NULL OR e.from_wallet = ANY ($9))
-            AND ($10::bytea[]  IS NULL OR e.to_wallet = ANY ($10))
-            AND ($11::bytea[]  IS NULL OR e.from_wallet = ANY ($11) OR e.to_wallet = ANY ($11))
-            AND ($12::bigint   IS NULL OR wf.investor_id = $12 OR wt.investor_id = $12)
-            AND ($13::bytea    IS NULL OR e.tx_hash = $13)
-            AND ($14::boolean  IS NULL OR e.forced = $14)"
+            AND ($7::bytea     IS NULL OR e.token <> $7)
+            AND ($8::text[]    IS NULL OR i.instrument_id = ANY ($8))
+            AND ($9::text      IS NULL OR i.instrument_id <> $9)
+            AND ($10::bytea[]  IS NULL OR i.executor = ANY ($10))
+            AND ($11::bytea[]  IS NULL OR (e.wallets && $11 AND e.from_wallet = ANY ($11)))
+            AND ($12::bytea    IS NULL OR e.from_wallet <> $12)
+            AND ($13::bytea[]  IS NULL OR (e.wallets && $13 AND e.to_wallet = ANY ($13)))
+            AND ($14::bytea    IS NULL OR e.to_wallet <> $14)
+            AND ($15::bytea[]  IS NULL OR e.wallets && $15)
+            AND ($16::bytea    IS NULL OR NOT e.wallets @> ARRAY[$16])
+            AND ($17::bytea[]  IS NULL OR e.wallets && $17)
+            AND ($18::bytea[]  IS NULL OR e.tx_hash = ANY ($18))
+            AND ($19::boolean  IS NULL OR e.forced = $19)
+            AND ($20::numeric  IS NULL OR e.amount >= $20)
+            AND ($21::numeric  IS NULL OR e.amount <= $21)
+            AND ($22::bigint   IS NULL OR e.block_time >= $22)
+            AND ($23::bigint   IS NULL OR e.block_time <= $23)"
     };
 }
 
 macro_rules! page {
     ($events:expr, $direction:literal) => {
+        page!($events, $direction, "")
+    };
+    ($events:expr, $direction:literal, $more:literal) => {
         concat!(
             columns!(),
             joined!($events),
             matching!(),
+            $more,
             " ORDER BY e.block_number ",
             $direction,
             ", e.log_index ",
             $direction,
-            " LIMIT $15"
+            " LIMIT $24"
         )
     };
 }
 
-/// One page for each token of `$16`, by one statement.
+/// One page for each token of `$25`, by one statement.
 macro_rules! pages {
     ($events:expr, $direction:literal) => {
         concat!(
-            "SELECT page.* FROM unnest($16::bytea[]) AS parent (token) CROSS JOIN LATERAL (",
-            columns!(),
-            joined!($events),
-            matching!(),
-            " AND e.token = parent.token ORDER BY e.block_number ",
-            $direction,
-            ", e.log_index ",
-            $direction,
-            " LIMIT $15) page"
+            "SELECT page.* FROM unnest($25::bytea[]) AS parent (token) CROSS JOIN LATERAL (",
+            page!($events, $direction, " AND e.token = parent.token"),
+            ") page"
         )
     };
 }
@@ -209,7 +261,7 @@ macro_rules! counts {
             "SELECT e.token, count(*) AS events",
             joined!($events),
             matching!(),
-            " AND e.token = ANY ($15::bytea[]) GROUP BY e.token"
+            " AND e.token = ANY ($24::bytea[]) GROUP BY e.token"
         )
     };
 }
@@ -224,14 +276,7 @@ pub async fn event_page(
     filter: &EventFilter,
     window: &Window<EventKey>,
 ) -> Result<Vec<EventRow>, sqlx::Error> {
-    let query = match (kind, window.descending) {
-        (EventKind::Mint, false) => page!(mints!(), "ASC"),
-        (EventKind::Mint, true) => page!(mints!(), "DESC"),
-        (EventKind::Burn, false) => page!(burns!(), "ASC"),
-        (EventKind::Burn, true) => page!(burns!(), "DESC"),
-        (EventKind::Transfer, false) => page!(transfers!(), "ASC"),
-        (EventKind::Transfer, true) => page!(transfers!(), "DESC"),
-    };
+    let query = if window.descending { of!(kind, page, "DESC") } else { of!(kind, page, "ASC") };
     let rows = bound(query, filter, window).bind(window.limit).fetch_all(db).await?;
     rows.iter().map(event_row).collect()
 }
@@ -247,16 +292,9 @@ pub async fn events_of_tokens(
     filter: &EventFilter,
     window: &Window<EventKey>,
 ) -> Result<HashMap<Address, Vec<EventRow>>, sqlx::Error> {
-    let query = match (kind, window.descending) {
-        (EventKind::Mint, false) => pages!(mints!(), "ASC"),
-        (EventKind::Mint, true) => pages!(mints!(), "DESC"),
-        (EventKind::Burn, false) => pages!(burns!(), "ASC"),
-        (EventKind::Burn, true) => pages!(burns!(), "DESC"),
-        (EventKind::Transfer, false) => pages!(transfers!(), "ASC"),
-        (EventKind::Transfer, true) => pages!(transfers!(), "DESC"),
-    };
-    let parents: Vec<&[u8]> = tokens.iter().map(|token| token.as_slice()).collect();
-    let rows = bound(query, filter, window).bind(window.limit).bind(parents).fetch_all(db).await?;
+    let query = if window.descending { of!(kind, pages, "DESC") } else { of!(kind, pages, "ASC") };
+    let query = bound(query, filter, window).bind(window.limit).bind(tokens_of(tokens));
+    let rows = query.fetch_all(db).await?;
     let mut pages: HashMap<Address, Vec<EventRow>> = HashMap::new();
     for row in &rows {
         let row = event_row(row)?;
@@ -275,12 +313,7 @@ pub async fn count_events(
     filter: &EventFilter,
     window: &Window<EventKey>,
 ) -> Result<i64, sqlx::Error> {
-    let query = match kind {
-        EventKind::Mint => count!(mints!()),
-        EventKind::Burn => count!(burns!()),
-        EventKind::Transfer => count!(transfers!()),
-    };
-    bound(query, filter, window).fetch_one(db).await?.try_get(0)
+    bound(of!(kind, count), filter, window).fetch_one(db).await?.try_get(0)
 }
 
 /// How many events of each token lie in the window and match; tokens without any are left out.
@@ -294,13 +327,8 @@ pub async fn count_events_of_tokens(
     filter: &EventFilter,
     window: &Window<EventKey>,
 ) -> Result<HashMap<Address, i64>, sqlx::Error> {
-    let query = match kind {
-        EventKind::Mint => counts!(mints!()),
-        EventKind::Burn => counts!(burns!()),
-        EventKind::Transfer => counts!(transfers!()),
-    };
-    let parents: Vec<&[u8]> = tokens.iter().map(|token| token.as_slice()).collect();
-    let rows = bound(query, filter, window).bind(parents).fetch_all(db).await?;
+    let query = bound(of!(kind, counts), filter, window).bind(tokens_of(tokens));
+    let rows = query.fetch_all(db).await?;
     rows.iter().map(|row| Ok((row.address("token")?, row.try_get("events")?))).collect()
 }
 
@@ -311,21 +339,31 @@ fn bound<'q>(
 ) -> Query<'q, Postgres, PgArguments> {
     let above = window.above.map_or((BELOW_ALL, 0), |(block, log_index)| (int(block), place(log_index)));
     let below = window.below.map_or((ABOVE_ALL, 0), |(block, log_index)| (int(block), place(log_index)));
+    let ((least, most), (since, until)) = (filter.amount.amounts(), filter.time.ints());
     sqlx::query(query)
         .bind(int(filter.chain_id))
         .bind(above.0)
         .bind(above.1)
         .bind(below.0)
         .bind(below.1)
-        .bind(addresses(filter.tokens.as_ref()))
-        .bind(filter.instruments.as_ref())
+        .bind(filter.tokens.any_bytes())
+        .bind(filter.tokens.not_bytes())
+        .bind(filter.instruments.any.as_ref())
+        .bind(filter.instruments.not.as_ref())
         .bind(addresses(filter.executors.as_ref()))
-        .bind(addresses(filter.from.as_ref()))
-        .bind(addresses(filter.to.as_ref()))
-        .bind(addresses(filter.wallets.as_ref()))
-        .bind(filter.investor.map(int))
-        .bind(filter.tx_hash.map(Word))
+        .bind(filter.from.any_bytes())
+        .bind(filter.from.not_bytes())
+        .bind(filter.to.any_bytes())
+        .bind(filter.to.not_bytes())
+        .bind(filter.wallets.any_bytes())
+        .bind(filter.wallets.not_bytes())
+        .bind(addresses(filter.owned.as_ref()))
+        .bind(filter.txs.as_ref().map(|txs| txs.iter().map(B256::as_slice).collect::<Vec<_>>()))
         .bind(filter.forced)
+        .bind(least)
+        .bind(most)
+        .bind(since)
+        .bind(until)
 }
 
 fn event_row(row: &PgRow) -> Result<EventRow, sqlx::Error> {
@@ -344,6 +382,7 @@ fn event_row(row: &PgRow) -> Result<EventRow, sqlx::Error> {
         from_investor: investor("from_investor")?,
         to_investor: investor("to_investor")?,
         amount: row.amount("amount")?,
+        address_frozen: row.try_get("address_frozen")?,
         forced: row.try_get("forced")?,
         reason: row.maybe_word("reason")?,
         operator: row.maybe_address("operator")?,

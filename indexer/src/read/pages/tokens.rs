@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use alloy::primitives::Address;
-use sqlx::PgExecutor;
+use alloy::primitives::{Address, U256};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgExecutor, Postgres, Row};
 use tokenx_migrations::Addr;
 
-use super::{ABOVE_ALL, BELOW_ALL, Window, addresses, int};
+use super::{ABOVE_ALL, BELOW_ALL, Choice, Range, Window, addresses, int, tokens_of};
 use crate::read::instruments::{Instrument, from_row};
 
 /// A token's place: the block of its deployment, then its address.
@@ -17,22 +19,36 @@ pub type TokenKey = (u64, Address);
 pub struct TokenFilter {
     /// EIP-155 id of the chain.
     pub chain_id: u64,
-    /// Only these tokens.
-    pub tokens: Option<Vec<Address>>,
-    /// Only these instruments.
-    pub instruments: Option<Vec<String>>,
+    /// Which tokens.
+    pub tokens: Choice<Address>,
+    /// Which instruments.
+    pub instruments: Choice<String>,
+    /// Which symbols.
+    pub symbols: Choice<String>,
     /// Only tokens of the nodes with these Executors.
     pub executors: Option<Vec<Address>>,
+    /// Block of the deployment.
+    pub created_block: Range<u64>,
+    /// Base units.
+    pub supply: Range<U256>,
 }
 
-/// `$1`–`$4`: the filter.
+/// `$1`–`$12`: the filter.
 macro_rules! matching {
     () => {
         " FROM instruments i
          WHERE i.chain_id = $1
-           AND ($2::bytea[] IS NULL OR i.token = ANY ($2))
-           AND ($3::text[]  IS NULL OR i.instrument_id = ANY ($3))
-           AND ($4::bytea[] IS NULL OR i.executor = ANY ($4))"
+           AND ($2::bytea[]  IS NULL OR i.token = ANY ($2))
+           AND ($3::bytea    IS NULL OR i.token <> $3)
+           AND ($4::text[]   IS NULL OR i.instrument_id = ANY ($4))
+           AND ($5::text     IS NULL OR i.instrument_id <> $5)
+           AND ($6::text[]   IS NULL OR i.symbol = ANY ($6))
+           AND ($7::text     IS NULL OR i.symbol <> $7)
+           AND ($8::bytea[]  IS NULL OR i.executor = ANY ($8))
+           AND ($9::bigint   IS NULL OR i.created_block >= $9)
+           AND ($10::bigint  IS NULL OR i.created_block <= $10)
+           AND ($11::numeric IS NULL OR i.total_supply >= $11)
+           AND ($12::numeric IS NULL OR i.total_supply <= $12)"
     };
 }
 
@@ -41,13 +57,13 @@ macro_rules! page {
         concat!(
             "SELECT i.*",
             matching!(),
-            " AND (i.created_block, i.token::bytea) > ($5, $6)
-              AND (i.created_block, i.token::bytea) < ($7, $8)
+            " AND (i.created_block, i.token::bytea) > ($13, $14)
+              AND (i.created_block, i.token::bytea) < ($15, $16)
             ORDER BY i.created_block ",
             $direction,
             ", i.token ",
             $direction,
-            " LIMIT $9"
+            " LIMIT $17"
         )
     };
 }
@@ -64,11 +80,7 @@ pub async fn token_page(
     let query = if window.descending { page!("DESC") } else { page!("ASC") };
     let above = window.above.map_or((BELOW_ALL, Address::ZERO), |(block, token)| (int(block), token));
     let below = window.below.map_or((ABOVE_ALL, Address::ZERO), |(block, token)| (int(block), token));
-    let rows = sqlx::query(query)
-        .bind(int(filter.chain_id))
-        .bind(addresses(filter.tokens.as_ref()))
-        .bind(filter.instruments.as_ref())
-        .bind(addresses(filter.executors.as_ref()))
+    let rows = bound(query, filter)
         .bind(above.0)
         .bind(Addr(above.1))
         .bind(below.0)
@@ -84,13 +96,24 @@ pub async fn token_page(
 /// # Errors
 /// The database's.
 pub async fn count_tokens(db: impl PgExecutor<'_>, filter: &TokenFilter) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(concat!("SELECT count(*)", matching!()))
+    bound(concat!("SELECT count(*)", matching!()), filter).fetch_one(db).await?.try_get(0)
+}
+
+fn bound<'q>(query: &'static str, filter: &'q TokenFilter) -> Query<'q, Postgres, PgArguments> {
+    let ((since, until), (least, most)) = (filter.created_block.ints(), filter.supply.amounts());
+    sqlx::query(query)
         .bind(int(filter.chain_id))
-        .bind(addresses(filter.tokens.as_ref()))
-        .bind(filter.instruments.as_ref())
+        .bind(filter.tokens.any_bytes())
+        .bind(filter.tokens.not_bytes())
+        .bind(filter.instruments.any.as_ref())
+        .bind(filter.instruments.not.as_ref())
+        .bind(filter.symbols.any.as_ref())
+        .bind(filter.symbols.not.as_ref())
         .bind(addresses(filter.executors.as_ref()))
-        .fetch_one(db)
-        .await
+        .bind(since)
+        .bind(until)
+        .bind(least)
+        .bind(most)
 }
 
 /// The instruments of these tokens; tokens that nobody follows are left out.
@@ -104,7 +127,7 @@ pub async fn instruments_of_tokens(
 ) -> Result<HashMap<Address, Instrument>, sqlx::Error> {
     let rows = sqlx::query("SELECT * FROM instruments WHERE chain_id = $1 AND token = ANY ($2::bytea[])")
         .bind(int(chain_id))
-        .bind(tokens.iter().map(|token| token.as_slice()).collect::<Vec<_>>())
+        .bind(tokens_of(tokens))
         .fetch_all(db)
         .await?;
     rows.iter().map(|row| from_row(chain_id, row).map(|instrument| (instrument.token, instrument))).collect()

@@ -99,7 +99,9 @@ async fn the_introspection_query_of_client_libraries_is_answered() {
     assert_eq!(schema["mutationType"], Value::Null, "what writes is REST");
     let names: Vec<&str> =
         schema["types"].as_array().unwrap().iter().map(|kind| kind["name"].as_str().unwrap()).collect();
-    for name in ["Token", "Holding", "Mint", "Burn", "Transfer", "Command", "NewMint", "BigInt", "Address"] {
+    for name in
+        ["Token", "Holding", "Mint", "Burn", "Transfer", "Command", "NewMint", "Holder", "Freeze", "BigInt", "Address"]
+    {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
     kit.end().await;

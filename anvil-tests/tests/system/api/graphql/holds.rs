@@ -95,7 +95,7 @@ async fn a_token_shows_its_limits_its_country_rule_and_its_documents() {
 
 impl Kit {
     /// The token `rCC`, who may do everything to it, and Alice's wallet.
-    async fn ground(&self) -> (Address, Address, Address) {
+    pub(super) async fn ground(&self) -> (Address, Address, Address) {
         let data = self
             .data(None, "{ token(instrumentId: \"rCC\") { address executor holdings { nodes { wallet } } } }")
             .await;

@@ -1,5 +1,7 @@
 //! Tokens, holdings, events and commands, from either end.
 
+use alloy::primitives::U256;
+
 use super::*;
 
 #[tokio::test]
@@ -106,9 +108,11 @@ async fn filters_keep_what_matches_and_join_by_and() {
     let data = kit
         .data(
             None,
-            "{ mints { nodes { blockNumber wallet transactionHash } } token(instrumentId: \"rCC\") { address } }",
+            "{ mints { nodes { blockNumber wallet transactionHash } } token(instrumentId: \"rCC\") { address symbol } }",
         )
         .await;
+    let one = format!("1{}", "0".repeat(18));
+    let symbol = &data["token"]["symbol"];
     let blocks: Vec<u64> =
         data["mints"]["nodes"].as_array().unwrap().iter().map(|node| node["blockNumber"].as_u64().unwrap()).collect();
     let (newest, oldest) = (blocks[0], blocks[blocks.len() - 1]);
@@ -124,19 +128,41 @@ async fn filters_keep_what_matches_and_join_by_and() {
         ("mints", format!("token: {token}, wallet: {wallet}"), 4),
         ("mints", format!("wallet_in: [{wallet}, \"0x00000000000000000000000000000000000000aa\"]"), 4),
         ("mints", "wallet: \"0x00000000000000000000000000000000000000aa\"".to_owned(), 0),
+        ("mints", "instrumentId_not: \"rCC\"".to_owned(), 0),
+        ("mints", "token_not: \"0x00000000000000000000000000000000000000aa\"".to_owned(), 4),
+        ("mints", format!("wallet_not: {wallet}"), 0),
+        ("mints", format!("amountRaw_gt: \"{one}\""), 1),
+        ("mints", format!("amountRaw_gte: \"{one}\", amountRaw_lt: \"1{one}\""), 3),
+        ("mints", format!("amountRaw: \"{one}\""), 3),
+        ("mints", format!("amountRaw_gt: \"{}\"", U256::MAX), 0),
+        ("mints", "timestamp_gte: \"2000-01-01T00:00:00Z\"".to_owned(), 4),
+        ("mints", "timestamp_lt: \"2000-01-01T00:00:00Z\"".to_owned(), 0),
         ("mints", format!("blockNumber_gt: {oldest}"), at(&|block| block > oldest)),
         ("mints", format!("blockNumber_gte: {oldest}, blockNumber_lt: {newest}"), at(&|block| block < newest)),
         ("mints", format!("blockNumber: {newest}"), at(&|block| block == newest)),
         ("mints", format!("transactionHash: {}", hashes[0]), same_transaction),
+        ("mints", format!("transactionHash_in: [{}]", hashes[0]), same_transaction),
         ("burns", "forced: false".to_owned(), 1),
         ("burns", "forced: true".to_owned(), 0),
         ("transfers", "to: \"0x0000000000000000000000000000000000000000\"".to_owned(), 1),
         ("transfers", format!("from: {wallet}"), 1),
         ("transfers", format!("wallet: {wallet}"), 5),
+        ("transfers", format!("wallet_not: {wallet}"), 0),
+        ("transfers", format!("from_not: {wallet}"), 4),
+        ("transfers", format!("to_in: [{wallet}], instrumentId: \"rCC\""), 4),
         ("holdings", format!("wallet: {wallet}, instrumentId: \"rCC\""), 1),
         ("holdings", format!("token_in: [{token}]"), 1),
+        ("holdings", format!("wallet_not: {wallet}"), 0),
+        ("holdings", "addressFrozen: true".to_owned(), 0),
+        ("holdings", format!("balanceRaw_gt: \"{one}\", addressFrozen: false"), 1),
+        ("holdings", format!("balanceRaw_lte: \"{one}\""), 0),
         ("tokens", "instrumentId_in: [\"rCC\", \"nothing\"]".to_owned(), 1),
         ("tokens", format!("address: {token}, instrumentId: \"rDD\""), 0),
+        ("tokens", format!("address_not: {token}"), 1),
+        ("tokens", "instrumentId_not: \"nothing\", createdBlockNumber_gte: 0".to_owned(), 2),
+        ("tokens", "totalSupplyRaw_gt: \"0\"".to_owned(), 1),
+        ("tokens", format!("symbol: {symbol}"), 1),
+        ("tokens", format!("symbol_not: {symbol}"), 1),
     ] {
         let query = format!("{{ {list}(filter: {{ {filter} }}) {{ totalCount nodes {{ id }} }} }}");
         let found = kit.data(None, &query).await[list].take();
@@ -163,6 +189,15 @@ async fn commands_show_to_whom_rest_shows_them() {
         (&json!("ops"), &json!("mint"), &json!("rCC"), &json!("1000.0"))
     );
     assert!(command["transactionHash"].is_string() && command["attempts"].as_u64().unwrap() >= 1);
+    for (filter, expected) in [
+        ("kind_not: \"whitelist\", state_not: failed", 1),
+        ("instrumentId_not: \"rCC\"", 1),
+        ("createdAt_gte: \"2000-01-01T00:00:00Z\"", 2),
+        ("createdAt_lt: \"2000-01-01T00:00:00Z\"", 0),
+    ] {
+        let query = format!("{{ commands(filter: {{ {filter} }}) {{ totalCount }} }}");
+        assert_eq!(kit.data(kit.token(Role::SuperAdmin), &query).await["commands"]["totalCount"], expected, "{query}");
+    }
     let whitelists = "{ commands(filter: { kind_in: [\"whitelist\"], scope: \"system\" }) { totalCount } }";
     assert_eq!(kit.data(kit.token(Role::SuperAdmin), whitelists).await["commands"]["totalCount"], 1);
     let newest = "{ commands(first: 1) { nodes { commandId } } }";

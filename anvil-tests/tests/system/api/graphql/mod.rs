@@ -1,9 +1,11 @@
 //! `/graphql` on a real chain, with the indexer and the keeper at work.
 
 mod abuse;
+mod holders;
 mod holds;
 mod lists;
 mod parties;
+mod scans;
 mod socket;
 mod statements;
 

@@ -62,6 +62,20 @@ impl Client {
         tokio::time::timeout(LIMIT, heard).await.expect("something is heard")
     }
 
+    /// Hears news, by the id of its subscription, until it is that.
+    async fn hears(&mut self, what: &str, mut is: impl FnMut(&str, &Value) -> bool) {
+        loop {
+            let heard = self.hear().await.unwrap_or_else(|code| panic!("{what}: the socket was closed: {code}"));
+            if heard["type"] == "complete" {
+                continue;
+            }
+            assert_eq!((&heard["type"], heard["payload"].get("errors")), (&json!("next"), None), "{what}: {heard}");
+            if is(heard["id"].as_str().unwrap(), &heard["payload"]["data"]) {
+                return;
+            }
+        }
+    }
+
     /// The next piece of news of a command: what happened to its mint, and the party.
     async fn news(&mut self, command_id: &str) -> (String, Value) {
         loop {
@@ -111,6 +125,90 @@ async fn a_mint_is_told_as_it_is_indexed_and_told_again_when_a_reorg_takes_it_ba
 
     staff.say(json!({ "id": "1", "type": "complete" })).await;
     assert_eq!(staff.hear().await, Ok(json!({ "type": "complete", "id": "1" })));
+    kit.end().await;
+}
+
+#[tokio::test]
+async fn transfers_holdings_commands_and_status_are_told_and_corrected_after_a_reorg() {
+    let kit = Kit::whole().await;
+    kit.chain().mine(APART).await.unwrap();
+    let mut staff = Client::greeted(&kit, kit.token(Role::TransferAgent)).await;
+    for (id, query) in [
+        (
+            "transfers",
+            "subscription Named { newTransfer(filter: { instrumentId: \"rCC\", party: \"alice::122...\" }) {
+                         kind transfer { amount toParty { partyId } commandId } } }",
+        ),
+        ("holdings", "subscription { newHolding(filter: { instrumentId: \"rCC\" }) { balance party { partyId } } }"),
+        (
+            "commands",
+            "subscription { newCommandState(filter: { commandId: \"turned\" }) { state command { amount } } }",
+        ),
+        ("status", "subscription { newStatus { blockNumber tokens { instrumentId } } }"),
+        ("begun", "{ _meta { chainId } }"),
+    ] {
+        staff.subscribe(id, query).await;
+    }
+    staff.hears("what was asked after the subscriptions", |id, _| id == "begun").await;
+    assert_eq!(kit.mint("turned", ALICE, "5").await.status, 200);
+    let turned = |id: &str, news: &Value, kind: &str| {
+        let transfer = &news["newTransfer"]["transfer"];
+        let ours = id == "transfers" && transfer["commandId"] == "turned" && news["newTransfer"]["kind"] == kind;
+        assert!(!ours || transfer["toParty"]["partyId"] == ALICE, "{news}");
+        ours
+    };
+    let held = |id: &str, news: &Value| id == "holdings" && news["newHolding"]["balance"] == "1005.0";
+    let confirmed = |id: &str, news: &Value| id == "commands" && news["newCommandState"]["state"] == "confirmed";
+    let (mut added, mut holds, mut runs, mut passes) = (false, false, false, false);
+    staff
+        .hears("all four of the mint", |id, news| {
+            added |= turned(id, news, "ADDED");
+            holds |= held(id, news);
+            runs |= confirmed(id, news);
+            passes |= id == "status" && news["newStatus"]["tokens"][0]["instrumentId"].is_string();
+            added && holds && runs && passes
+        })
+        .await;
+
+    let newest = kit.data(None, "{ mints(first: 1) { nodes { blockNumber } } }").await;
+    let minted = newest["mints"]["nodes"][0]["blockNumber"].as_u64().unwrap();
+    let head = kit.chain().rpc("eth_blockNumber", json!([])).await.unwrap();
+    let head = u64::from_str_radix(head.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    kit.chain().rpc("anvil_reorg", json!([head - minted + APART / 2, []])).await.unwrap();
+    let (mut gone, mut reopened) = (false, false);
+    staff
+        .hears("that it is gone", |id, news| {
+            gone |= turned(id, news, "REMOVED");
+            reopened |= id == "commands" && news["newCommandState"]["state"] == "prepared";
+            gone && reopened
+        })
+        .await;
+    // The keeper sends the same bytes again.
+    let (mut added, mut holds, mut runs) = (false, false, false);
+    staff
+        .hears("that it is back", |id, news| {
+            added |= turned(id, news, "ADDED");
+            holds |= held(id, news);
+            runs |= confirmed(id, news);
+            added && holds && runs
+        })
+        .await;
+
+    let mut nobody = Client::greeted(&kit, None).await;
+    let mut investor = Client::greeted(&kit, kit.token(Role::Investor)).await;
+    for (query, code) in [
+        ("subscription { newCommandState { state } }", "FORBIDDEN"),
+        ("subscription { newHolding(filter: { party: \"carol\" }) { balance } }", "FORBIDDEN"),
+    ] {
+        investor.subscribe(query, query).await;
+        let refused = investor.hear().await.unwrap().to_string();
+        assert!(refused.contains(code), "{refused}");
+        while investor.hear().await.unwrap()["type"] != "complete" {}
+        nobody.subscribe(query, query).await;
+        let refused = nobody.hear().await.unwrap().to_string();
+        assert!(refused.contains(if query.contains("newCommand") { "UNAUTHENTICATED" } else { code }), "{refused}");
+        while nobody.hear().await.unwrap()["type"] != "complete" {}
+    }
     kit.end().await;
 }
 

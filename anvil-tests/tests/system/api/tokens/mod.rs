@@ -3,6 +3,7 @@
 mod cli;
 mod fields;
 pub(crate) mod files;
+mod graphql;
 pub(crate) mod life;
 mod prices;
 mod records;

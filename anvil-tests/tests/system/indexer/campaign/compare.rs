@@ -15,13 +15,13 @@ use super::super::{CHAIN, Stage};
 use super::acts::{DOCUMENTS, Ground};
 
 impl Stage {
-    pub(super) async fn view_at<C: SolCall>(&self, to: Address, call: C, at: B256) -> Result<C::Return> {
+    pub(in crate::indexer) async fn view_at<C: SolCall>(&self, to: Address, call: C, at: B256) -> Result<C::Return> {
         let request = json!([{"to": to, "data": Bytes::from(call.abi_encode())}, {"blockHash": at}]);
         let answer: Bytes = serde_json::from_value(self.world.chain.rpc("eth_call", request).await?)?;
         C::abi_decode_returns(&answer).context("the contract answers")
     }
 
-    pub(super) async fn hash(&self, block: u64) -> Result<B256> {
+    pub(in crate::indexer) async fn hash(&self, block: u64) -> Result<B256> {
         let header = self.world.chain.rpc("eth_getBlockByNumber", json!([format!("{block:#x}"), false])).await?;
         Ok(serde_json::from_value(header["hash"].clone())?)
     }
@@ -151,6 +151,19 @@ impl Stage {
             .bind(block.cast_signed())
             .fetch_all(pool)
             .await?;
+        let otherwise: i64 = sqlx::query_scalar(
+            "SELECT count(*)
+               FROM holdings_at($1, $2) h
+               FULL JOIN (SELECT token, wallet, balance,
+                                 CASE WHEN address_frozen THEN balance ELSE least(balance, frozen + held) END AS locked
+                            FROM positions_at($1, $2)) p USING (token, wallet)
+              WHERE (h.balance, h.locked) IS DISTINCT FROM (p.balance, p.locked)",
+        )
+        .bind(CHAIN.cast_signed())
+        .bind(block.cast_signed())
+        .fetch_one(pool)
+        .await?;
+        assert_eq!(otherwise, 0, "a page of positions and all of them say otherwise of block {block}");
         let mut ours = HashMap::new();
         for row in &rows {
             let key = (row.try_get::<Addr, _>("token")?.0, row.try_get::<Addr, _>("wallet")?.0);
