@@ -4,7 +4,7 @@
 pub mod anvil;
 mod files;
 pub mod identity;
-mod npm;
+pub mod npm;
 pub mod postgres;
 pub mod suite;
 pub mod supervisor;

@@ -10,7 +10,7 @@ use crate::failure::Advice;
 
 /// Makes `folder/node_modules` hold exactly what `folder/package-lock.json` says, and returns it. Processes that want
 /// the same folder wait for one another. Install scripts do not run: nothing here needs one.
-pub(crate) async fn install(folder: &Path, what: &str, report: Report<'_>) -> Result<PathBuf> {
+pub async fn install(folder: &Path, what: &str, report: Report<'_>) -> Result<PathBuf> {
     let modules = folder.join("node_modules");
     if is_current(folder) {
         return Ok(modules);

@@ -1,5 +1,6 @@
 //! `tokenx dev` as a script sees it: the real binary in a folder of its own.
 
+mod clients;
 mod curls;
 mod endings;
 
