@@ -10,6 +10,7 @@ pub(crate) mod http;
 mod limits;
 mod live;
 mod loaders;
+mod page;
 mod query;
 mod reader;
 mod scalars;

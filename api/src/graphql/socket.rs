@@ -44,11 +44,14 @@ const MAX_OPERATIONS: usize = 32;
 /// Why a socket is closed, by the protocol's codes.
 type Closed = (u16, String);
 
-/// Opens a socket for subscriptions.
+/// Opens a socket for subscriptions; a browser that is shown something gets GraphiQL, from this host alone.
 #[utoipa::path(
     get,
     path = "/graphql",
-    responses((status = 101, description = "A WebSocket that speaks `graphql-transport-ws`")),
+    responses(
+        (status = 101, description = "A WebSocket that speaks `graphql-transport-ws`"),
+        (status = 200, description = "GraphiQL, where `accept` asks for a page", body = String, content_type = "text/html"),
+    ),
 )]
 pub(crate) async fn upgrade(
     State(app): State<App>,
@@ -56,6 +59,9 @@ pub(crate) async fn upgrade(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
+    if super::page::wanted(&headers) {
+        return Ok(super::page::page());
+    }
     let upgrade =
         upgrade.map_err(|_| ApiError::MethodNotAllowed("GET without a websocket upgrade: POST queries".into()))?;
     let viewer = auth::viewer(&app, &headers).await?;

@@ -40,3 +40,16 @@ async fn public_client_libraries_run_the_documented_queries_and_a_subscription()
     assert_eq!(answers["new-transfers"], json!({ "kind": "ADDED", "amount": "7.0" }));
     assert_eq!(answers["refused"], 400, "a query that does not fit the schema is no 200 to whoever knows better");
 }
+
+#[tokio::test]
+async fn the_committed_graphiql_is_made_of_the_packages_of_its_lock_file() {
+    let folder = tokenx::local::checkout().unwrap().join("api/graphiql");
+    let Some(node) = tools::in_path("node") else {
+        return skipped("Node.js is not in PATH: install it (Debian: apt-get install nodejs npm) to make GraphiQL");
+    };
+    if let Err(error) = npm::install(&folder, "what GraphiQL is made of", &|_| {}).await {
+        return skipped(&format!("GraphiQL's packages could not be installed, so it was not made: {error:#}"));
+    }
+    let output = Command::new(node).arg(folder.join("make.mjs")).arg("--check").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -78,6 +78,24 @@ async fn a_body_that_is_no_request_is_a_problem_and_a_bad_token_is_never_taken_f
 }
 
 #[tokio::test]
+async fn graphiql_comes_from_the_binary_and_may_load_nothing_from_another_host() {
+    let kit = Kit::bare().await;
+    let answer = read(kit.client.get(format!("{}/graphql", kit.url)).header("accept", "text/html,*/*;q=0.8")).await;
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    let policy = answer.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none';"), "{policy}");
+    for directive in policy.split(';') {
+        let mut sources = directive.split_whitespace().skip(1);
+        assert!(
+            sources.all(|source| ["'none'", "'self'", "'unsafe-inline'", "data:"].contains(&source)),
+            "{directive}"
+        );
+    }
+    assert_eq!(answer.header("content-encoding"), Some("gzip"));
+    kit.end().await;
+}
+
+#[tokio::test]
 async fn the_introspection_query_of_client_libraries_is_answered() {
     let kit = Kit::bare().await;
     let type_reference = format!("{}{}", "ofType { kind name ".repeat(9), "}".repeat(9));
