@@ -1,5 +1,5 @@
 //! What an approval asks of the keeper, step by step: the offering's terms, then the token's listing, each once a round. The
-//! first step is taken with the approval itself, what follows by whichever process looks next ([`crate::due`]).
+//! first step is taken with the approval itself, what follows by whichever process looks next (`crate::due`).
 
 use alloy::primitives::{B256, U256};
 use serde_json::json;

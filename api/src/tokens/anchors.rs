@@ -1,6 +1,6 @@
 //! Documents on chain: a token's contract names each by the letters of its id, with the hash of its content; one that is
 //! taken away is taken back there. What is due follows from the rows and the chain, and is looked for again and again
-//! ([`crate::due`]): a document may come before its token is deployed, and a process may go at any time.
+//! (`crate::due`): a document may come before its token is deployed, and a process may go at any time.
 
 use alloy::primitives::B256;
 use serde_json::json;
