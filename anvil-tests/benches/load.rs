@@ -44,13 +44,16 @@ async fn main() -> Result<()> {
     let percent: u32 = numbers.get(2).copied().unwrap_or(100).try_into()?;
     let site = Site::start(holdings).await?;
     println!("{holdings} holdings, {seconds} s each\n");
-    println!("| asked | a second | bytes | p50 / p99 / most, ms | to reach, p99 |\n|---|---|---|---|---|");
+    println!(
+        "| asked | a second | bytes | p50 / p99 / most, ms | to reach, p99 | refused |\n|---|---|---|---|---|---|"
+    );
     for (what, path, rate, aim) in CASES {
         let path = path.replace("{token_id}", &site.token_id);
         let rate = (rate * percent / 100).max(1);
         site.ask(&path, rate, WARM_UP).await?;
         let answers = site.ask(&path, rate, Duration::from_secs(seconds)).await?;
-        println!("| {what} | {:.0} | {} | {} | {aim} |", answers.rate, answers.bytes, answers.waits());
+        let Answers { rate, bytes, refused, .. } = answers;
+        println!("| {what} | {rate:.0} | {bytes} | {} | {aim} | {refused} |", answers.waits());
     }
     Ok(())
 }
@@ -70,7 +73,9 @@ struct Site {
 struct Answers {
     rate: f64,
     bytes: usize,
-    /// In order of length.
+    /// Requests that had another answer than the one asked for, or none.
+    refused: usize,
+    /// Of the others, in order of length.
     times: Vec<Duration>,
 }
 
@@ -167,14 +172,17 @@ impl Site {
             });
             due += Duration::from_secs(1) / rate;
         }
-        let answers = answers.join_all().await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let answers = answers.join_all().await;
         let took = begun.elapsed();
+        let asked = answers.len();
+        let answers: Vec<_> = answers.into_iter().filter_map(Result::ok).collect();
+        let refused = asked - answers.len();
         let bytes = answers.first().map_or(0, |(_, bytes)| *bytes);
         let mut times: Vec<Duration> = answers.into_iter().map(|(time, _)| time).collect();
         times.sort_unstable();
         #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = times.len() as f64 / took.as_secs_f64();
-        Ok(Answers { rate, bytes, times })
+        Ok(Answers { rate, bytes, refused, times })
     }
 }
 
