@@ -1,5 +1,5 @@
-//! Who may do what: one table, from which the router, the OpenAPI document's security, the role matrix of
-//! the README and the authorization test are all made. A route that is not here does not exist.
+//! Who may do what: one table, from which the router, the OpenAPI document's security, the role matrix
+//! (`ROLES.md`) and the authorization test are all made. A route that is not here does not exist.
 //!
 //! The rows follow the roles of the reference texts; a super admin may do what any other role may (save an
 //! investor's own act), so the table never has to name that role.
@@ -328,7 +328,9 @@ impl Rule {
 
 /// The table as people read it, in Markdown: one row an operation, one column a role.
 pub fn role_matrix() -> String {
-    let mut table = String::from("| operation | anyone |");
+    let mut table = String::from(
+        "# Who may do what\n\nFrom `src/policy.rs`. A super admin may do whatever any other role may.\n\n| operation | anyone |",
+    );
     for role in Role::ALL {
         table.push_str(&format!(" {role} |"));
     }
@@ -396,26 +398,14 @@ mod tests {
         assert!("admin".parse::<Role>().is_err());
     }
 
-    /// Replaces what stands between the markers of a document; `None` where it has none.
-    fn with_matrix(text: &str) -> Option<String> {
-        let (before, rest) = text.split_once("<!-- role matrix -->\n")?;
-        let (_, after) = rest.split_once("<!-- /role matrix -->")?;
-        Some(format!("{before}<!-- role matrix -->\n{}<!-- /role matrix -->{after}", role_matrix()))
-    }
-
     #[test]
     fn the_committed_role_matrix_is_the_table() {
-        let home = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        for path in [home, concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")] {
-            let Ok(text) = std::fs::read_to_string(path) else { continue };
-            let fresh = with_matrix(&text);
-            assert!(path != home || fresh.is_some(), "the crate's README shows the matrix");
-            let Some(fresh) = fresh else { continue };
-            if std::env::var_os("UPDATE").is_some() {
-                std::fs::write(path, &fresh).unwrap();
-            }
-            let committed = std::fs::read_to_string(path).unwrap();
-            assert!(committed == fresh, "{path} is old: UPDATE=1 cargo test -p tokenx-api --lib committed");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/ROLES.md");
+        let fresh = role_matrix();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &fresh).unwrap();
         }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == fresh, "api/ROLES.md is old: UPDATE=1 cargo test -p tokenx-api --lib committed");
     }
 }

@@ -52,6 +52,7 @@ const GENERATED: [(&str, &str, &str); 5] = [
     ("contracts/vectors/event_topics.json", "contracts/README.md", "tools/vectors.mjs"),
     ("api/openapi.json", "api/README.md", "openapi.json"),
     ("api/schema.graphql", "api/README.md", "schema.graphql"),
+    ("api/ROLES.md", "api/README.md", "ROLES.md"),
     ("api/graphiql/graphiql.html.gz", "api/README.md", "graphiql/make.mjs"),
 ];
 
