@@ -47,7 +47,7 @@ const WRITERS: [(&str, &str); 18] = [
 const TOP: [&str; 8] = ["anvil-tests", "api", "config", "contracts", "indexer", "keeper", "migrations", "src"];
 
 /// Generated files, the page that documents them, and what the page must name: the command that rewrites them.
-const GENERATED: [(&str, &str, &str); 5] = [
+const GENERATED: [(&str, &str, &str); 6] = [
     ("contracts/artifacts", "contracts/README.md", "tools/artifacts.mjs"),
     ("contracts/vectors/event_topics.json", "contracts/README.md", "tools/vectors.mjs"),
     ("api/openapi.json", "api/README.md", "openapi.json"),
