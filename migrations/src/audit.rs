@@ -73,24 +73,60 @@ pub async fn append_all(conn: &mut PgConnection, entries: &[Entry<'_>]) -> Resul
     Ok(())
 }
 
-/// A page of the log, newest first: up to `limit` entries before `before` (`None`: from the end).
+/// What a page of the log is to hold; the default is everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only by this actor.
+    pub actor: Option<String>,
+    /// Only this action.
+    pub action: Option<String>,
+    /// Only about this subject.
+    pub subject: Option<String>,
+    /// Only at this time or later.
+    pub from: Option<OffsetDateTime>,
+    /// Only before this time.
+    pub to: Option<OffsetDateTime>,
+    /// Only entries before this place; `None`: from the end.
+    pub before: Option<Position>,
+}
+
+/// A page of the log, newest first: up to `limit` entries.
 ///
 /// # Errors
 /// The database's.
-pub async fn page(db: impl PgExecutor<'_>, before: Option<Position>, limit: i64) -> Result<Vec<Kept>, sqlx::Error> {
-    let (xid, seq) = before.map_or((u64::MAX, i64::MAX), |p| (p.xid, p.seq));
-    let rows = sqlx::query(
+pub async fn page(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Result<Vec<Kept>, sqlx::Error> {
+    let before = filter.before.unwrap_or(Position { xid: u64::MAX, seq: i64::MAX });
+    let named: Vec<&str> =
+        [&filter.actor, &filter.action, &filter.subject].into_iter().filter_map(Option::as_deref).collect();
+    // Without a name the index of names would be read from end to end.
+    let page = if named.is_empty() {
         "SELECT xid::text AS xid, seq, at, actor, action, subject, request_id, detail
            FROM audit_log
           WHERE (xid, seq) < ($1::text::xid8, $2)
+            AND ($4::timestamptz IS NULL OR at >= $4)
+            AND ($5::timestamptz IS NULL OR at <  $5)
           ORDER BY audit_log.xid DESC, seq DESC
-          LIMIT $3",
-    )
-    .bind(xid.to_string())
-    .bind(seq)
-    .bind(limit)
-    .fetch_all(db)
-    .await?;
+          LIMIT $3"
+    } else {
+        "SELECT xid::text AS xid, seq, at, actor, action, subject, request_id, detail
+           FROM audit_log
+          WHERE (xid, seq) < ($1::text::xid8, $2)
+            AND ($4::timestamptz IS NULL OR at >= $4)
+            AND ($5::timestamptz IS NULL OR at <  $5)
+            AND ARRAY[actor, action, subject] @> $6::text[]
+            AND ($7::text IS NULL OR actor   = $7)
+            AND ($8::text IS NULL OR action  = $8)
+            AND ($9::text IS NULL OR subject = $9)
+          ORDER BY audit_log.xid DESC, seq DESC
+          LIMIT $3"
+    };
+    let mut query =
+        sqlx::query(page).bind(before.xid.to_string()).bind(before.seq).bind(limit).bind(filter.from).bind(filter.to);
+    if !named.is_empty() {
+        query = query.bind(named).bind(&filter.actor).bind(&filter.action).bind(&filter.subject);
+    }
+    // Planned for what is asked for: a name may be that of one entry, or of most.
+    let rows = query.persistent(false).fetch_all(db).await?;
     rows.iter()
         .map(|row| {
             Ok(Kept {

@@ -8,6 +8,7 @@ mod database;
 pub mod numeric;
 pub mod outbox;
 mod position;
+pub mod seal;
 mod session;
 mod transaction;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool, query, query_scalar};
 use time::OffsetDateTime;
 use tokenx_anvil_tests::{TestDatabase, eventually};
-use tokenx_migrations::audit::{self, Entry};
+use tokenx_migrations::audit::{self, Entry, Filter};
 use tokenx_migrations::copy::Rows;
 use tokenx_migrations::outbox::{self, Event};
 use tokenx_migrations::{
@@ -85,10 +85,11 @@ async fn the_audit_log_only_grows() {
         let error = query(statement).execute(&pool).await.unwrap_err();
         assert!(error.to_string().contains("append-only"), "{statement}: {error}");
     }
-    let page = audit::page(&pool, None, 10).await.unwrap();
+    let page = audit::page(&pool, &Filter::default(), 10).await.unwrap();
     let kept: Vec<&str> = page.iter().map(|kept| kept.subject.as_str()).collect();
     assert_eq!(kept, ["wallet:2", "wallet:1"]);
-    assert_eq!(audit::page(&pool, Some(page[0].position), 10).await.unwrap()[0].subject, "wallet:1");
+    let before = Filter { before: Some(page[0].position), ..Filter::default() };
+    assert_eq!(audit::page(&pool, &before, 10).await.unwrap()[0].subject, "wallet:1");
     assert_eq!(page[0].request_id.as_deref(), Some("r-1"));
 }
 
@@ -99,7 +100,7 @@ async fn what_is_rolled_back_leaves_no_trace() {
     log(&mut transaction, "wallet:1").await;
     outbox::append(&mut transaction, event("s")).await.unwrap();
     transaction.rollback().await.unwrap();
-    assert!(audit::page(&pool, None, 10).await.unwrap().is_empty());
+    assert!(audit::page(&pool, &Filter::default(), 10).await.unwrap().is_empty());
     assert!(subjects(&pool, Position::START).await.is_empty());
 }
 
