@@ -9,6 +9,8 @@ pub const FAILED: i32 = 1;
 pub const NOT_DONE: i32 = 3;
 /// There is no such thing, or none that the asker may know of.
 pub const NOT_THERE: i32 = 4;
+/// What is kept is not what was sealed.
+pub const ALTERED: i32 = 5;
 /// The asker may not do this (`EX_NOPERM`).
 pub const NO_PERMISSION: i32 = 77;
 /// The settings are wrong or missing (`EX_CONFIG`): starting again without changing them is of no use.

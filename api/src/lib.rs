@@ -3,6 +3,7 @@
 
 pub mod admin;
 mod app;
+pub mod audit;
 pub mod auth;
 mod docs;
 mod due;

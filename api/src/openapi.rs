@@ -67,6 +67,8 @@ const BEARER: &str = "bearer";
         crate::offerings::decide::reject,
         crate::offerings::documents::add,
         crate::offerings::documents::remove,
+        crate::audit::routes::page,
+        crate::audit::routes::verify,
         crate::events::events,
         crate::ops::health::healthz,
         crate::ops::health::readyz,
@@ -268,7 +270,7 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         }
         // A token is optional, a bad one is refused; a link can have ended.
         Operation::GetFile => errors.extend([400, 401, 403, 404]),
-        Operation::ListTokens | Operation::ListOfferings => errors.push(400),
+        Operation::ListTokens | Operation::ListOfferings | Operation::AuditLog => errors.push(400),
         Operation::Events => errors.extend([400, 410]),
         // A token is optional, a bad one is refused; the specification's media type answers a bad query with 400.
         Operation::GraphQl => errors.extend([400, 401, 413]),

@@ -183,6 +183,8 @@ pub enum Operation {
     RejectOffering,
     AddOfferingDocument,
     RemoveOfferingDocument,
+    AuditLog,
+    VerifyAuditLog,
     Events,
     Healthz,
     Readyz,
@@ -240,7 +242,7 @@ pub struct Rule {
 impl Rule {
     /// Whether the route is also served under `/v1`, as the platform reference is.
     pub fn also_v1(&self) -> bool {
-        let reference = ["/auth/", "/offerings"].iter().any(|prefix| self.path.starts_with(prefix));
+        let reference = ["/auth/", "/compliance/", "/offerings"].iter().any(|prefix| self.path.starts_with(prefix));
         self.surface == Surface::Platform && reference
     }
 }
@@ -248,6 +250,7 @@ impl Rule {
 const MINTERS: Who = Who::Roles(&[Role::TransferAgent]);
 const ISSUERS: Who = Who::Roles(&[Role::Issuer]);
 const ADMIN: Who = Who::Roles(&[]);
+const OFFICERS: Who = Who::Roles(&[Role::ComplianceOfficer]);
 const ISSUING: Who = Who::Roles(&[Role::Issuer, Role::TransferAgent]);
 const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
 
@@ -295,6 +298,8 @@ pub const POLICY: &[Rule] = &{
         rule(Op::RejectOffering, "reject_offering", POST, "/offerings/{offering_id}/reject", Platform, ADMIN,          &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::AddOfferingDocument, "add_offering_document", POST, "/offerings/{offering_id}/documents", Platform, ISSUERS, &[Scope::LedgerWrite],          Rate::Write).extension(),
         rule(Op::RemoveOfferingDocument, "remove_offering_document", DELETE, "/offerings/{offering_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
+        rule(Op::AuditLog,     "list_audit_log",   GET,  "/compliance/audit-log",            Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read),
+        rule(Op::VerifyAuditLog, "verify_audit_log", GET, "/compliance/audit-log/verify",    Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read).extension(),
         rule(Op::Events,       "stream_events",    GET,  "/events",                          Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read).extension(),
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),

@@ -12,7 +12,7 @@ use crate::error::ApiError;
 use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
-use crate::{auth, docs, events, files, graphql, offerings, openapi, ops, token_app, tokens};
+use crate::{audit, auth, docs, events, files, graphql, offerings, openapi, ops, token_app, tokens};
 
 /// Every route, guarded by its row of the policy table.
 pub fn router(app: &App) -> Router {
@@ -97,6 +97,8 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::RejectOffering => on(method, offerings::decide::reject),
         Operation::AddOfferingDocument => on(method, offerings::documents::add),
         Operation::RemoveOfferingDocument => on(method, offerings::documents::remove),
+        Operation::AuditLog => on(method, audit::routes::page),
+        Operation::VerifyAuditLog => on(method, audit::routes::verify),
         Operation::Events => on(method, events::events),
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),

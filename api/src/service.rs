@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::audit::sealer;
 use crate::due;
 use crate::files::store::StoreError;
 use crate::http::serve as http;
@@ -57,6 +58,7 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
     let server = &settings.server;
     let house = tokio::spawn(app.clone().keep_house());
     let due = tokio::spawn(due::keep_going(app.clone()));
+    let sealer = tokio::spawn(sealer::keep_sealing(app.clone()));
     let served = match server.ops_bind {
         None => http::serve(router(&app), listener, server, stop).await,
         Some(address) => {
@@ -70,5 +72,6 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
     };
     house.abort();
     due.abort();
+    sealer.abort();
     Ok(served?)
 }

@@ -27,6 +27,8 @@ pub struct Settings {
     pub reconcile: Reconcile,
     /// Sending commands to the chain.
     pub keeper: Keeper,
+    /// The audit log's seals.
+    pub audit: Audit,
     /// Keys.
     pub signer: Signer,
     /// The HTTP server.
@@ -314,6 +316,22 @@ impl Default for Keeper {
     }
 }
 
+/// The audit log's seals.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Audit {
+    /// Pause between two hashes of the log on chain, in seconds; 0 = none is put there.
+    pub anchor_seconds: u64,
+    /// The instrument whose contract takes them; where absent, the first one that is operated here.
+    pub anchor_instrument: Option<String>,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { anchor_seconds: 3_600, anchor_instrument: None }
+    }
+}
+
 /// Keys.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -445,6 +463,9 @@ pub struct Auth {
     /// Key of the access tokens' HMAC, 32 bytes or more.
     #[serde(serialize_with = "redact")]
     pub jwt_secret: SecretString,
+    /// Keys that it had before: they sign nothing more, and what they signed holds until it expires.
+    #[serde(serialize_with = "redact_all")]
+    pub previous_jwt_secrets: Vec<SecretString>,
     /// `iss` of the access tokens.
     pub issuer: String,
     /// `aud` of the access tokens.
@@ -461,6 +482,7 @@ impl Default for Auth {
     fn default() -> Self {
         Self {
             jwt_secret: SecretString::default(),
+            previous_jwt_secrets: Vec::new(),
             issuer: "tokenx".to_owned(),
             audience: "tokenx".to_owned(),
             access_ttl_seconds: 86_400,

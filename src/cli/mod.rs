@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod audit;
 mod command;
 mod config;
 mod deploy;
@@ -31,8 +32,8 @@ struct Cli {
 
 const AFTER_HELP: &str = "\
 First time here? `tokenx dev` starts everything on this machine and prints what to try next.
-Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try later (a port or folder is in use), 78 wrong settings; those of `token`
-and `command` are in their --help";
+Exit codes: 0 done, 1 failed, 2 wrong usage, 75 try later (a port or folder is in use), 78 wrong settings; those of `token`,
+`command` and `audit` are in their --help";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -49,6 +50,8 @@ enum Command {
     Api(Flags),
     /// Add and list issuers, nodes, currencies, users, parties, wallets and service tokens
     Admin(admin::Arguments),
+    /// Whether the audit log is what was sealed
+    Audit(audit::Arguments),
     /// Make, deploy, list and show tokens of an issuer's, at a running API
     Token(token::Arguments),
     /// How far a command has come, at a running API
@@ -117,6 +120,7 @@ async fn execute(command: Command) -> Result<i32> {
         Command::Keeper(flags) => serve(&flags, Parts::KEEPER).await?,
         Command::Api(flags) => serve(&flags, Parts::API).await?,
         Command::Admin(arguments) => admin::run(arguments).await?,
+        Command::Audit(arguments) => audit::run(arguments).await?,
         Command::Token(arguments) => token::run(arguments).await?,
         Command::Asked(arguments) => command::run(arguments).await?,
         Command::Migrate(flags) => migrate::run(&flags).await?,

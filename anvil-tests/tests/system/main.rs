@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod audit;
 mod contracts;
 mod dev;
 mod faults;

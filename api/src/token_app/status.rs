@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::scope::visible_tokens;
 use super::timestamp;
 use crate::app::App;
+use crate::audit;
 use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::policy::Role;
@@ -122,7 +123,8 @@ pub(crate) async fn status(State(app): State<App>, viewer: Viewer) -> Result<Jso
         let monitor = monitor(snapshot.as_ref(), enabled, OffsetDateTime::now_utc());
         let consumers = outbox::consumers(&mut *conn).await?;
         let keeper = tokenx_keeper::status::read(&mut *conn, app.chain_id()).await?;
-        let modules = modules(snapshot.as_ref(), keeper)?;
+        let audit = audit::status(&mut conn, OffsetDateTime::now_utc()).await?;
+        let modules = modules(snapshot.as_ref(), keeper, audit)?;
         let subscriptions = consumers.into_iter().map(subscription).collect();
         Some(Operational { updated_at: updated_at.clone(), monitor, subscriptions, modules })
     };
@@ -177,8 +179,9 @@ fn subscription(consumer: outbox::Consumer) -> Subscription {
 fn modules(
     snapshot: Option<&Snapshot>,
     keeper: Option<tokenx_keeper::status::Taken>,
+    audit: Value,
 ) -> Result<BTreeMap<&'static str, Value>, ApiError> {
-    let mut modules = BTreeMap::new();
+    let mut modules = BTreeMap::from([("audit", audit)]);
     if let Some(snapshot) = snapshot {
         modules.insert("indexer", serde_json::to_value(&snapshot.indexer).map_err(ApiError::internal)?);
     }

@@ -24,7 +24,7 @@ use sqlx::{PgPool, Postgres, Row, Transaction};
 use tokenx_migrations::{Addr, Uint256, Word};
 
 pub use cursor::{AsOf, Cursor, as_of, caught_up, cursor};
-pub use documents::{Document, documents_of_tokens};
+pub use documents::{Document, NamedDocument, documents_named, documents_of_tokens};
 pub use history::{Filter, Party, SupplyRow, burns, mints};
 pub use holds::{Hold, HoldKind, holds_of_wallets};
 pub use instruments::{

@@ -1,6 +1,7 @@
 //! The api over HTTP, against a real database and, where it matters, a real chain, indexer and keeper.
 
 mod admin_functions;
+mod audit;
 mod auth;
 mod bad_input;
 mod digits;
