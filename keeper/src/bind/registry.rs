@@ -23,6 +23,10 @@ pub(super) fn whitelist(facts: &Facts, wallet: Address, investor: Record, reason
         let message = format!("wallet {wallet} belongs to investor {known} and stays there");
         return Err(Refusal::with(ReasonCode::WalletBelongsToOther, Field::Wallet, message));
     }
+    // The call writes the whole record, sanctions included: only the registry's admin lifts these.
+    if facts.wallet.sanctioned {
+        return Err(Refusal::of_wallet(ReasonCode::SanctionsHit, Field::Wallet, wallet));
+    }
     Ok(InvestorRegistry::setInvestorCall { wallet, investor, reason }.abi_encode())
 }
 
