@@ -20,6 +20,7 @@ use crate::graphql::Live;
 use crate::http::limits::Limits;
 use crate::http::metrics;
 use crate::service::ServeError;
+use crate::wallets::challenge;
 
 /// How often idle rate-limit keys and expired tokens are forgotten.
 const HOUSEKEEPING: std::time::Duration = std::time::Duration::from_secs(60);
@@ -157,6 +158,9 @@ impl App {
                     self.0.limits.forget_idle();
                     if let Err(error) = session::forget_expired(&self.0.pool).await {
                         tracing::warn!(error = %error, "expired tokens could not be removed");
+                    }
+                    if let Err(error) = challenge::forget_expired(&self.0.pool).await {
+                        tracing::warn!(error = %error, "expired challenges could not be removed");
                     }
                 }
             }

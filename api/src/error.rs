@@ -94,6 +94,9 @@ pub enum ApiError {
     /// Known, but not allowed.
     #[error("{0}")]
     Forbidden(String),
+    /// Known, and barred as a person.
+    #[error("{1}")]
+    Barred(ReasonCode, String),
     /// Nothing there, or nothing that the caller may know of.
     #[error("{0}")]
     NotFound(String),
@@ -139,7 +142,7 @@ impl ApiError {
     pub fn status(&self, surface: Surface) -> StatusCode {
         match self {
             ApiError::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-            ApiError::Forbidden(_) => StatusCode::FORBIDDEN,
+            ApiError::Forbidden(_) | ApiError::Barred(..) => StatusCode::FORBIDDEN,
             ApiError::NotFound(_) => StatusCode::NOT_FOUND,
             ApiError::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             ApiError::Conflict(_) => StatusCode::CONFLICT,
@@ -216,6 +219,9 @@ impl ApiError {
             "instance": instance,
             "request_id": request_id,
         });
+        if let ApiError::Barred(reason, _) = self {
+            problem["reason_code"] = json!(reason.as_str());
+        }
         if let ApiError::Rejected(fields) = self {
             let list: Vec<Value> =
                 fields.iter().map(|field| json!({ "field": field.field(), "message": field.msg })).collect();

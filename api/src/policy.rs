@@ -119,6 +119,8 @@ pub enum Who {
     Any,
     /// These roles, and super admins.
     Roles(&'static [Role]),
+    /// Investors alone: it is their own act, for their own party.
+    Investors,
 }
 
 impl Who {
@@ -127,6 +129,7 @@ impl Who {
         match self {
             Who::Anyone | Who::Any => true,
             Who::Roles(roles) => role == Role::SuperAdmin || roles.contains(&role),
+            Who::Investors => role == Role::Investor,
         }
     }
 }
@@ -185,6 +188,13 @@ pub enum Operation {
     RemoveOfferingDocument,
     AuditLog,
     VerifyAuditLog,
+    GetInvestor,
+    ListOwnWallets,
+    RegisterWallet,
+    ChallengeWallet,
+    ListWallets,
+    ApproveWallet,
+    RejectWallet,
     Events,
     Healthz,
     Readyz,
@@ -242,7 +252,8 @@ pub struct Rule {
 impl Rule {
     /// Whether the route is also served under `/v1`, as the platform reference is.
     pub fn also_v1(&self) -> bool {
-        let reference = ["/auth/", "/compliance/", "/offerings"].iter().any(|prefix| self.path.starts_with(prefix));
+        let reference =
+            ["/auth/", "/investors/", "/offerings", "/compliance/"].iter().any(|prefix| self.path.starts_with(prefix));
         self.surface == Surface::Platform && reference
     }
 }
@@ -300,6 +311,13 @@ pub const POLICY: &[Rule] = &{
         rule(Op::RemoveOfferingDocument, "remove_offering_document", DELETE, "/offerings/{offering_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
         rule(Op::AuditLog,     "list_audit_log",   GET,  "/compliance/audit-log",            Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read),
         rule(Op::VerifyAuditLog, "verify_audit_log", GET, "/compliance/audit-log/verify",    Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read).extension(),
+        rule(Op::GetInvestor,  "get_investor",     GET,  "/investors/me",                    Platform, Who::Investors, &[],                                   Rate::Read),
+        rule(Op::ListOwnWallets, "list_own_wallets", GET, "/investors/wallets",              Platform, Who::Investors, &[],                                   Rate::Read),
+        rule(Op::RegisterWallet, "create_wallet",  POST, "/investors/wallets",               Platform, Who::Investors, &[],                                   Rate::Write),
+        rule(Op::ChallengeWallet, "challenge_wallet", POST, "/investors/wallets/challenge",  Platform, Who::Investors, &[],                                   Rate::Write).extension(),
+        rule(Op::ListWallets,  "list_wallets",     GET,  "/compliance/wallets",              Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read),
+        rule(Op::ApproveWallet, "approve_wallet",  POST, "/compliance/wallets/{wallet_id}/approve", Platform, OFFICERS, &[Scope::ComplianceWrite],            Rate::Write),
+        rule(Op::RejectWallet, "reject_wallet",    POST, "/compliance/wallets/{wallet_id}/reject", Platform, OFFICERS, &[Scope::ComplianceWrite],             Rate::Write).extension(),
         rule(Op::Events,       "stream_events",    GET,  "/events",                          Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read).extension(),
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),
@@ -334,7 +352,7 @@ impl Rule {
 /// The table as people read it, in Markdown: one row an operation, one column a role.
 pub fn role_matrix() -> String {
     let mut table = String::from(
-        "# Who may do what\n\nFrom `src/policy.rs`. A super admin may do whatever any other role may.\n\n| operation | anyone |",
+        "# Who may do what\n\nFrom `src/policy.rs`. A super admin may do whatever any other role may, save an investor's own act.\n\n| operation | anyone |",
     );
     for role in Role::ALL {
         table.push_str(&format!(" {role} |"));
@@ -370,8 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn a_super_admin_may_do_what_any_other_role_may() {
-        for rule in POLICY {
+    fn a_super_admin_may_do_what_any_other_role_may_save_an_investors_own_act() {
+        for rule in POLICY.iter().filter(|rule| rule.who != Who::Investors) {
             for role in Role::ALL {
                 assert!(!rule.who.permits(role) || rule.who.permits(Role::SuperAdmin), "{}", rule.id);
             }
@@ -388,7 +406,8 @@ mod tests {
     #[test]
     fn a_guarded_route_names_the_scopes_that_open_it_to_tools() {
         for rule in POLICY {
-            assert_eq!(rule.who == Who::Anyone, rule.scopes.is_empty(), "{}", rule.id);
+            // No tool acts for an investor.
+            assert_eq!(matches!(rule.who, Who::Anyone | Who::Investors), rule.scopes.is_empty(), "{}", rule.id);
         }
     }
 

@@ -12,7 +12,9 @@ use crate::error::ApiError;
 use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
-use crate::{audit, auth, docs, events, files, graphql, offerings, openapi, ops, token_app, tokens};
+use crate::{
+    audit, auth, compliance, docs, events, files, graphql, investors, offerings, openapi, ops, token_app, tokens,
+};
 
 /// Every route, guarded by its row of the policy table.
 pub fn router(app: &App) -> Router {
@@ -99,6 +101,13 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::RemoveOfferingDocument => on(method, offerings::documents::remove),
         Operation::AuditLog => on(method, audit::routes::page),
         Operation::VerifyAuditLog => on(method, audit::routes::verify),
+        Operation::GetInvestor => on(method, investors::me::me),
+        Operation::ListOwnWallets => on(method, investors::wallets::wallets),
+        Operation::RegisterWallet => on(method, investors::wallets::register),
+        Operation::ChallengeWallet => on(method, investors::wallets::challenge),
+        Operation::ListWallets => on(method, compliance::wallets::wallets),
+        Operation::ApproveWallet => on(method, compliance::wallets::approve),
+        Operation::RejectWallet => on(method, compliance::wallets::reject),
         Operation::Events => on(method, events::events),
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),

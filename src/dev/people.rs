@@ -96,7 +96,9 @@ pub(crate) async fn seed(
 
     report("whitelisting wallets and minting the first holding");
     for (investor, wallet) in investors.iter().zip(admin::list_wallets(pool, settings.chain.chain_id).await?) {
-        done(commands, &wallet.whitelist_command).await.with_context(|| format!("whitelisting {}", investor.name))?;
+        done(commands, wallet.command.as_deref().unwrap_or_default())
+            .await
+            .with_context(|| format!("whitelisting {}", investor.name))?;
     }
     let (Some(alice), Some(issuer)) = (investors.first(), contracts.issuers.first()) else {
         bail!("nobody to mint to")

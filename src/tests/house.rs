@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 19] = [
+const WRITERS: [(&str, &str); 20] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -42,6 +42,7 @@ const WRITERS: [(&str, &str); 19] = [
     ("0017_offerings.sql", "api"),
     ("0018_graphql.sql", "indexer"),
     ("0019_audit.sql", "migrations"),
+    ("0020_people.sql", "api"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

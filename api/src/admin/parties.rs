@@ -81,18 +81,6 @@ pub async fn list_parties(pool: &PgPool) -> Result<Vec<Party>, Error> {
     rows.into_iter().map(read).collect()
 }
 
-pub(super) async fn party(pool: &PgPool, party_id: &str) -> Result<Party, Error> {
-    let row: Option<Row> = sqlx::query_as(
-        "SELECT party_id, investor_id, country, investor_class, kyc_expires_at
-           FROM parties
-          WHERE party_id = $1",
-    )
-    .bind(party_id)
-    .fetch_optional(pool)
-    .await?;
-    read(row.ok_or_else(|| Error::Unknown { what: "party", id: party_id.to_owned() })?)
-}
-
 type Row = (String, i64, i16, i16, Option<OffsetDateTime>);
 
 fn read((party_id, investor_id, country, class, kyc_expires_at): Row) -> Result<Party, Error> {

@@ -156,7 +156,7 @@ pub(crate) fn bearer(value: &str) -> Option<&str> {
 }
 
 /// 256 random bits.
-fn secret_bytes() -> Result<[u8; 32], ApiError> {
+pub(crate) fn secret_bytes() -> Result<[u8; 32], ApiError> {
     let mut bytes = [0; 32];
     OsRng.try_fill_bytes(&mut bytes).map_err(ApiError::internal)?;
     Ok(bytes)

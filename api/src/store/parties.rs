@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use alloy::primitives::Address;
 use sqlx::{PgConnection, PgExecutor, PgPool};
+use time::OffsetDateTime;
 use tokenx_contracts::ids::PartyId;
 use tokenx_indexer::read;
 use tokenx_migrations::Addr;
@@ -18,6 +19,70 @@ pub struct Party {
     pub investor_id: u64,
     /// The wallet it named as its primary one; `None`: the first approved.
     pub chosen: Option<Address>,
+}
+
+/// What the registry is to say of a party's wallets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// What every text calls it.
+    pub party_id: String,
+    /// Its number in the investor registry.
+    pub investor_id: u64,
+    /// ISO 3166-1 numeric.
+    pub country: u16,
+    /// Class as the platform numbers it; 0 = not given.
+    pub investor_class: u8,
+    /// When its KYC ends; `None` = never.
+    pub kyc_expires_at: Option<OffsetDateTime>,
+}
+
+/// A party's profile.
+///
+/// # Errors
+/// The database's.
+pub async fn profile(db: impl PgExecutor<'_>, party_id: &str) -> Result<Option<Profile>, sqlx::Error> {
+    let row: Option<ProfileRow> = sqlx::query_as(
+        "SELECT party_id, investor_id, country, investor_class, kyc_expires_at
+           FROM parties
+          WHERE party_id = $1",
+    )
+    .bind(party_id)
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(Profile::from))
+}
+
+/// The same, until the transaction ends for this one alone: who writes of a party's wallets, or decides on who it is, holds
+/// this lock.
+///
+/// # Errors
+/// The database's.
+pub async fn lock(conn: &mut PgConnection, party_id: &str) -> Result<Option<Profile>, sqlx::Error> {
+    let row: Option<ProfileRow> = sqlx::query_as(
+        "SELECT party_id, investor_id, country, investor_class, kyc_expires_at
+           FROM parties
+          WHERE party_id = $1
+            FOR NO KEY UPDATE",
+    )
+    .bind(party_id)
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(Profile::from))
+}
+
+type ProfileRow = (String, i64, i16, i16, Option<OffsetDateTime>);
+
+impl From<ProfileRow> for Profile {
+    fn from((party_id, investor_id, country, class, kyc_expires_at): ProfileRow) -> Profile {
+        // The table's CHECKs keep them in range.
+        Profile {
+            party_id,
+            investor_id: investor_id.unsigned_abs(),
+            country: country.unsigned_abs(),
+            investor_class: u8::try_from(class).unwrap_or_default(),
+            kyc_expires_at,
+        }
+    }
 }
 
 /// The party of this id.
@@ -39,6 +104,27 @@ pub async fn find(db: impl PgExecutor<'_>, party_id: &PartyId) -> Result<Option<
         investor_id: investor_id.unsigned_abs(),
         chosen: chosen.map(|address| address.0),
     }))
+}
+
+/// The parties of these ids, by id.
+///
+/// # Errors
+/// The database's.
+pub async fn owners(db: impl PgExecutor<'_>, party_ids: &[&str]) -> Result<HashMap<String, Party>, sqlx::Error> {
+    let rows: Vec<(String, i64, Option<Addr>)> = sqlx::query_as(
+        "SELECT p.party_id, p.investor_id, w.address
+           FROM parties p
+           LEFT JOIN wallets w ON w.wallet_id = p.primary_wallet_id
+          WHERE p.party_id = ANY ($1)",
+    )
+    .bind(party_ids)
+    .fetch_all(db)
+    .await?;
+    let party = |(party_id, investor_id, chosen): (String, i64, Option<Addr>)| {
+        let chosen = chosen.map(|address| address.0);
+        (party_id.clone(), Party { party_id, investor_id: investor_id.unsigned_abs(), chosen })
+    };
+    Ok(rows.into_iter().map(party).collect())
 }
 
 /// The party's primary wallet: the one it chose, else the first that the registry approved. `None` while it has none.

@@ -35,7 +35,7 @@ use crate::token_app::commands::{CommandRecord, record as command_record};
 /// The header by which a client names a request, so that its repetition is none.
 pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Set on an answer about a command that was taken before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What `deploy` takes: how much the node's Executor may do to the token in a UTC day, in whole tokens. The maximum
 /// supply unless given.
@@ -55,7 +55,7 @@ pub struct DeployRequest {
 
 /// A client's own name for a request.
 #[derive(Debug, Clone)]
-pub struct IdempotencyKey(Option<String>);
+pub struct IdempotencyKey(pub(crate) Option<String>);
 
 impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;

@@ -34,7 +34,10 @@ pub use news::{bound_after, reorgs_after, status_taken};
 pub use node::{NodeContracts, contracts_of_executor, contracts_of_token};
 pub(crate) use past::account_key;
 pub use past::{balance_at, supplies_at};
-pub use positions::{InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor};
+pub use positions::{
+    InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor,
+    wallets_of_investors,
+};
 pub use reconciliation::{ReconciliationStatus, reconciliation};
 pub use status::{IndexerStatus, MonitorStatus, Snapshot, TokenStatus, status};
 

@@ -95,6 +95,12 @@ impl InvestorWallet {
         self.flags & 0b11 == 0b01
     }
 
+    /// Under sanctions, whitelisted or not.
+    #[must_use]
+    pub const fn sanctioned(&self) -> bool {
+        self.flags & 0b10 != 0
+    }
+
     /// Whitelisted, not sanctioned, and KYC that still counts at `time` (Unix seconds).
     #[must_use]
     pub const fn eligible_at(&self, time: u64) -> bool {
@@ -136,6 +142,28 @@ pub async fn wallets_of_investor(
     )
     .bind(int(chain_id))
     .bind(int(investor_id))
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(wallet_from_row).collect()
+}
+
+/// All wallets of these investors, first registered first.
+///
+/// # Errors
+/// The database's.
+pub async fn wallets_of_investors(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    investor_ids: &[u64],
+) -> Result<Vec<InvestorWallet>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT *
+           FROM investor_wallets
+          WHERE chain_id = $1 AND investor_id = ANY ($2::bigint[])
+          ORDER BY since_block, wallet",
+    )
+    .bind(int(chain_id))
+    .bind(investor_ids.iter().map(|id| int(*id)).collect::<Vec<_>>())
     .fetch_all(db)
     .await?;
     rows.iter().map(wallet_from_row).collect()

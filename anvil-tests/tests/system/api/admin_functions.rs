@@ -90,7 +90,7 @@ async fn a_wallet_belongs_to_one_party_and_is_whitelisted_by_a_derived_command()
     let wallet = NewWallet { party_id: PartyId::parse(CAROL).unwrap(), kind: WalletKind::SelfCustody(CAROL_WALLET) };
     let made = admin::add_wallet(&kit.pool, &kit.commands, BY, wallet.clone()).await.unwrap();
     assert!(!made.approved);
-    let id = CommandId::parse(made.whitelist_command).unwrap();
+    let id = CommandId::parse(made.command.unwrap()).unwrap();
     let command = kit.commands.view(&CommandScope::System, &id).await.unwrap().unwrap();
     assert_eq!((command.operation.kind(), command.operation.wallet()), ("whitelist", Some(CAROL_WALLET)));
     // A client's command of the same name is another one, and does not show the platform's.

@@ -8,11 +8,13 @@ mod digits;
 mod events;
 mod graphql;
 mod http;
+mod investors;
 mod matrix;
 mod offerings;
 mod replay;
 mod shapes;
 mod tokens;
+mod wallets;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tokenx_anvil_tests::{Deployment, TestDatabase, World, eventually};
+use tokenx::local::postgres::free_port;
+use tokenx_anvil_tests::{Deployment, TestDatabase, World, eventually, eventually_within};
 use tokenx_api::admin::{self, By, NewNode, NewParty, NewServiceToken, NewUser, NewWallet, WalletKind};
 use tokenx_api::policy::{Role, Scope};
 use tokenx_config::{Profile, Settings};
@@ -37,6 +40,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 const BY: By<'static> = By { actor: "cli:test", request_id: None };
+/// A process is there, or has come by its failpoint, in this time.
+const PROCESS: std::time::Duration = std::time::Duration::from_secs(120);
 const PASSWORD: &str = "a password for tests";
 /// The party id of the reference text.
 const ALICE: &str = "alice::122...";
@@ -307,6 +312,24 @@ impl Kit {
             (held == amount).then_some(())
         })
         .await;
+    }
+
+    /// Ends what of the stack runs within the test; the settings by which a process takes its place.
+    async fn moves_out(&mut self) -> Settings {
+        self.stop.cancel();
+        for task in std::mem::take(&mut self.tasks) {
+            task.await.unwrap();
+        }
+        let mut settings = self.settings.clone();
+        settings.server.bind.set_port(free_port().unwrap());
+        self.url = format!("http://{}", settings.server.bind);
+        settings
+    }
+
+    /// Waits until a process has taken its place.
+    async fn is_served(&self) {
+        let url = format!("{}/healthz", self.url);
+        eventually_within(PROCESS, "the process serves", || async { self.client.get(&url).send().await.ok() }).await;
     }
 
     /// Stops everything and waits for it, so that nothing of it touches a database that is being dropped.

@@ -1,40 +1,13 @@
 //! kill -9 between an approval and its listing.
 
-use std::time::Duration;
-
 use alloy::sol_types::SolEvent;
 use nix::sys::signal::Signal;
-use tokenx::local::postgres::free_port;
-use tokenx_anvil_tests::{Process, eventually_within};
+use tokenx_anvil_tests::Process;
 use tokenx_contracts::bindings::{Listing, SecurityToken};
 
 use super::super::tokens::files::PDF;
 use super::documents::hash;
 use super::*;
-
-/// A process comes by its failpoint in this time.
-const LIMIT: Duration = Duration::from_secs(120);
-
-impl Life {
-    /// Ends what of the stack runs within the test; the settings by which a process takes its place.
-    async fn moves_out(&mut self) -> Settings {
-        let kit = &mut self.ground.kit;
-        kit.stop.cancel();
-        for task in std::mem::take(&mut kit.tasks) {
-            task.await.unwrap();
-        }
-        let mut settings = kit.settings.clone();
-        settings.server.bind.set_port(free_port().unwrap());
-        kit.url = format!("http://{}", settings.server.bind);
-        settings
-    }
-
-    async fn is_served(&self) {
-        let url = format!("{}/healthz", self.kit().url);
-        eventually_within(LIMIT, "the process serves", || async { self.kit().client.get(&url).send().await.ok() })
-            .await;
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_between_approval_and_listing_a_token_is_listed_once_and_a_document_named_once() {
@@ -46,11 +19,11 @@ async fn killed_between_approval_and_listing_a_token_is_listed_once_and_a_docume
     let issuer = life.kit().token(Role::Issuer);
     let brought = life.ground.bring(&format!("/v2/admin/token/{token_id}"), issuer, PDF).await;
     let document = brought.json()["meta"]["documents"][0]["id"].clone();
-    let settings = life.moves_out().await;
+    let settings = life.ground.kit.moves_out().await;
     let start = |failpoints: &str| Process::start(&settings, &["run"], failpoints).unwrap();
 
     let mut first = start("");
-    life.is_served().await;
+    life.kit().is_served().await;
     life.ground.approve(&id).await;
     first.signal(Signal::SIGKILL).unwrap();
     eventually("it is dead", || {
@@ -61,7 +34,7 @@ async fn killed_between_approval_and_listing_a_token_is_listed_once_and_a_docume
     // Terms are prepared, in a block, listed on; bytes of the listing are prepared, and sent.
     for failpoint in ["keeper.after_prepare", "projection.included", "keeper.after_prepare", "keeper.after_send"] {
         let mut doomed = start(&format!("{failpoint}:kill"));
-        eventually_within(LIMIT, &format!("the process dies at {failpoint}"), || {
+        eventually_within(PROCESS, &format!("the process dies at {failpoint}"), || {
             let ended = doomed.ended().unwrap();
             async move { ended }
         })
@@ -69,7 +42,7 @@ async fn killed_between_approval_and_listing_a_token_is_listed_once_and_a_docume
         assert!(doomed.was_killed().unwrap(), "{failpoint}\n{}", doomed.log());
     }
     let _last = start("");
-    life.is_served().await;
+    life.kit().is_served().await;
     life.ground.offering_becomes(&id, "published").await;
 
     let asked: Vec<(String, i32)> = sqlx::query_as("SELECT kind, attempt FROM offering_commands ORDER BY created_at")

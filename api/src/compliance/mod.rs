@@ -1,0 +1,3 @@
+//! What compliance officers see and decide.
+
+pub mod wallets;
