@@ -5,6 +5,7 @@ pub mod amount;
 pub mod bindings;
 pub mod codes;
 pub mod ids;
+pub mod restrictions;
 #[cfg(test)]
 mod vectors;
 

@@ -161,8 +161,8 @@ pub(crate) async fn read_all(
                 rw.investor_id     AS receiver_investor_id,
                 rw.flags           AS receiver_flags,
                 rw.kyc_expires_at  AS receiver_kyc_expires_at,
-                i.country_mode <> 0 AND (get_bit(i.countries, w.country)  = 1) <> (i.country_mode = 2) AS country_refused,
-                i.country_mode <> 0 AND (get_bit(i.countries, rw.country) = 1) <> (i.country_mode = 2) AS receiver_country_refused,
+                country_refused(i.country_mode, i.countries, w.country)  AS country_refused,
+                country_refused(i.country_mode, i.countries, rw.country) AS receiver_country_refused,
                 held.amount AS held, held.holds,
                 k.amount AS hold_amount, k.until AS hold_until, k.agent AS hold_agent,
                 EXISTS (SELECT FROM documents d

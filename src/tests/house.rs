@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 20] = [
+const WRITERS: [(&str, &str); 21] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -43,6 +43,7 @@ const WRITERS: [(&str, &str); 20] = [
     ("0018_graphql.sql", "indexer"),
     ("0019_audit.sql", "migrations"),
     ("0020_people.sql", "api"),
+    ("0021_rules.sql", "indexer"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

@@ -16,7 +16,7 @@ pub(super) fn transfer(
     reason: B256,
 ) -> Result<Vec<u8>, Refusal> {
     differ(from, to)?;
-    case.may_receive(to, &case.facts.receiver, case.facts.receiver_frozen, Field::Receiver)?;
+    case.may_receive(to, &case.receiver(), Field::Receiver)?;
     can_be_taken(case, amount, from)?;
     // It has an ERC-7943 form without a reason beside it, so the bindings number it.
     Ok(SecurityToken::forcedTransfer_1Call { from, to, amount, reason }.abi_encode())
@@ -43,7 +43,7 @@ pub(super) fn recover(
     if facts.wallet.whitelisted {
         return Err(Refusal::of_wallet(ReasonCode::WalletNotRevoked, Field::Wallet, lost));
     }
-    case.may_receive(replacement, &facts.receiver, facts.receiver_frozen, Field::Receiver)?;
+    case.may_receive(replacement, &case.receiver(), Field::Receiver)?;
     if amount != facts.position.balance {
         let (balance, asked) = (case.tokens(facts.position.balance), case.tokens(amount));
         let message = format!("wallet {lost} has {balance}, {asked} were asked: a recovery moves the whole balance");

@@ -22,7 +22,7 @@ use alloy::primitives::{Address, Bytes, U256, Uint};
 use alloy::sol_types::SolCall;
 use time::OffsetDateTime;
 use tokenx_contracts::bindings::{self, SecurityToken};
-use tokenx_contracts::{Amount, InstrumentId, ReasonCode};
+use tokenx_contracts::{Amount, InstrumentId, ReasonCode, restrictions};
 
 use crate::Operation;
 use crate::commands::Doors;
@@ -191,6 +191,23 @@ fn one_at_a_time(operation: &Operation, position: &Position) -> Result<(), Refus
     }
 }
 
+/// The chain tells a sender from a recipient; a request that names one wallet is told of the wallet.
+fn of_one_wallet(code: ReasonCode) -> ReasonCode {
+    match code {
+        ReasonCode::SenderFrozen | ReasonCode::RecipientFrozen => ReasonCode::WalletFrozen,
+        ReasonCode::RecipientNotWhitelisted => ReasonCode::WalletNotWhitelisted,
+        ReasonCode::RecipientKycExpired => ReasonCode::KycExpired,
+        other => other,
+    }
+}
+
+impl From<Investor> for restrictions::Investor {
+    fn from(record: Investor) -> Self {
+        let Investor { whitelisted, sanctioned, kyc_expires_at, country_refused, .. } = record;
+        Self { whitelisted, sanctioned, kyc_expires_at, country_refused }
+    }
+}
+
 impl Case<'_> {
     fn tokens(&self, base: U256) -> Amount {
         Amount::new(base, self.instrument.decimals)
@@ -203,22 +220,35 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// What the registry, a freeze and the token's countries say of a wallet that is to receive; the gravest first.
-    fn may_receive(&self, wallet: Address, investor: &Investor, frozen: bool, field: Field) -> Result<(), Refusal> {
-        let code = if investor.sanctioned {
-            ReasonCode::RecipientSanctioned
-        } else if !investor.whitelisted {
-            ReasonCode::WalletNotWhitelisted
-        } else if investor.kyc_expires_at != 0 && self.now >= investor.kyc_expires_at {
-            ReasonCode::KycExpired
-        } else if investor.country_refused {
-            ReasonCode::RecipientCountry
-        } else if frozen {
-            ReasonCode::WalletFrozen
-        } else {
-            return Ok(());
-        };
-        Err(Refusal::of_wallet(code, field, wallet))
+    /// The token, as its rules look at it.
+    fn token(&self) -> restrictions::Token {
+        let Instrument { max_supply, total_supply, max_holders, holders, max_balance, .. } = *self.instrument;
+        restrictions::Token {
+            // No command is a transfer.
+            transfers_paused: false,
+            supply_paused: self.instrument.supply_paused,
+            left: max_supply.unwrap_or(U256::MAX).saturating_sub(total_supply),
+            max_holders: max_holders.unsigned_abs(),
+            holders: holders.unsigned_abs(),
+            max_balance,
+        }
+    }
+
+    /// The wallet that the operation is about, as the rules look at it.
+    fn wallet(&self) -> restrictions::Wallet {
+        let Position { balance, frozen, held, address_frozen, .. } = self.facts.position;
+        restrictions::Wallet { balance, frozen, held, address_frozen, investor: self.facts.wallet.into() }
+    }
+
+    /// The wallet that receives what another one gives.
+    fn receiver(&self) -> restrictions::Wallet {
+        let (address_frozen, investor) = (self.facts.receiver_frozen, self.facts.receiver.into());
+        restrictions::Wallet { address_frozen, investor, ..restrictions::Wallet::default() }
+    }
+
+    /// What the token says of a wallet that is to receive.
+    fn may_receive(&self, wallet: Address, record: &restrictions::Wallet, field: Field) -> Result<(), Refusal> {
+        restrictions::receives(record, self.now).map_err(|code| Refusal::of_wallet(of_one_wallet(code), field, wallet))
     }
 
     /// The amount must be free: neither frozen, nor held, nor asked for by an open command.

@@ -48,7 +48,7 @@ fn set_terms(case: &Case<'_>, terms: &ListingTerms, reason: B256) -> Result<Vec<
 
 fn buy(case: &Case<'_>, purchase: &Purchase, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
     case.supply_open()?;
-    case.may_receive(purchase.wallet, &case.facts.wallet, case.facts.position.address_frozen, Field::Wallet)?;
+    case.may_receive(purchase.wallet, &case.wallet(), Field::Wallet)?;
     whole(case, purchase.quantity)?;
     signed::counts(case, purchase.deadline)?;
     signed::proof(purchase.wallet, signature)?;

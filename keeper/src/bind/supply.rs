@@ -2,10 +2,10 @@
 
 use alloy::primitives::{Address, B256, U256};
 use alloy::sol_types::SolCall;
-use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::SecurityToken;
+use tokenx_contracts::{ReasonCode, restrictions};
 
-use super::Case;
+use super::{Case, of_one_wallet};
 use crate::operation::Lockup;
 use crate::refusal::{Field, Refusal};
 
@@ -27,29 +27,36 @@ pub(super) fn mint_locked(
 }
 
 pub(super) fn burn(case: &Case<'_>, from: Address, amount: U256, reason: B256) -> Result<Vec<u8>, Refusal> {
-    case.supply_open()?;
+    restrictions::burn(&case.token(), &case.wallet(), amount).map_err(|code| refused(case, code, from, amount))?;
     case.is_free(amount, from)?;
     Ok(SecurityToken::burnCall { from, amount, reason }.abi_encode())
 }
 
 fn may_be_minted(case: &Case<'_>, to: Address, amount: U256) -> Result<(), Refusal> {
+    restrictions::mint(&case.token(), &case.wallet(), amount, case.now).map_err(|code| refused(case, code, to, amount))
+}
+
+/// The token's own refusal, with the values that caused it.
+fn refused(case: &Case<'_>, code: ReasonCode, wallet: Address, amount: U256) -> Refusal {
     let (position, instrument) = (&case.facts.position, case.instrument);
-    case.supply_open()?;
-    case.may_receive(to, &case.facts.wallet, position.address_frozen, Field::Wallet)?;
-    let room = instrument.max_supply.unwrap_or(U256::MAX).saturating_sub(instrument.total_supply);
-    if amount > room {
-        let (room, asked) = (case.tokens(room), case.tokens(amount));
-        let message = format!("the maximum supply leaves room for {room}, {asked} were asked");
-        return Err(Refusal::with(ReasonCode::MaxSupplyExceeded, Field::Amount, message));
+    let asked = case.tokens(amount);
+    match code {
+        ReasonCode::SupplyPaused => Refusal::plain(code, Field::Instrument),
+        ReasonCode::MaxSupplyExceeded => {
+            let room = case.tokens(case.token().left);
+            let message = format!("the maximum supply leaves room for {room}, {asked} were asked");
+            Refusal::with(code, Field::Amount, message)
+        }
+        ReasonCode::HolderLimit => {
+            let message = format!("the token may have no more than {} holders", instrument.max_holders);
+            Refusal::with(code, Field::Wallet, message)
+        }
+        ReasonCode::BalanceLimit => {
+            let (most, has) = (case.tokens(instrument.max_balance), case.tokens(position.balance));
+            let message = format!("wallet {wallet} may hold {most} and has {has}, {asked} were asked");
+            Refusal::with(code, Field::Amount, message)
+        }
+        ReasonCode::AmountFrozen | ReasonCode::AmountHeld => Refusal::of_wallet(code, Field::Amount, wallet),
+        code => Refusal::of_wallet(of_one_wallet(code), Field::Wallet, wallet),
     }
-    if instrument.max_holders != 0 && position.balance.is_zero() && instrument.holders >= instrument.max_holders {
-        let message = format!("the token may have no more than {} holders", instrument.max_holders);
-        return Err(Refusal::with(ReasonCode::HolderLimit, Field::Wallet, message));
-    }
-    if !instrument.max_balance.is_zero() && position.balance.saturating_add(amount) > instrument.max_balance {
-        let (most, has) = (case.tokens(instrument.max_balance), case.tokens(position.balance));
-        let message = format!("wallet {to} may hold {most} and has {has}, {} were asked", case.tokens(amount));
-        return Err(Refusal::with(ReasonCode::BalanceLimit, Field::Amount, message));
-    }
-    Ok(())
 }

@@ -141,8 +141,9 @@ fn a_burn_takes_neither_frozen_nor_reserved_units() {
     assert!(bind(&burn(50), &facts(), &DOORS, now()).is_ok());
     assert_eq!(code(&burn(51), &facts()), ReasonCode::InsufficientSpendable);
     let mut frozen = facts();
+    assert_eq!(code(&burn(71), &frozen), ReasonCode::AmountFrozen);
     frozen.position.address_frozen = true;
-    assert_eq!(code(&burn(1), &frozen), ReasonCode::InsufficientSpendable);
+    assert_eq!(code(&burn(1), &frozen), ReasonCode::WalletFrozen);
 }
 
 #[test]

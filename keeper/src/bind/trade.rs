@@ -114,5 +114,5 @@ fn may_trade(case: &Case<'_>, seller: Address, buyer: Address) -> Result<(), Ref
     if facts.position.address_frozen {
         return Err(Refusal::of_wallet(ReasonCode::SenderFrozen, Field::Wallet, seller));
     }
-    case.may_receive(buyer, &facts.receiver, facts.receiver_frozen, Field::Receiver)
+    case.may_receive(buyer, &case.receiver(), Field::Receiver)
 }
