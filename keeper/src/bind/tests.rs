@@ -62,7 +62,14 @@ fn burn(amount: u64) -> Operation {
 }
 
 fn forced(amount: u64, to: Address) -> Operation {
-    Operation::ForcedTransfer { instrument: rcc(), from: ALICE, to, amount: U256::from(amount), reason: B256::ZERO }
+    Operation::ForcedTransfer {
+        instrument: rcc(),
+        from: ALICE,
+        to,
+        amount: U256::from(amount),
+        reason: B256::ZERO,
+        reference: None,
+    }
 }
 
 fn freeze(amount: u64) -> Operation {

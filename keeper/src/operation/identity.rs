@@ -262,7 +262,14 @@ impl Operation {
         parts.extend(self.wallet().map(|wallet| format!("{wallet:#x}")));
         parts.extend(self.amount().map(|amount| amount.to_string()));
         match self {
-            Operation::ForcedTransfer { to, reason, .. } => parts.extend([format!("{to:#x}"), reason.to_string()]),
+            Operation::ForcedTransfer { to, reason, reference, .. } => {
+                parts.extend([format!("{to:#x}"), reason.to_string()]);
+                // Of text that may hold anything, its hash.
+                parts.extend(reference.as_ref().map(|reference| keccak256(reference).to_string()));
+            }
+            Operation::FreezeAddress { everywhere: true, .. } | Operation::UnfreezeAddress { everywhere: true, .. } => {
+                parts.push("everywhere".to_owned());
+            }
             Operation::Recover { replacement, reason, .. } => {
                 parts.extend([format!("{replacement:#x}"), reason.to_string()]);
             }
@@ -282,7 +289,6 @@ impl Operation {
                 parts.push(mode.name().to_owned());
                 parts.extend(countries.iter().collect::<BTreeSet<_>>().into_iter().map(u16::to_string));
             }
-            // Of text that may hold anything, its hash.
             Operation::SetDocument { name, uri, hash, .. } => {
                 parts.extend([name.to_string(), keccak256(uri).to_string(), hash.to_string()]);
             }

@@ -115,6 +115,9 @@ pub enum Operation {
         account: Address,
         /// Word for the event; zero if none was given.
         reason: B256,
+        /// Part of one request for every instrument, which has a command for each.
+        #[serde(default, skip_serializing_if = "is_false")]
+        everywhere: bool,
     },
     /// Ends a freeze of the whole wallet; what is frozen in part stays so.
     UnfreezeAddress {
@@ -125,6 +128,9 @@ pub enum Operation {
         account: Address,
         /// Word for the event; zero if none was given.
         reason: B256,
+        /// Part of one request for every instrument, which has a command for each.
+        #[serde(default, skip_serializing_if = "is_false")]
+        everywhere: bool,
     },
     /// Moves units without their holder's consent: free ones first, then frozen ones.
     ForcedTransfer {
@@ -140,6 +146,9 @@ pub enum Operation {
         amount: U256,
         /// Why: lands in the event, and is part of what is asked.
         reason: B256,
+        /// Where its papers are; not on chain.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reference: Option<String>,
     },
     /// Burns units without their holder's consent: free ones first, then frozen ones.
     ForcedBurn {
@@ -399,6 +408,12 @@ impl From<Consent> for Operation {
 /// A stored id was checked when it came in; it is checked again because a row is input too.
 fn instrument<'de, D: Deserializer<'de>>(deserializer: D) -> Result<InstrumentId, D::Error> {
     InstrumentId::parse(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// What older rows do not have, new ones have only where it says something.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Base units as decimal text: a hex string in the database helps nobody.

@@ -59,6 +59,21 @@ fn another_value_anywhere_is_another_command_but_for_a_word_and_a_proof() {
 }
 
 #[test]
+fn where_its_papers_are_and_that_it_is_for_every_instrument_is_part_of_what_is_asked() {
+    for (kind, member, value) in [
+        ("forced_transfer", "reference", Value::from("case 7")),
+        ("freeze_address", "everywhere", Value::from(true)),
+        ("unfreeze_address", "everywhere", Value::from(true)),
+    ] {
+        let mut known = stored().into_iter().find(|one| one.operation["kind"] == kind).unwrap();
+        known.operation[member] = value;
+        let read = parse(&known.operation);
+        assert_ne!(read.fingerprint(), known.fingerprint, "{kind}");
+        assert_eq!(serde_json::to_value(&read).unwrap(), known.operation);
+    }
+}
+
+#[test]
 fn the_same_wallets_in_another_order_are_the_same_push() {
     let push = |wallets: &[u8]| Payout::PushRent {
         instrument: "rCC".parse().unwrap(),

@@ -49,10 +49,26 @@ async fn every_operation_has_its_effect() {
         ("freeze", Operation::Freeze { instrument: instrument(), account: ALICE, amount, reason }),
         ("freeze-more", Operation::Freeze { instrument: instrument(), account: ALICE, amount, reason }),
         ("unfreeze", Operation::Unfreeze { instrument: instrument(), account: ALICE, amount, reason }),
-        ("freeze-address", Operation::FreezeAddress { instrument: instrument(), account: ALICE, reason }),
-        ("force", Operation::ForcedTransfer { instrument: instrument(), from: ALICE, to: BOB, amount, reason }),
+        (
+            "freeze-address",
+            Operation::FreezeAddress { instrument: instrument(), account: ALICE, reason, everywhere: false },
+        ),
+        (
+            "force",
+            Operation::ForcedTransfer {
+                instrument: instrument(),
+                from: ALICE,
+                to: BOB,
+                amount,
+                reason,
+                reference: None,
+            },
+        ),
         ("force-burn", Operation::ForcedBurn { instrument: instrument(), from: ALICE, amount, reason }),
-        ("unfreeze-address", Operation::UnfreezeAddress { instrument: instrument(), account: ALICE, reason }),
+        (
+            "unfreeze-address",
+            Operation::UnfreezeAddress { instrument: instrument(), account: ALICE, reason, everywhere: false },
+        ),
         ("pause", Operation::Pause { instrument: instrument(), reason }),
         ("unpause", Operation::Unpause { instrument: instrument(), reason }),
         ("revoke", Operation::Revoke { wallet: BOB, reason }),
@@ -97,7 +113,12 @@ async fn an_item_that_reverts_fails_with_its_reason_and_the_others_of_its_batch_
     stack.accept("m", mint(ALICE, 100)).await.unwrap();
     stack.confirmed("m").await;
     keeper.stop().await;
-    let freeze = Operation::FreezeAddress { instrument: "rCC".parse().unwrap(), account: ALICE, reason: B256::ZERO };
+    let freeze = Operation::FreezeAddress {
+        instrument: "rCC".parse().unwrap(),
+        account: ALICE,
+        reason: B256::ZERO,
+        everywhere: false,
+    };
     stack.accept("freeze", freeze).await.unwrap();
     stack.accept("burn", burn(ALICE, 50)).await.unwrap();
     stack.accept("mint-bob", mint(BOB, 7)).await.unwrap();

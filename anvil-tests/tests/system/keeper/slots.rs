@@ -191,10 +191,10 @@ async fn what_depends_on_order_waits_while_its_subject_has_a_slot_that_may_fail(
     let cold = key(COLD_KEY).address();
     let instrument = || "rCC".parse().unwrap();
     let reason = B256::repeat_byte(1);
-    let freeze = Operation::FreezeAddress { instrument: instrument(), account: ALICE, reason };
+    let freeze = Operation::FreezeAddress { instrument: instrument(), account: ALICE, reason, everywhere: false };
     stack.accept("freeze", freeze).await.unwrap();
     stack.until("freeze", "is broadcast", |view| view.state == State::Broadcast).await;
-    let unfreeze = Operation::UnfreezeAddress { instrument: instrument(), account: ALICE, reason };
+    let unfreeze = Operation::UnfreezeAddress { instrument: instrument(), account: ALICE, reason, everywhere: false };
     stack.accept("unfreeze", unfreeze).await.unwrap();
     stack.accept("mint-alice", mint(ALICE, 1)).await.unwrap();
     stack.accept("mint-bob", mint(BOB, 1)).await.unwrap();
