@@ -23,6 +23,7 @@ mod router;
 mod service;
 pub mod store;
 pub mod token_app;
+pub mod tokenization;
 pub mod tokens;
 pub mod wallets;
 

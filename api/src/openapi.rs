@@ -67,6 +67,12 @@ const BEARER: &str = "bearer";
         crate::offerings::decide::reject,
         crate::offerings::documents::add,
         crate::offerings::documents::remove,
+        crate::tokenization::whitelist::whitelist,
+        crate::tokenization::routes::mint,
+        crate::tokenization::routes::burn,
+        crate::tokenization::routes::freeze,
+        crate::tokenization::routes::unfreeze,
+        crate::tokenization::routes::force_transfer,
         crate::audit::routes::page,
         crate::audit::routes::verify,
         crate::investors::me::me,
@@ -253,6 +259,12 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
     }
     match rule.operation {
         Operation::Mint | Operation::Burn => errors.extend([409, 413, 422]),
+        Operation::TokenizeWhitelist
+        | Operation::TokenizeMint
+        | Operation::TokenizeBurn
+        | Operation::TokenizeFreeze
+        | Operation::TokenizeUnfreeze
+        | Operation::TokenizeForceTransfer => errors.extend([400, 409, 413, 422]),
         Operation::ListMints | Operation::ListBurns | Operation::ListHoldings => errors.push(422),
         Operation::Login | Operation::Refresh => errors.extend([400, 401, 413]),
         Operation::Logout => errors.push(409),

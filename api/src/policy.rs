@@ -186,6 +186,12 @@ pub enum Operation {
     RejectOffering,
     AddOfferingDocument,
     RemoveOfferingDocument,
+    TokenizeWhitelist,
+    TokenizeMint,
+    TokenizeBurn,
+    TokenizeFreeze,
+    TokenizeUnfreeze,
+    TokenizeForceTransfer,
     AuditLog,
     VerifyAuditLog,
     GetInvestor,
@@ -252,8 +258,9 @@ pub struct Rule {
 impl Rule {
     /// Whether the route is also served under `/v1`, as the platform reference is.
     pub fn also_v1(&self) -> bool {
-        let reference =
-            ["/auth/", "/investors/", "/offerings", "/compliance/"].iter().any(|prefix| self.path.starts_with(prefix));
+        let reference = ["/auth/", "/investors/", "/offerings", "/compliance/", "/tokenization/"]
+            .iter()
+            .any(|prefix| self.path.starts_with(prefix));
         self.surface == Surface::Platform && reference
     }
 }
@@ -263,6 +270,7 @@ const ISSUERS: Who = Who::Roles(&[Role::Issuer]);
 const ADMIN: Who = Who::Roles(&[]);
 const OFFICERS: Who = Who::Roles(&[Role::ComplianceOfficer]);
 const ISSUING: Who = Who::Roles(&[Role::Issuer, Role::TransferAgent]);
+const WHITELISTERS: Who = Who::Roles(&[Role::ComplianceOfficer, Role::TransferAgent]);
 const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
 
 /// Operation × role.
@@ -309,6 +317,12 @@ pub const POLICY: &[Rule] = &{
         rule(Op::RejectOffering, "reject_offering", POST, "/offerings/{offering_id}/reject", Platform, ADMIN,          &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::AddOfferingDocument, "add_offering_document", POST, "/offerings/{offering_id}/documents", Platform, ISSUERS, &[Scope::LedgerWrite],          Rate::Write).extension(),
         rule(Op::RemoveOfferingDocument, "remove_offering_document", DELETE, "/offerings/{offering_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
+        rule(Op::TokenizeWhitelist, "whitelist_wallet", POST, "/tokenization/whitelist", Platform, WHITELISTERS, &[Scope::LedgerWrite, Scope::ComplianceWrite], Rate::Write),
+        rule(Op::TokenizeMint, "mint_tokens", POST, "/tokenization/mint", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
+        rule(Op::TokenizeBurn, "burn_tokens", POST, "/tokenization/burn", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
+        rule(Op::TokenizeFreeze, "freeze_tokens", POST, "/tokenization/freeze", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
+        rule(Op::TokenizeUnfreeze, "unfreeze_tokens", POST, "/tokenization/unfreeze", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write).extension(),
+        rule(Op::TokenizeForceTransfer, "force_transfer_tokens", POST, "/tokenization/force-transfer", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
         rule(Op::AuditLog,     "list_audit_log",   GET,  "/compliance/audit-log",            Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read),
         rule(Op::VerifyAuditLog, "verify_audit_log", GET, "/compliance/audit-log/verify",    Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read).extension(),
         rule(Op::GetInvestor,  "get_investor",     GET,  "/investors/me",                    Platform, Who::Investors, &[],                                   Rate::Read),

@@ -13,7 +13,8 @@ use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    audit, auth, compliance, docs, events, files, graphql, investors, offerings, openapi, ops, token_app, tokens,
+    audit, auth, compliance, docs, events, files, graphql, investors, offerings, openapi, ops, token_app, tokenization,
+    tokens,
 };
 
 /// Every route, guarded by its row of the policy table.
@@ -99,6 +100,12 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::RejectOffering => on(method, offerings::decide::reject),
         Operation::AddOfferingDocument => on(method, offerings::documents::add),
         Operation::RemoveOfferingDocument => on(method, offerings::documents::remove),
+        Operation::TokenizeWhitelist => on(method, tokenization::whitelist::whitelist),
+        Operation::TokenizeMint => on(method, tokenization::routes::mint),
+        Operation::TokenizeBurn => on(method, tokenization::routes::burn),
+        Operation::TokenizeFreeze => on(method, tokenization::routes::freeze),
+        Operation::TokenizeUnfreeze => on(method, tokenization::routes::unfreeze),
+        Operation::TokenizeForceTransfer => on(method, tokenization::routes::force_transfer),
         Operation::AuditLog => on(method, audit::routes::page),
         Operation::VerifyAuditLog => on(method, audit::routes::verify),
         Operation::GetInvestor => on(method, investors::me::me),

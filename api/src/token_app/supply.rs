@@ -6,15 +6,13 @@
 
 use alloy::primitives::{Address, B256, U256};
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
-use time::OffsetDateTime;
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::amount::{Amount, AmountError, AmountText};
-use tokenx_contracts::ids::{CommandId, Holder, InstrumentId, Scope};
+use tokenx_contracts::ids::{CommandId, Holder, InstrumentId};
 use tokenx_indexer::read::{self, Instrument};
-use tokenx_keeper::{AcceptError, Accepted, Field, NewCommand, Operation, Refusal};
+use tokenx_keeper::{Accepted, Field, Operation, Refusal};
 use utoipa::ToSchema;
 
 use crate::app::App;
@@ -22,10 +20,8 @@ use crate::auth::Viewer;
 use crate::error::{ApiError, FieldError};
 use crate::http::body::{Fields, JsonBody};
 use crate::http::envelope::RequestId;
-use crate::store::parties::{self, Party};
-
-/// Set on an answer that was given before.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+use crate::tokenization::intake::{Asker, Declined, Whose};
+use crate::tokens::actions::REPLAYED;
 
 /// What mint and burn take.
 #[derive(Debug, ToSchema)]
@@ -46,11 +42,12 @@ pub struct SupplyRequest {
 }
 
 /// What mint and burn answer, now and whenever they are repeated.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Submitted<'a> {
-    command_id: &'a str,
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "a shape: stored with the command, and repeated byte for byte")]
+pub struct Submitted {
+    command_id: String,
     #[schema(example = "submitted")]
-    status: &'static str,
+    status: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +61,7 @@ enum Kind {
     post,
     path = "/api/admin/mint",
     request_body = SupplyRequest,
-    responses((status = 200, description = "Taken, now or before", body = Submitted<'static>))
+    responses((status = 200, description = "Taken, now or before", body = Submitted))
 )]
 pub(crate) async fn mint(
     State(app): State<App>,
@@ -80,7 +77,7 @@ pub(crate) async fn mint(
     post,
     path = "/api/admin/burn",
     request_body = SupplyRequest,
-    responses((status = 200, description = "Taken, now or before", body = Submitted<'static>))
+    responses((status = 200, description = "Taken, now or before", body = Submitted))
 )]
 pub(crate) async fn burn(
     State(app): State<App>,
@@ -95,30 +92,15 @@ pub(crate) async fn burn(
 struct Asked {
     command_id: Option<CommandId>,
     instrument: Option<Instrument>,
-    holder: Option<Found>,
+    holder: Option<Whose>,
     amount: Option<Amount>,
-}
-
-/// Whom `party_id` means.
-enum Found {
-    Party { party: Party, primary: Option<Address> },
-    Wallet(Address),
-}
-
-impl Found {
-    fn wallet(&self) -> Option<Address> {
-        match self {
-            Found::Party { primary, .. } => *primary,
-            Found::Wallet(address) => Some(*address),
-        }
-    }
 }
 
 /// A request whose every field has a meaning.
 struct Complete {
     command_id: CommandId,
     instrument_id: InstrumentId,
-    holder: Found,
+    holder: Whose,
     amount: Amount,
 }
 
@@ -176,15 +158,10 @@ impl Asked {
         };
         let holder = match holder {
             None => None,
-            Some(Holder::Wallet(address)) => Some(Found::Wallet(address)),
-            Some(Holder::Party(id)) => match parties::find(app.pool(), &id).await? {
-                Some(party) => {
-                    let primary = parties::primary_wallet(app.pool(), app.chain_id(), &party).await?;
-                    Some(Found::Party { party, primary })
-                }
-                None => {
-                    let msg = format!("there is no party {id}");
-                    fields.refuse(FieldError::refused("party_id", ReasonCode::UnknownParty, msg));
+            Some(holder) => match Whose::of(app, holder).await? {
+                Ok(whose) => Some(whose),
+                Err(refusal) => {
+                    fields.refuse(named_field(refusal));
                     None
                 }
             },
@@ -247,32 +224,12 @@ impl Complete {
         viewer: &Viewer,
         request_id: &RequestId,
     ) -> Result<Result<Accepted, FieldError>, ApiError> {
-        if let Some(wallet) = self.holder.wallet() {
-            match app.commands().accept(&self.command(kind, wallet, viewer, request_id)?).await {
-                Ok(accepted) => return Ok(Ok(accepted)),
-                Err(AcceptError::Refused(refusal)) => return Ok(Err(named_field(refusal))),
-                Err(AcceptError::Database(error)) => return Err(error.into()),
-                Err(AcceptError::Conflict(_)) => {}
-            }
-        }
-        // The id is taken, or the party has no wallet now. A party may have changed its primary wallet since the
-        // command was accepted; asked for again it is still the same command.
-        let earlier = app.commands().view(&Scope::Ops, &self.command_id).await?;
-        let earlier_wallet = earlier.as_ref().and_then(|command| command.operation.wallet());
-        if let (Found::Party { party, .. }, Some(wallet)) = (&self.holder, earlier_wallet)
-            && parties::owns(app.pool(), app.chain_id(), party, wallet).await?
-            && let operation = self.operation(kind, wallet)
-            && let Ok(Some(accepted)) = app.commands().replay(&Scope::Ops, &self.command_id, &operation).await
-        {
-            return Ok(Ok(accepted));
-        }
-        match earlier {
-            Some(_) => Err(ApiError::Conflict(format!(
-                "command id {} was used for another command: choose a new one",
-                self.command_id
-            ))),
-            None => Ok(Err(no_wallet())),
-        }
+        let asker = Asker { app, viewer, request_id, command_id: &self.command_id };
+        let taken = asker.take(&self.holder, |wallet| self.operation(kind, wallet)).await?;
+        Ok(taken.map_err(|declined| match declined {
+            Declined::Refused(refusal) => named_field(refusal),
+            Declined::NoWallet => no_wallet(),
+        }))
     }
 
     fn operation(&self, kind: Kind, wallet: Address) -> Operation {
@@ -282,25 +239,6 @@ impl Complete {
             Kind::Mint => Operation::Mint { instrument, to: wallet, amount, reason },
             Kind::Burn => Operation::Burn { instrument, from: wallet, amount, reason },
         }
-    }
-
-    fn command(
-        &self,
-        kind: Kind,
-        wallet: Address,
-        viewer: &Viewer,
-        request_id: &RequestId,
-    ) -> Result<NewCommand, ApiError> {
-        let submitted = Submitted { command_id: self.command_id.as_str(), status: "submitted" };
-        Ok(NewCommand {
-            scope: Scope::Ops,
-            command_id: self.command_id.clone(),
-            operation: self.operation(kind, wallet),
-            requested_by: viewer.actor(),
-            request_id: request_id.0.to_string(),
-            answer: serde_json::to_string(&submitted).map_err(ApiError::internal)?,
-            valid_until: None::<OffsetDateTime>,
-        })
     }
 
     async fn into_asked(self, app: &App) -> Result<Asked, ApiError> {

@@ -100,6 +100,16 @@ pub async fn find(db: impl PgExecutor<'_>, wallet_id: Uuid) -> Result<Option<Rec
     row.map(Record::try_from).transpose()
 }
 
+/// The wallet at this address.
+///
+/// # Errors
+/// The database's.
+pub async fn at(db: impl PgExecutor<'_>, address: Address) -> Result<Option<Record>, ApiError> {
+    let row: Option<Row> =
+        sqlx::query_as("SELECT * FROM wallets WHERE address = $1").bind(Addr(address)).fetch_optional(db).await?;
+    row.map(Record::try_from).transpose()
+}
+
 /// The wallet that an account has registered under this key.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! What of a party and its wallets stands in the investor registry, and having the keeper write it there: each command
 //! once, by an id derived from the wallet and the number of commands before.
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use serde_json::json;
 use sqlx::PgConnection;
 use tokenx_contracts::ids::{CommandId, Scope};
@@ -29,14 +29,7 @@ pub async fn ask(
     let command_id = CommandId::parse(text.clone())
         .map_err(|error| AcceptError::Database(sqlx::Error::Encode(error.to_string().into())))?;
     let operation = match wish {
-        Wish::Whitelist => Operation::Whitelist {
-            wallet: wallet.address,
-            investor_id: party.investor_id,
-            country: party.country,
-            investor_class: party.investor_class,
-            kyc_expires_at: party.kyc_expires_at.map_or(0, |at| at.unix_timestamp().max(1).unsigned_abs()),
-            reason: B256::ZERO,
-        },
+        Wish::Whitelist => whitelist(party, wallet.address),
         Wish::Revoke => Operation::Revoke { wallet: wallet.address, reason: B256::ZERO },
     };
     wallet.command = Some(text.clone());
@@ -52,6 +45,18 @@ pub async fn ask(
         valid_until: None,
     };
     commands.accept_in(conn, &command).await.map(drop)
+}
+
+/// What writes a wallet's record, as its party is known now.
+pub fn whitelist(party: &Profile, wallet: Address) -> Operation {
+    Operation::Whitelist {
+        wallet,
+        investor_id: party.investor_id,
+        country: party.country,
+        investor_class: party.investor_class,
+        kyc_expires_at: party.kyc_expires_at.map_or(0, |at| at.unix_timestamp().max(1).unsigned_abs()),
+        reason: B256::ZERO,
+    }
 }
 
 /// What a client hears of a command that was not taken.

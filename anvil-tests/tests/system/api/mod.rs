@@ -13,6 +13,7 @@ mod matrix;
 mod offerings;
 mod replay;
 mod shapes;
+mod tokenization;
 mod tokens;
 mod wallets;
 
