@@ -73,6 +73,7 @@ const BEARER: &str = "bearer";
         crate::tokenization::routes::freeze,
         crate::tokenization::routes::unfreeze,
         crate::tokenization::routes::force_transfer,
+        crate::compliance::check::check,
         crate::audit::routes::page,
         crate::audit::routes::verify,
         crate::investors::me::me,
@@ -266,6 +267,7 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         | Operation::TokenizeUnfreeze
         | Operation::TokenizeForceTransfer => errors.extend([400, 409, 413, 422]),
         Operation::ListMints | Operation::ListBurns | Operation::ListHoldings => errors.push(422),
+        Operation::CheckTransfer => errors.extend([400, 413, 422]),
         Operation::Login | Operation::Refresh => errors.extend([400, 401, 413]),
         Operation::Logout => errors.push(409),
         Operation::AddPrice => errors.extend([400, 404, 409, 413]),

@@ -106,6 +106,7 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::TokenizeFreeze => on(method, tokenization::routes::freeze),
         Operation::TokenizeUnfreeze => on(method, tokenization::routes::unfreeze),
         Operation::TokenizeForceTransfer => on(method, tokenization::routes::force_transfer),
+        Operation::CheckTransfer => on(method, compliance::check::check),
         Operation::AuditLog => on(method, audit::routes::page),
         Operation::VerifyAuditLog => on(method, audit::routes::verify),
         Operation::GetInvestor => on(method, investors::me::me),

@@ -4,6 +4,7 @@ mod admin_functions;
 mod audit;
 mod auth;
 mod bad_input;
+mod check;
 mod digits;
 mod events;
 mod graphql;
