@@ -193,6 +193,9 @@ pub enum Operation {
     TokenizeUnfreeze,
     TokenizeForceTransfer,
     CheckTransfer,
+    ListTransferRestrictions,
+    GetCapTable,
+    GetRegDReport,
     AuditLog,
     VerifyAuditLog,
     GetInvestor,
@@ -271,6 +274,7 @@ const ISSUERS: Who = Who::Roles(&[Role::Issuer]);
 const ADMIN: Who = Who::Roles(&[]);
 const OFFICERS: Who = Who::Roles(&[Role::ComplianceOfficer]);
 const ISSUING: Who = Who::Roles(&[Role::Issuer, Role::TransferAgent]);
+const CAP_TABLE_READERS: Who = Who::Roles(&[Role::ComplianceOfficer, Role::Issuer]);
 const WHITELISTERS: Who = Who::Roles(&[Role::ComplianceOfficer, Role::TransferAgent]);
 const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
 
@@ -324,6 +328,9 @@ pub const POLICY: &[Rule] = &{
         rule(Op::TokenizeFreeze, "freeze_tokens", POST, "/tokenization/freeze", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
         rule(Op::TokenizeUnfreeze, "unfreeze_tokens", POST, "/tokenization/unfreeze", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write).extension(),
         rule(Op::TokenizeForceTransfer, "force_transfer_tokens", POST, "/tokenization/force-transfer", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
+        rule(Op::ListTransferRestrictions, "list_transfer_restrictions", GET, "/compliance/transfer-restrictions", Platform, OFFICERS, &[Scope::ComplianceRead], Rate::Read),
+        rule(Op::GetCapTable, "get_cap_table", GET, "/compliance/reports/cap-table/{offering}", Platform, CAP_TABLE_READERS, &[Scope::ComplianceRead], Rate::Read),
+        rule(Op::GetRegDReport, "get_reg_d_report", GET, "/compliance/reports/reg-d/{offering}", Platform, OFFICERS, &[Scope::ComplianceRead], Rate::Read),
         rule(Op::CheckTransfer, "check_transfer", POST, "/compliance/check", Platform, WHITELISTERS, &[Scope::ComplianceRead], Rate::Read).extension(),
         rule(Op::AuditLog,     "list_audit_log",   GET,  "/compliance/audit-log",            Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read),
         rule(Op::VerifyAuditLog, "verify_audit_log", GET, "/compliance/audit-log/verify",    Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read).extension(),

@@ -14,7 +14,7 @@ mod projection;
 pub mod read;
 mod rebuild;
 mod reconcile;
-mod shares;
+pub mod shares;
 mod source;
 mod text;
 mod watch;

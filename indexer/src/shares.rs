@@ -8,7 +8,8 @@ type Wide = Uint<576, 9>;
 const MILLION: u64 = 1_000_000;
 
 /// `part / whole` with up to six decimals, no trailing zeros but one; `None` where there is no whole.
-pub(crate) fn share(part: U512, whole: U512) -> Option<String> {
+#[must_use]
+pub fn share(part: U512, whole: U512) -> Option<String> {
     if whole.is_zero() {
         return None;
     }

@@ -1,6 +1,10 @@
 //! What compliance officers see and decide.
 
+pub mod cap_table;
 pub mod check;
+pub mod reg_d;
+pub mod restrictions;
+mod table;
 pub mod wallets;
 
 use serde::Serialize;

@@ -268,7 +268,7 @@ fn seen(viewer: &Viewer, record: Option<Record>) -> Result<Record, ApiError> {
 }
 
 /// An offering's id in a path. What could not be one names nothing.
-pub(super) fn offering_id(id: Result<Path<String>, PathRejection>) -> Result<Uuid, ApiError> {
+pub(crate) fn offering_id(id: Result<Path<String>, PathRejection>) -> Result<Uuid, ApiError> {
     id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)
 }
 

@@ -171,6 +171,41 @@ pub async fn names(conn: &mut PgConnection, investor_ids: &[u64]) -> Result<Hash
     Ok(rows.into_iter().map(|(id, name)| (id.unsigned_abs(), name)).collect())
 }
 
+/// What regulation asks of an investor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What every text calls it.
+    pub party_id: String,
+    /// ISO 3166-1 numeric.
+    pub country: u16,
+    /// The class that the registry carries; 0 = none in particular.
+    pub investor_class: u8,
+    /// How somebody has verified its accreditation; `None`: nobody has.
+    pub verified_by: Option<String>,
+}
+
+/// The standing of these investors; those that the platform does not know are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn standing(conn: &mut PgConnection, investor_ids: &[u64]) -> Result<HashMap<u64, Standing>, sqlx::Error> {
+    let ids: Vec<i64> = investor_ids.iter().filter_map(|id| i64::try_from(*id).ok()).collect();
+    let rows: Vec<(i64, String, i16, i16)> = sqlx::query_as(
+        "SELECT investor_id, party_id, country, investor_class
+           FROM parties
+          WHERE investor_id = ANY ($1)",
+    )
+    .bind(ids)
+    .fetch_all(conn)
+    .await?;
+    let standing = |(id, party_id, country, class): (i64, String, i16, i16)| {
+        // The table's CHECKs keep them in range.
+        let (country, investor_class) = (country.unsigned_abs(), u8::try_from(class).unwrap_or_default());
+        (id.unsigned_abs(), Standing { party_id, country, investor_class, verified_by: None })
+    };
+    Ok(rows.into_iter().map(standing).collect())
+}
+
 /// What to call holders of tokens, each by the Executor of the token's node and its investor id: `None` where the platform
 /// knows no party. Holders of tokens that are not of this issuer's nodes are left out.
 ///

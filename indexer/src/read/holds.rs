@@ -30,6 +30,17 @@ impl HoldKind {
             other => Self::Other(other),
         }
     }
+
+    /// The contract's number of it.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Redemption => 1,
+            Self::RegD => 2,
+            Self::RegS => 3,
+            Self::Other(other) => other,
+        }
+    }
 }
 
 /// Units of a wallet that may not move, though they are its own.

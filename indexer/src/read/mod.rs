@@ -1,7 +1,7 @@
 //! What the rooms above read. Every question about chain tables is asked here or through the view `unexpired_holds` and
 //! the SQL functions `holdings_at(chain, block)`, `holding_rows_at(chain, block)`, `positions_at(chain, block)`,
 //! `holds_at(chain, block)`, `holds_of_at(chain, token, wallet, block)`, `holder_count(chain, token)` and
-//! `block_time_at(chain, block)`, which they may join with tables of their own.
+//! `block_time_at(chain, block)` and `block_at(chain, time)`, which they may join with tables of their own.
 //!
 //! Functions take any executor, so that several of them can share one [`snapshot`].
 
@@ -10,6 +10,7 @@ mod documents;
 mod history;
 mod holds;
 mod instruments;
+mod lockups;
 mod news;
 pub mod node;
 pub mod pages;
@@ -30,6 +31,7 @@ pub use holds::{Hold, HoldKind, holds_of_wallets};
 pub use instruments::{
     CountryRule, Instrument, executors_of_instruments, instrument, instrument_of_token, instruments,
 };
+pub use lockups::{Lockup, LockupFilter, LockupKey, lockups};
 pub use news::{bound_after, reorgs_after, status_taken};
 pub use node::{NodeContracts, contracts_of_executor, contracts_of_token};
 pub(crate) use past::account_key;

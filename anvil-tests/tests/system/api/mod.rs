@@ -13,6 +13,7 @@ mod investors;
 mod matrix;
 mod offerings;
 mod replay;
+mod reports;
 mod shapes;
 mod tokenization;
 mod tokens;

@@ -1,5 +1,6 @@
 //! What the contracts of nodes say, at the indexed head.
 
+mod buyers;
 mod fees;
 mod intents;
 mod payouts;
@@ -16,6 +17,7 @@ use tokenx_migrations::Addr;
 use super::{Columns, int};
 use crate::Kind;
 
+pub use buyers::{Buyer, buyers};
 pub use fees::{FeeTerms, Fees, Split, fee_credit, fee_credits_of_wallet, fee_pots_of_token, fees, fees_of_tokens};
 pub use intents::{intent_used, retired_at, treasury};
 pub use payouts::{Fund, Money, funds_of_token};

@@ -12,7 +12,7 @@ use super::*;
 
 impl Ground {
     /// An offering of a token, as its issuer makes it.
-    async fn offer(&self, token_id: &str, body: Value) -> Value {
+    pub(crate) async fn offer(&self, token_id: &str, body: Value) -> Value {
         let answer = self.ask_to_offer(token_id, body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);
         let offering = answer.json();
@@ -21,24 +21,24 @@ impl Ground {
         offering
     }
 
-    async fn ask_to_offer(&self, token_id: &str, mut body: Value) -> Answer {
+    pub(crate) async fn ask_to_offer(&self, token_id: &str, mut body: Value) -> Answer {
         body["token_id"] = token_id.into();
         self.kit.post("/offerings", self.kit.token(Role::Issuer), &body).await
     }
 
-    async fn offering(&self, id: &Value) -> Value {
+    pub(crate) async fn offering(&self, id: &Value) -> Value {
         let answer = self.kit.get(&place(id), self.kit.token(Role::Issuer)).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()
     }
 
     /// Changes the newest version.
-    async fn amend(&self, id: &Value, body: &Value) -> Answer {
+    pub(crate) async fn amend(&self, id: &Value, body: &Value) -> Answer {
         let read = self.kit.get(&place(id), self.kit.token(Role::Issuer)).await;
         self.amend_version(id, read.header("etag"), body).await
     }
 
-    async fn amend_version(&self, id: &Value, version: Option<&str>, body: &Value) -> Answer {
+    pub(crate) async fn amend_version(&self, id: &Value, version: Option<&str>, body: &Value) -> Answer {
         let mut request = self.kit.client.patch(format!("{}{}", self.kit.url, place(id)));
         if let Some(version) = version {
             request = request.header("if-match", version);
@@ -47,22 +47,22 @@ impl Ground {
         read(request.header("content-type", "application/json").body(body.to_string())).await
     }
 
-    async fn decide(&self, id: &Value, act: &str, token: Option<&str>) -> Answer {
+    pub(crate) async fn decide(&self, id: &Value, act: &str, token: Option<&str>) -> Answer {
         self.kit.send(Method::POST, &format!("{}/{act}", place(id)), token, None).await
     }
 
-    async fn publish(&self, id: &Value) {
+    pub(crate) async fn publish(&self, id: &Value) {
         let answer = self.decide(id, "publish", self.kit.token(Role::Issuer)).await;
         assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (200, &json!("pending_approval")));
     }
 
-    async fn approve(&self, id: &Value) -> Value {
+    pub(crate) async fn approve(&self, id: &Value) -> Value {
         let answer = self.decide(id, "approve", self.kit.token(Role::SuperAdmin)).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
         answer.json()
     }
 
-    async fn offering_becomes(&self, id: &Value, status: &str) -> Value {
+    pub(crate) async fn offering_becomes(&self, id: &Value, status: &str) -> Value {
         eventually(&format!("the offering is {status}"), || async {
             let offering = self.offering(id).await;
             (offering["status"] == status).then_some(offering)
@@ -71,7 +71,7 @@ impl Ground {
     }
 
     /// A second super admin.
-    async fn another_admin(&self) -> String {
+    pub(crate) async fn another_admin(&self) -> String {
         self.kit.add_user("another@example.org", Role::SuperAdmin).await;
         self.kit.log_in("another@example.org").await["access_token"].as_str().unwrap().to_owned()
     }
