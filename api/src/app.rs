@@ -20,6 +20,7 @@ use crate::graphql::Live;
 use crate::http::limits::Limits;
 use crate::http::metrics;
 use crate::service::ServeError;
+use crate::token_app::register::Register;
 use crate::wallets::challenge;
 
 /// How often idle rate-limit keys and expired tokens are forgotten.
@@ -43,6 +44,7 @@ struct Inner {
     events: Feed,
     files: FileStore,
     links: Links,
+    register: Register,
     stop: CancellationToken,
 }
 
@@ -69,6 +71,7 @@ impl App {
             events: Feed::default(),
             files: FileStore::open(&settings.files)?,
             links: Links::new(&settings.auth.jwt_secret, settings.files.link_seconds)?,
+            register: Register::default(),
             settings,
             pool,
             commands,
@@ -131,6 +134,10 @@ impl App {
 
     pub(crate) fn links(&self) -> &Links {
         &self.0.links
+    }
+
+    pub(crate) fn register(&self) -> &Register {
+        &self.0.register
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 21] = [
+const WRITERS: [(&str, &str); 22] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -44,6 +44,7 @@ const WRITERS: [(&str, &str); 21] = [
     ("0019_audit.sql", "migrations"),
     ("0020_people.sql", "api"),
     ("0021_rules.sql", "indexer"),
+    ("0022_rewrites.sql", "indexer"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

@@ -1,17 +1,13 @@
 //! `GET /data/admin/holdings`: who holds what, as of the confirmed block.
 
-use alloy::primitives::Address;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use sqlx::PgConnection;
-use tokenx_contracts::amount::Amount;
 use tokenx_indexer::read;
-use tokenx_migrations::{Addr, Uint256};
 use utoipa::ToSchema;
 
 use super::block_timestamp;
-use super::scope::{Bounds, Filters, as_of};
+use super::scope::{Filters, as_of, visible_tokens};
 use crate::app::App;
 use crate::auth::Viewer;
 use crate::error::ApiError;
@@ -25,7 +21,7 @@ const PAGE: (u64, u64) = (100_000, 100_000);
 pub struct HoldingsPage {
     scan: Scan,
     /// All that match, whatever the page.
-    total: i64,
+    total: usize,
     holdings: Vec<Holding>,
 }
 
@@ -41,16 +37,16 @@ pub struct Scan {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Holding {
     /// Stable name of this part.
-    holding_cid: String,
+    pub(super) holding_cid: String,
     /// Whose.
-    party_id: String,
+    pub(super) party_id: String,
     /// Of what.
-    instrument_id: String,
+    pub(super) instrument_id: String,
     /// Whole tokens.
     #[schema(schema_with = crate::openapi::amount_out)]
-    amount: String,
+    pub(super) amount: String,
     /// Whether the chain would not let it move.
-    locked: bool,
+    pub(super) locked: bool,
 }
 
 /// Holdings as of the confirmed block.
@@ -71,87 +67,19 @@ pub(crate) async fn holdings(
     query: Query,
 ) -> Result<Json<HoldingsPage>, ApiError> {
     let filters = Filters::read(query, PAGE.0, PAGE.1)?;
-    let mut tx = read::snapshot(app.pool()).await?;
-    let as_of = as_of(&app, &mut tx).await?;
-    let scan = Scan { scanned_at: block_timestamp(as_of.time) };
-    let Some(bounds) = filters.bound(&app, &viewer, &mut tx).await? else {
-        return Ok(Json(HoldingsPage { scan, total: 0, holdings: Vec::new() }));
+    let mut conn = app.pool().acquire().await?;
+    let as_of = as_of(&app, &mut conn).await?;
+    let mut instruments = match (visible_tokens(&app, &viewer, &mut conn).await?, filters.instrument_id()) {
+        (Some(own), _) => own,
+        (None, Some(id)) => read::instruments_named(&mut *conn, app.chain_id(), id.as_str()).await?,
+        (None, None) => read::instruments(&mut *conn, app.chain_id()).await?,
     };
-    let (total, holdings) = page(&mut tx, app.chain_id(), as_of.block, &bounds, &filters).await?;
-    Ok(Json(HoldingsPage { scan, total, holdings }))
-}
-
-/// A row of the page beside the total; an empty page is one row with the total alone.
-#[derive(sqlx::FromRow)]
-struct Row {
-    total: i64,
-    holding_cid: Option<String>,
-    party_id: Option<String>,
-    wallet: Option<Addr>,
-    instrument_id: Option<String>,
-    decimals: Option<i16>,
-    amount: Option<Uint256>,
-    locked: Option<bool>,
-}
-
-async fn page(
-    conn: &mut PgConnection,
-    chain_id: u64,
-    block: u64,
-    bounds: &Bounds,
-    filters: &Filters,
-) -> Result<(i64, Vec<Holding>), ApiError> {
-    let (investor, wallet) = match bounds.party {
-        None => (None, None),
-        Some(read::Party::Investor(id)) => (Some(id.cast_signed()), None),
-        Some(read::Party::Wallet(address)) => (None, Some(Addr(address))),
-    };
-    let tokens = bounds.tokens.as_ref().map(|own| own.iter().copied().map(Addr).collect::<Vec<_>>());
-    let rows: Vec<Row> = sqlx::query_as(
-        "WITH matched AS MATERIALIZED (
-             SELECT h.holding_cid, p.party_id, h.wallet, h.instrument_id, h.decimals, h.amount, h.locked
-               FROM holding_rows_at($1, $2) h
-               LEFT JOIN parties p ON p.investor_id = h.investor_id
-              WHERE ($3::text    IS NULL OR h.instrument_id = $3)
-                AND ($4::bytea[] IS NULL OR h.token = ANY ($4))
-                AND ($5::bigint  IS NULL OR h.investor_id = $5)
-                AND ($6::bytea   IS NULL OR h.wallet = $6)
-         ),
-         paged AS (
-             SELECT *,
-                    row_number() OVER (ORDER BY instrument_id                                             COLLATE \"C\",
-                                                coalesce(party_id, '0x' || encode(wallet, 'hex'))         COLLATE \"C\",
-                                                holding_cid                                               COLLATE \"C\") AS place
-               FROM matched
-              ORDER BY place
-              LIMIT $7 OFFSET $8
-         )
-         SELECT t.total, p.holding_cid, p.party_id, p.wallet, p.instrument_id, p.decimals, p.amount, p.locked
-           FROM (SELECT count(*) AS total FROM matched) t
-           LEFT JOIN paged p ON true
-          ORDER BY p.place",
-    )
-    .bind(chain_id.cast_signed())
-    .bind(block.cast_signed())
-    .bind(bounds.instrument_id.as_deref())
-    .bind(tokens)
-    .bind(investor)
-    .bind(wallet)
-    .bind(filters.limit)
-    .bind(filters.offset)
-    .fetch_all(conn)
-    .await?;
-    let total = rows.first().map_or(0, |row| row.total);
-    Ok((total, rows.into_iter().filter_map(holding).collect()))
-}
-
-fn holding(row: Row) -> Option<Holding> {
-    let wallet: Address = row.wallet?.0;
-    Some(Holding {
-        holding_cid: row.holding_cid?,
-        party_id: row.party_id.unwrap_or_else(|| wallet.to_checksum(None)),
-        instrument_id: row.instrument_id?,
-        amount: Amount::new(row.amount?.0, u8::try_from(row.decimals?).ok()?).to_string(),
-        locked: row.locked?,
-    })
+    drop(conn);
+    let wanted = |id: &str| filters.instrument_id().is_none_or(|only| only.as_str() == id);
+    instruments.retain(|instrument| wanted(&instrument.instrument_id) && instrument.inexact.is_none());
+    let register = app.register().now(&app, as_of).await?;
+    let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    let (total, holdings) = register.page(&instruments, filters.holder(), count(filters.limit), count(filters.offset));
+    let scanned_at = block_timestamp(register.as_of().map_or(as_of.time, |as_of| as_of.time));
+    Ok(Json(HoldingsPage { scan: Scan { scanned_at }, total, holdings }))
 }

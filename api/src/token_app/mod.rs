@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod history;
 pub mod holdings;
+pub(crate) mod register;
 pub mod scope;
 pub mod status;
 pub mod supply;

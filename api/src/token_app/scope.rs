@@ -50,6 +50,16 @@ pub struct Bounds {
 }
 
 impl Filters {
+    /// Only this instrument.
+    pub fn instrument_id(&self) -> Option<&InstrumentId> {
+        self.instrument_id.as_ref()
+    }
+
+    /// Only of this holder.
+    pub fn holder(&self) -> Option<&Holder> {
+        self.holder.as_ref()
+    }
+
     /// Looks up what the filters mean; `None` where nothing can match.
     ///
     /// # Errors

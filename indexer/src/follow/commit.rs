@@ -158,7 +158,7 @@ async fn move_cursor(
             sqlx::query(
                 "UPDATE chain_cursors
                     SET number = $4, hash = $5, head = $6, confirmed = $7, finalized = $8, reorgs = reorgs + $9,
-                        halted = NULL, polled_at = now(), advanced_at = now()
+                        rewrites = rewrites + $9, halted = NULL, polled_at = now(), advanced_at = now()
                   WHERE chain_id = $1 AND number = $2 AND hash = $3",
             )
             .bind(int(batch.chain_id))
@@ -176,7 +176,9 @@ async fn move_cursor(
         Move::Fill(fill) => {
             sqlx::query(
                 "WITH held AS (
-                     UPDATE chain_cursors SET polled_at = now() WHERE chain_id = $1 AND number = $2 AND hash = $3
+                     UPDATE chain_cursors
+                        SET rewrites = rewrites + 1, polled_at = now()
+                      WHERE chain_id = $1 AND number = $2 AND hash = $3
                      RETURNING chain_id
                  )
                  UPDATE watched w

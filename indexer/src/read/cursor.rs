@@ -78,6 +78,9 @@ pub struct AsOf {
     pub block: u64,
     /// Its time, Unix seconds.
     pub time: u64,
+    /// How often rows of blocks up to the indexed head were changed after they had been read: by a reorg, a contract named
+    /// late, a rebuild. While this stands still, what was read of a block stays true.
+    pub rewrites: u64,
 }
 
 /// The confirmed block, which `/data/admin/*` and `/status` are as of; `None` if the chain was never followed.
@@ -86,14 +89,18 @@ pub struct AsOf {
 /// The database's.
 pub async fn as_of(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<AsOf>, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT c.confirmed, block_time_at(c.chain_id, c.confirmed) AS block_time
+        "SELECT c.confirmed, block_time_at(c.chain_id, c.confirmed) AS block_time, c.rewrites
            FROM chain_cursors c
           WHERE c.chain_id = $1",
     )
     .bind(int(chain_id))
     .fetch_optional(db)
     .await?;
-    row.map(|row| Ok(AsOf { block: row.height("confirmed")?, time: row.height("block_time")? })).transpose()
+    row.map(|row| {
+        let (block, time) = (row.height("confirmed")?, row.height("block_time")?);
+        Ok(AsOf { block, time, rewrites: row.height("rewrites")? })
+    })
+    .transpose()
 }
 
 /// Is everything that `contract` ever logged, up to the indexed head, in the tables? Not while the past of one that

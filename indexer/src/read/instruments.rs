@@ -109,6 +109,28 @@ pub async fn instrument(
     row.map(|row| from_row(chain_id, &row)).transpose()
 }
 
+/// All tokens that claim this id, the one deployed first before others.
+///
+/// # Errors
+/// The database's.
+pub async fn instruments_named(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    instrument_id: &str,
+) -> Result<Vec<Instrument>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT *
+           FROM instruments
+          WHERE chain_id = $1 AND instrument_id = $2
+          ORDER BY created_block, created_log",
+    )
+    .bind(int(chain_id))
+    .bind(instrument_id)
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| from_row(chain_id, row)).collect()
+}
+
 /// The Executors behind these instruments, as [`instrument`] finds them; ids that the chain does not know are left out.
 ///
 /// # Errors

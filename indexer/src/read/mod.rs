@@ -29,13 +29,13 @@ pub use documents::{Document, NamedDocument, documents_named, documents_of_token
 pub use history::{Filter, Party, SupplyRow, burns, mints};
 pub use holds::{Hold, HoldKind, holds_of_wallets};
 pub use instruments::{
-    CountryRule, Instrument, executors_of_instruments, instrument, instrument_of_token, instruments,
+    CountryRule, Instrument, executors_of_instruments, instrument, instrument_of_token, instruments, instruments_named,
 };
 pub use lockups::{Lockup, LockupFilter, LockupKey, lockups};
-pub use news::{bound_after, reorgs_after, status_taken};
+pub use news::{accounts_changed, bound_after, reorgs_after, status_taken};
 pub use node::{NodeContracts, contracts_of_executor, contracts_of_token};
 pub(crate) use past::account_key;
-pub use past::{balance_at, supplies_at};
+pub use past::{Account, accounts_at, balance_at, supplies_at, these_accounts_at};
 pub use positions::{
     InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor,
     wallets_of_investors,

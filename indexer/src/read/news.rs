@@ -4,7 +4,7 @@ use alloy::primitives::Address;
 use sqlx::{PgExecutor, Row};
 
 use super::pages::EventKey;
-use super::{Columns, int, uint};
+use super::{AsOf, Columns, int, uint};
 
 /// The newest reorg after the one with this number, and the highest block that all of those after it left standing;
 /// `None` where there was none.
@@ -49,6 +49,43 @@ pub async fn bound_after(
     .fetch_all(db)
     .await?;
     rows.iter().map(|row| Ok((row.height("block_number")?, row.address("token")?, row.address("wallet")?))).collect()
+}
+
+/// The (token, wallet) of which something may be another at one block than at an earlier one, or be another's: moved,
+/// frozen, held, run out by time, registered. None is missing while [`AsOf::rewrites`] is the same at both.
+///
+/// # Errors
+/// The database's.
+pub async fn accounts_changed(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    after: AsOf,
+    to: AsOf,
+) -> Result<Vec<(Address, Address)>, sqlx::Error> {
+    // A hold that was changed above the later block is not in `holds` as it was at that block, nor is when it ran out:
+    // its account counts as changed until that block has been passed.
+    let rows = sqlx::query(
+        "SELECT token, wallet FROM holding_changes WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
+          UNION
+         SELECT token, wallet FROM freezes         WHERE chain_id = $1 AND block_number > $2 AND block_number <= $3
+          UNION
+         SELECT token, wallet FROM hold_changes    WHERE chain_id = $1 AND block_number > $2
+          UNION
+         SELECT token, wallet FROM holds           WHERE chain_id = $1 AND until > $4 AND until <= $5
+          UNION
+         SELECT h.token, h.wallet
+           FROM investor_wallets w
+           JOIN holdings h ON h.chain_id = w.chain_id AND h.wallet = w.wallet
+          WHERE w.chain_id = $1 AND w.since_block > $2 AND w.since_block <= $3",
+    )
+    .bind(int(chain_id))
+    .bind(int(after.block))
+    .bind(int(to.block))
+    .bind(int(after.time))
+    .bind(int(to.time))
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(|row| Ok((row.address("token")?, row.address("wallet")?))).collect()
 }
 
 /// When the monitor's last pass ended; `None` before the first.

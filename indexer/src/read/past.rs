@@ -1,12 +1,81 @@
-//! What a wallet had at a past block, and what there was of a token.
+//! What wallets had at a past block, and what there was of a token.
 
 use std::collections::HashMap;
 
 use alloy::primitives::{Address, U256};
-use sqlx::PgExecutor;
+use futures::TryStreamExt;
+use sqlx::postgres::PgRow;
+use sqlx::{PgExecutor, Row};
 use tokenx_migrations::{Addr, Uint256};
 
-use super::{int, uint};
+use super::{Columns, int, uint};
+
+/// What a wallet had of a token at a block, in base units: something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The token.
+    pub token: Address,
+    /// The wallet.
+    pub wallet: Address,
+    /// All that it had.
+    pub balance: U256,
+    /// What the chain would not have let it move.
+    pub locked: U256,
+    /// The investor behind it; `None`: the wallet is its own party.
+    pub investor_id: Option<u64>,
+}
+
+impl Account {
+    fn of(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            token: row.address("token")?,
+            wallet: row.address("wallet")?,
+            balance: row.amount("balance")?,
+            locked: row.amount("locked")?,
+            investor_id: row.try_get::<Option<i64>, _>("investor_id")?.map(uint),
+        })
+    }
+}
+
+/// All accounts with something in them at a block, in no order; those of tokens whose logs do not add up are left out.
+///
+/// # Errors
+/// The database's.
+pub async fn accounts_at(db: impl PgExecutor<'_>, chain_id: u64, block: u64) -> Result<Vec<Account>, sqlx::Error> {
+    sqlx::query("SELECT * FROM holdings_at($1, $2)")
+        .bind(int(chain_id))
+        .bind(int(block))
+        .fetch(db)
+        .and_then(|row| async move { Account::of(&row) })
+        .try_collect()
+        .await
+}
+
+/// Those of these tokens and wallets that had something in them at a block, in no order: a few seeks each.
+///
+/// # Errors
+/// The database's.
+pub async fn these_accounts_at(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    block: u64,
+    accounts: &[(Address, Address)],
+) -> Result<Vec<Account>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT p.token, p.wallet, p.balance, w.investor_id,
+                CASE WHEN p.address_frozen THEN p.balance ELSE least(p.balance, p.frozen + p.held) END AS locked
+           FROM unnest((SELECT $3::bytea[]), (SELECT $4::bytea[])) AS a (token, wallet)
+           JOIN positions_at($1, $2) p  ON p.token    = a.token AND p.wallet = a.wallet
+           LEFT JOIN investor_wallets w ON w.chain_id = $1      AND w.wallet = a.wallet AND w.since_block <= $2",
+    )
+    .bind(int(chain_id))
+    .bind(int(block))
+    .bind(accounts.iter().map(|(token, _)| Addr(*token)).collect::<Vec<_>>())
+    .bind(accounts.iter().map(|(_, wallet)| Addr(*wallet)).collect::<Vec<_>>())
+    .fetch_all(db)
+    .await?;
+    rows.iter().map(Account::of).collect()
+}
 
 /// The account's number in `holding_changes`, as SQL's `account_key(token, wallet)` gives it. Another may share it.
 pub(crate) fn account_key(token: Address, wallet: Address) -> i64 {

@@ -191,10 +191,10 @@ impl Rebuild {
         // A follower that lost its lock may not know it yet. Whatever it writes, it touches the cursor's row: the rows
         // are those of the snapshot only while nobody has, and nobody can while this transaction holds it.
         let untouched: Option<i32> = sqlx::query_scalar(
-            "SELECT 1
-               FROM public.chain_cursors
+            "UPDATE public.chain_cursors
+                SET rewrites = rewrites + 1
               WHERE chain_id = $1 AND number = $2 AND hash = $3 AND polled_at = $4
-                FOR UPDATE",
+             RETURNING 1",
         )
         .bind(int(self.chain_id))
         .bind(int(report.block.0))

@@ -8,6 +8,7 @@ mod late;
 mod mint;
 mod node;
 mod past;
+mod register;
 mod reorg;
 mod restart;
 mod sweep;
