@@ -20,7 +20,10 @@ use crate::graphql::Live;
 use crate::http::limits::Limits;
 use crate::http::metrics;
 use crate::service::ServeError;
+use crate::store::shared::Shared;
 use crate::token_app::register::Register;
+use crate::token_app::status::{self, Readings};
+use crate::tokens::show::{self, Details};
 use crate::wallets::challenge;
 
 /// How often idle rate-limit keys and expired tokens are forgotten.
@@ -45,6 +48,8 @@ struct Inner {
     files: FileStore,
     links: Links,
     register: Register,
+    token_details: Details,
+    readings: Shared<(), Arc<Readings>>,
     stop: CancellationToken,
 }
 
@@ -72,6 +77,8 @@ impl App {
             files: FileStore::open(&settings.files)?,
             links: Links::new(&settings.auth.jwt_secret, settings.files.link_seconds)?,
             register: Register::default(),
+            readings: status::readings(pool.clone(), settings.chain.chain_id),
+            token_details: show::details(pool.clone(), settings.chain.chain_id),
             settings,
             pool,
             commands,
@@ -138,6 +145,14 @@ impl App {
 
     pub(crate) fn register(&self) -> &Register {
         &self.0.register
+    }
+
+    pub(crate) fn token_details(&self) -> &Details {
+        &self.0.token_details
+    }
+
+    pub(crate) fn readings(&self) -> &Shared<(), Arc<Readings>> {
+        &self.0.readings
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -4,4 +4,5 @@ pub mod commands;
 pub mod currencies;
 pub mod issuers;
 pub mod parties;
+pub mod shared;
 pub mod users;

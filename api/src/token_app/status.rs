@@ -1,11 +1,13 @@
 //! `GET /status`: what the monitor last saw. Every part is a row that its own room wrote; nothing asks the chain.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::Value;
+use sqlx::PgPool;
 use time::OffsetDateTime;
 use tokenx_indexer::read::{self, MonitorStatus, Snapshot, TokenStatus};
 use tokenx_migrations::outbox;
@@ -18,6 +20,7 @@ use crate::audit;
 use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::policy::Role;
+use crate::store::shared::Shared;
 
 /// The service's state. What does not apply, or is not known yet, is left out.
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,31 +104,68 @@ pub struct Subscription {
     dropped_batches_total: i64,
 }
 
+/// What the rooms say of themselves.
+#[derive(Debug)]
+pub(crate) struct Readings {
+    snapshot: Option<Snapshot>,
+    consumers: Vec<outbox::Consumer>,
+    keeper: Option<tokenx_keeper::status::Taken>,
+    audit: Value,
+}
+
+impl Readings {
+    async fn take(pool: &PgPool, chain_id: u64) -> Result<Readings, sqlx::Error> {
+        let mut conn = pool.acquire().await?;
+        Ok(Readings {
+            snapshot: read::status(&mut *conn, chain_id).await?,
+            consumers: outbox::consumers(&mut *conn).await?,
+            keeper: tokenx_keeper::status::read(&mut *conn, chain_id).await?,
+            audit: audit::status(&mut conn, OffsetDateTime::now_utc()).await?,
+        })
+    }
+}
+
+/// Takes the readings for whoever waits for them.
+pub(crate) fn readings(pool: PgPool, chain_id: u64) -> Shared<(), Arc<Readings>> {
+    Shared::new(move |waiting: Vec<()>| {
+        let pool = pool.clone();
+        async move {
+            let taken = Readings::take(&pool, chain_id).await;
+            let taken = taken.inspect_err(|error| tracing::debug!(%error, "the status could not be read")).ok()?;
+            Some(std::iter::repeat_n(Arc::new(taken), waiting.len()).collect())
+        }
+    })
+}
+
 /// The latest snapshot, cut to what the viewer may see.
 #[utoipa::path(get, path = "/status", responses((status = 200, description = "The latest snapshot", body = Status)))]
 pub(crate) async fn status(State(app): State<App>, viewer: Viewer) -> Result<Json<Status>, ApiError> {
-    let mut conn = app.pool().acquire().await?;
+    let readings = match app.readings().get(()).await {
+        Some(readings) => readings,
+        None => Arc::new(Readings::take(app.pool(), app.chain_id()).await?),
+    };
     let enabled = app.settings().monitor.enabled;
-    let snapshot = read::status(&mut *conn, app.chain_id()).await?;
-    let visible = visible_tokens(&app, &viewer, &mut conn).await?;
+    let snapshot = readings.snapshot.as_ref();
+    let visible = match viewer.role {
+        Role::Issuer => visible_tokens(&app, &viewer, &mut *app.pool().acquire().await?).await?,
+        // Everybody else sees all; this spares them a connection.
+        _ => None,
+    };
     let may_see = |token: &TokenStatus| match &visible {
         None => true,
         Some(own) => own.iter().any(|instrument| instrument.token.to_checksum(None) == token.token),
     };
-    let tokens = match &snapshot {
+    let tokens = match snapshot {
         Some(snapshot) if enabled => snapshot.tokens.iter().filter(|token| may_see(token)).map(token).collect(),
         _ => BTreeMap::new(),
     };
-    let updated_at = snapshot.as_ref().map(|snapshot| timestamp(snapshot.taken_at));
+    let updated_at = snapshot.map(|snapshot| timestamp(snapshot.taken_at));
     let operational = if viewer.role == Role::Investor {
         None
     } else {
-        let monitor = monitor(snapshot.as_ref(), enabled, OffsetDateTime::now_utc());
-        let consumers = outbox::consumers(&mut *conn).await?;
-        let keeper = tokenx_keeper::status::read(&mut *conn, app.chain_id()).await?;
-        let audit = audit::status(&mut conn, OffsetDateTime::now_utc()).await?;
-        let modules = modules(snapshot.as_ref(), keeper, audit)?;
-        let subscriptions = consumers.into_iter().map(subscription).collect();
+        let monitor = monitor(snapshot, enabled, OffsetDateTime::now_utc());
+        let modules = modules(&readings)?;
+        let subscriptions = readings.consumers.iter().map(subscription).collect();
         Some(Operational { updated_at: updated_at.clone(), monitor, subscriptions, modules })
     };
     Ok(Json(Status { updated_at, tokens, operational }))
@@ -167,25 +207,21 @@ fn seconds(value: f64) -> Value {
     serde_json::from_str(text.trim_end_matches('0').trim_end_matches('.')).unwrap_or_default()
 }
 
-fn subscription(consumer: outbox::Consumer) -> Subscription {
+fn subscription(consumer: &outbox::Consumer) -> Subscription {
     Subscription {
-        name: consumer.name,
+        name: consumer.name.clone(),
         queue_depth: consumer.queue_depth,
         queue_maxsize: consumer.queue_maxsize,
         dropped_batches_total: consumer.dropped_batches_total,
     }
 }
 
-fn modules(
-    snapshot: Option<&Snapshot>,
-    keeper: Option<tokenx_keeper::status::Taken>,
-    audit: Value,
-) -> Result<BTreeMap<&'static str, Value>, ApiError> {
-    let mut modules = BTreeMap::from([("audit", audit)]);
-    if let Some(snapshot) = snapshot {
+fn modules(readings: &Readings) -> Result<BTreeMap<&'static str, Value>, ApiError> {
+    let mut modules = BTreeMap::from([("audit", readings.audit.clone())]);
+    if let Some(snapshot) = &readings.snapshot {
         modules.insert("indexer", serde_json::to_value(&snapshot.indexer).map_err(ApiError::internal)?);
     }
-    if let Some(taken) = keeper {
+    if let Some(taken) = &readings.keeper {
         let mut keeper = serde_json::to_value(&taken.snapshot).map_err(ApiError::internal)?;
         keeper["updated_at"] = Value::from(timestamp(taken.updated_at));
         modules.insert("keeper", keeper);

@@ -119,7 +119,7 @@ pub async fn of(db: impl PgExecutor<'_>, token_ids: &[&str]) -> Result<Vec<File>
     sqlx::query_as(
         "SELECT *
            FROM token_files
-          WHERE token_id = ANY ($1) AND offering_id IS NULL
+          WHERE token_id = ANY ((SELECT $1)::text[]) AND offering_id IS NULL
           ORDER BY created_at, file_id",
     )
     .bind(token_ids)

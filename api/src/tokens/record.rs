@@ -81,8 +81,10 @@ pub async fn lock(conn: &mut PgConnection, token_id: &str, issuer: Option<Uuid>)
 /// # Errors
 /// The database's.
 pub async fn of_ids(db: impl PgExecutor<'_>, token_ids: &[&str]) -> Result<Vec<Record>, ApiError> {
-    let rows: Vec<Joined> =
-        sqlx::query_as("SELECT * FROM token_records WHERE token_id = ANY ($1)").bind(token_ids).fetch_all(db).await?;
+    let rows: Vec<Joined> = sqlx::query_as("SELECT * FROM token_records WHERE token_id = ANY ((SELECT $1)::text[])")
+        .bind(token_ids)
+        .fetch_all(db)
+        .await?;
     rows.into_iter().map(Record::try_from).collect()
 }
 

@@ -22,7 +22,7 @@ use super::details::Token;
 use super::draft::Draft;
 use super::facts;
 use super::record::{self, Filter, Record};
-use super::show::{all_shown, shown};
+use super::show::{all_shown, by_id, shown};
 use super::status::Status;
 use crate::admin::{self, By, Note};
 use crate::app::App;
@@ -139,10 +139,8 @@ pub(crate) async fn token(
     viewer: Viewer,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Token>, ApiError> {
-    let id = token_id(id)?;
-    let mut tx = read::snapshot(app.pool()).await?;
-    let record = record::find(&mut *tx, &id, tenant(&viewer)).await?.ok_or_else(unknown)?;
-    shown(&app, &mut tx, record).await.map(Json)
+    let token = by_id(&app, token_id(id)?, tenant(&viewer)).await?;
+    token.map(Json).ok_or_else(unknown)
 }
 
 /// Tokens, newest first.
