@@ -1,0 +1,106 @@
+//! The platform reference's own lines of Auth, Investors, Compliance and Tokenization, each called as it stands there and under
+//! `/v1`, against a whole stack; and what is answered is in the OpenAPI document.
+
+use tokenx_api::policy::POLICY;
+
+use super::*;
+
+/// The lines: method, path, who calls it, what comes back.
+const LINES: [(&str, &str, Role, u16); 24] = [
+    ("POST", "/auth/login", Role::Investor, 200),
+    ("POST", "/auth/refresh", Role::Investor, 200),
+    ("POST", "/auth/logout", Role::Investor, 204),
+    ("GET", "/investors/me", Role::Investor, 200),
+    ("POST", "/investors/kyc/start", Role::Investor, 200),
+    ("GET", "/investors/kyc/status", Role::Investor, 200),
+    ("GET", "/investors/wallets", Role::Investor, 200),
+    ("POST", "/investors/wallets", Role::Investor, 201),
+    ("GET", "/investors/portfolio", Role::Investor, 200),
+    ("GET", "/compliance/applicants", Role::ComplianceOfficer, 200),
+    ("POST", "/compliance/applicants/:id/approve", Role::ComplianceOfficer, 404),
+    ("POST", "/compliance/applicants/:id/reject", Role::ComplianceOfficer, 404),
+    ("GET", "/compliance/wallets", Role::ComplianceOfficer, 200),
+    ("POST", "/compliance/wallets/:id/approve", Role::ComplianceOfficer, 404),
+    ("GET", "/compliance/audit-log", Role::ComplianceOfficer, 200),
+    ("GET", "/compliance/transfer-restrictions", Role::ComplianceOfficer, 200),
+    ("GET", "/compliance/reports/reg-d/:offering", Role::ComplianceOfficer, 404),
+    ("GET", "/compliance/reports/cap-table/:offering", Role::ComplianceOfficer, 200),
+    ("POST", "/tokenization/whitelist", Role::ComplianceOfficer, 202),
+    ("POST", "/tokenization/mint", Role::TransferAgent, 202),
+    ("POST", "/tokenization/burn", Role::TransferAgent, 202),
+    ("POST", "/tokenization/freeze", Role::TransferAgent, 202),
+    ("POST", "/tokenization/force-transfer", Role::TransferAgent, 422),
+    // Beyond the text, beside its freeze.
+    ("POST", "/tokenization/unfreeze", Role::TransferAgent, 202),
+];
+
+/// Lines that nothing serves yet. Empty it and remove it.
+const UNSERVED: [&str; 6] = [
+    "/investors/kyc/start",
+    "/investors/kyc/status",
+    "/investors/portfolio",
+    "/compliance/applicants",
+    "/compliance/applicants/:id/approve",
+    "/compliance/applicants/:id/reject",
+];
+
+/// A body that is taken; each act has an id of its own.
+fn body(path: &str, act: usize, refresh: &str, wallet_id: &str) -> Value {
+    let command_id = format!("line-{act}");
+    let supply = json!({ "command_id": command_id, "instrument_id": "rCC", "party_id": ALICE, "amount": "1" });
+    match path {
+        "/auth/login" => json!({ "email": "investor@example.org", "password": PASSWORD }),
+        "/auth/refresh" => json!({ "refresh_token": refresh }),
+        "/investors/wallets" => json!({ "kind": "hosted" }),
+        "/tokenization/whitelist" => json!({ "command_id": command_id, "wallet_id": wallet_id }),
+        "/tokenization/mint" | "/tokenization/burn" => supply,
+        // The whole wallet: a freeze of units waits for the one before.
+        "/tokenization/freeze" | "/tokenization/unfreeze" => {
+            json!({ "command_id": command_id, "instrument_id": "rCC", "party_id": ALICE })
+        }
+        "/tokenization/force-transfer" => json!({
+            "command_id": command_id, "instrument_id": "rCC", "from_wallet_id": wallet_id, "to_wallet_id": wallet_id,
+            "amount": "1", "reason_code": "COURT_ORDER", "reference": "1",
+        }),
+        _ => json!({}),
+    }
+}
+
+/// A path of the text as the policy table writes it: what a parameter is called is its own.
+fn is_line(rule: &str, line: &str) -> bool {
+    let (rule, line): (Vec<&str>, Vec<&str>) = (rule.split('/').collect(), line.split('/').collect());
+    let same = |(ours, theirs): (&&str, &&str)| ours == theirs || (ours.starts_with('{') && theirs.starts_with(':'));
+    rule.len() == line.len() && rule.iter().zip(&line).all(same)
+}
+
+#[tokio::test]
+async fn every_line_of_the_text_is_served_as_it_stands_there_and_as_the_document_says() {
+    let kit = Kit::whole().await;
+    let wallet = admin::list_wallets(&kit.pool, kit.settings.chain.chain_id).await.unwrap()[0].wallet_id.to_string();
+    let document = kit.get("/openapi.json", None).await.json();
+    let mut unserved = Vec::new();
+    for (act, (method, line, role, expected)) in LINES.into_iter().enumerate() {
+        let served = |rule: &&tokenx_api::policy::Rule| rule.method.to_string() == method && is_line(rule.path, line);
+        let Some(rule) = POLICY.iter().find(served) else {
+            unserved.push(line);
+            continue;
+        };
+        assert!(rule.also_v1(), "{line}");
+        for (n, prefix) in ["", "/v1"].into_iter().enumerate() {
+            let session = kit.log_in(&format!("{role}@example.org")).await;
+            let refresh = session["refresh_token"].as_str().unwrap();
+            let path = match line {
+                "/compliance/reports/cap-table/:offering" => "/compliance/reports/cap-table/rCC".to_owned(),
+                line => line.replace(":id", &Uuid::nil().to_string()).replace(":offering", &Uuid::nil().to_string()),
+            };
+            let body = (method == "POST").then(|| body(line, act * 2 + n, refresh, &wallet).to_string());
+            let (path, token) = (format!("{prefix}{path}"), session["access_token"].as_str());
+            let answer = kit.send(method.parse().unwrap(), &path, token, body).await;
+            assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text);
+            let known = &document["paths"][rule.path][method.to_lowercase()]["responses"];
+            assert!(known[answer.status.as_str()].is_object(), "{method} {path}: {} is not documented", answer.status);
+        }
+    }
+    assert_eq!(unserved, UNSERVED, "lines that nothing serves");
+    kit.end().await;
+}
