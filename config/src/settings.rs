@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alloy::primitives::Address;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -369,6 +370,8 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// Most connections at once.
     pub max_connections: usize,
+    /// Networks of the proxies before the API, whose `x-forwarded-for` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// Origins (`https://app.example.com`) that may call the API from a browser.
     pub cors_origins: Vec<String>,
 }
@@ -413,6 +416,7 @@ impl Default for Server {
             shutdown_grace_ms: 10_000,
             max_body_bytes: 1 << 20,
             max_connections: 10_000,
+            trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
         }
     }

@@ -25,7 +25,7 @@ use super::limits::MAX_BODY;
 use crate::app::App;
 use crate::auth::{self, Viewer};
 use crate::error::ApiError;
-use crate::http::guard::ClientAddress;
+use crate::http::client::ClientAddress;
 use crate::policy::RateClass;
 
 /// The protocol spoken; the older `graphql-ws` is not.

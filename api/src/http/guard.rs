@@ -1,12 +1,10 @@
 //! What stands before every handler: the policy table's row, applied.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
-use axum::http::request::Parts;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use super::client::ClientAddress;
 use crate::app::App;
 use crate::auth;
 use crate::error::ApiError;
@@ -28,21 +26,21 @@ pub async fn guard(
     mut request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
-    let address = client_address(request.extensions().get());
-    let by_address = || format!("address:{address}");
+    let address = ClientAddress::of(&app, request.extensions(), request.headers());
     let state = if rule.who == Who::Anyone {
-        app.limits().take(rule.rate, &by_address())?
+        app.limits().take(rule.rate, &address.key())?
     } else {
         let viewer = match auth::authenticate(&app, request.headers()).await {
             Ok(viewer) => viewer,
             Err(error) => {
-                // Guessing tokens costs the address what using them costs the token.
-                app.limits().take(rule.rate, &by_address())?;
+                // Guessing tokens costs the address what using them costs the account.
+                app.limits().take(rule.rate, &address.key())?;
                 return Err(error);
             }
         };
-        // Counted before it is refused: what a token may not do, it may not try without end either.
-        let state = app.limits().take(rule.rate, &format!("token:{}", viewer.token_id))?;
+        // Counted before it is refused: what an account may not do, it may not try without end either. Signing in again gives
+        // no second bucket.
+        let state = app.limits().take(rule.rate, &viewer.actor())?;
         if !rule.who.permits(viewer.role) {
             return Err(ApiError::Forbidden(format!("the role {} may not do this", viewer.role)));
         }
@@ -58,22 +56,6 @@ pub async fn guard(
         state.write(response.headers_mut());
     }
     Ok(response)
-}
-
-/// Where the request came from. No header is believed: behind a proxy this is the proxy.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientAddress(pub IpAddr);
-
-impl<S: Sync> FromRequestParts<S> for ClientAddress {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<ClientAddress, ApiError> {
-        Ok(ClientAddress(client_address(parts.extensions.get())))
-    }
-}
-
-fn client_address(connection: Option<&ConnectInfo<SocketAddr>>) -> IpAddr {
-    connection.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip())
 }
 
 /// Counts an attempt against an account, beside the one that its address already paid.

@@ -1,6 +1,7 @@
 //! What every request passes through, whatever it asks for.
 
 pub mod body;
+pub mod client;
 pub mod envelope;
 pub mod guard;
 pub mod limits;
