@@ -35,6 +35,18 @@ const BEARER: &str = "bearer";
         crate::auth::routes::login,
         crate::auth::routes::refresh,
         crate::auth::routes::logout,
+        crate::admin::routes::users::list,
+        crate::admin::routes::users::add,
+        crate::admin::routes::users::suspend,
+        crate::admin::routes::users::resume,
+        crate::admin::routes::users::set_password,
+        crate::admin::routes::service_tokens::list,
+        crate::admin::routes::service_tokens::add,
+        crate::admin::routes::service_tokens::revoke,
+        crate::admin::routes::parties::list,
+        crate::admin::routes::parties::add,
+        crate::admin::routes::issuers::list,
+        crate::admin::routes::issuers::add,
         crate::token_app::supply::mint,
         crate::token_app::supply::burn,
         crate::token_app::commands::command,
@@ -274,7 +286,15 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         Operation::GetCapTable => errors.extend([400, 404, 422]),
         Operation::GetRegDReport => errors.extend([400, 404, 409]),
         Operation::CheckTransfer => errors.extend([400, 413, 422]),
-        Operation::Login | Operation::Refresh => errors.extend([400, 401, 413]),
+        Operation::Login | Operation::Refresh => errors.extend([400, 401, 403, 413]),
+        Operation::AddUser | Operation::AddServiceToken => errors.extend([400, 404, 409, 413]),
+        Operation::AddParty | Operation::AddIssuer => errors.extend([400, 409, 413]),
+        Operation::SuspendUser | Operation::ResumeUser => errors.extend([404, 409]),
+        Operation::SetPassword => errors.extend([400, 404, 413]),
+        Operation::RevokeServiceToken => errors.push(404),
+        Operation::ListUsers | Operation::ListServiceTokens | Operation::ListParties | Operation::ListIssuers => {
+            errors.push(400);
+        }
         Operation::Logout => errors.push(409),
         Operation::AddPrice => errors.extend([400, 404, 409, 413]),
         Operation::DeployToken
@@ -305,8 +325,8 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         Operation::RejectWallet => errors.extend([400, 404, 409, 413]),
         Operation::Events => errors.extend([400, 410]),
         // A token is optional, a bad one is refused; the specification's media type answers a bad query with 400.
-        Operation::GraphQl => errors.extend([400, 401, 413]),
-        Operation::GraphQlSocket => errors.extend([401, 405]),
+        Operation::GraphQl => errors.extend([400, 401, 403, 413]),
+        Operation::GraphQlSocket => errors.extend([401, 403, 405]),
         Operation::GetCommand | Operation::GetTokenCommand | Operation::Docs => errors.push(404),
         _ => {}
     }

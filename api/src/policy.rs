@@ -154,6 +154,18 @@ pub enum Operation {
     Login,
     Refresh,
     Logout,
+    ListUsers,
+    AddUser,
+    SuspendUser,
+    ResumeUser,
+    SetPassword,
+    ListServiceTokens,
+    AddServiceToken,
+    RevokeServiceToken,
+    ListParties,
+    AddParty,
+    ListIssuers,
+    AddIssuer,
     Mint,
     Burn,
     GetCommand,
@@ -278,6 +290,9 @@ const CAP_TABLE_READERS: Who = Who::Roles(&[Role::ComplianceOfficer, Role::Issue
 const WHITELISTERS: Who = Who::Roles(&[Role::ComplianceOfficer, Role::TransferAgent]);
 const LEDGER_READERS: Who = Who::Roles(&[Role::TransferAgent, Role::ComplianceOfficer, Role::Issuer]);
 
+/// No scope opens it to a tool.
+const PEOPLE: &[Scope] = &[];
+
 /// Operation × role.
 #[rustfmt::skip] // a table is read by its columns
 pub const POLICY: &[Rule] = &{
@@ -290,6 +305,18 @@ pub const POLICY: &[Rule] = &{
         rule(Op::Login,        "create_session",   POST, "/auth/login",                      Platform, Who::Anyone,    &[],                                   Rate::Login),
         rule(Op::Refresh,      "refresh_session",  POST, "/auth/refresh",                    Platform, Who::Anyone,    &[],                                   Rate::Write),
         rule(Op::Logout,       "end_session",      POST, "/auth/logout",                     Platform, Who::Any,       &Scope::ALL,                           Rate::Write),
+        rule(Op::ListUsers,    "list_users",       GET,  "/admin/users",                     Platform, ADMIN,          PEOPLE,                                Rate::Read).extension(),
+        rule(Op::AddUser,      "add_user",         POST, "/admin/users",                     Platform, ADMIN,          PEOPLE,                                Rate::Write).extension(),
+        rule(Op::SuspendUser,  "suspend_user",     POST, "/admin/users/{user_id}/suspend",   Platform, ADMIN,          PEOPLE,                                Rate::Write).extension(),
+        rule(Op::ResumeUser,   "resume_user",      POST, "/admin/users/{user_id}/resume",    Platform, ADMIN,          PEOPLE,                                Rate::Write).extension(),
+        rule(Op::SetPassword,  "set_password",     POST, "/admin/users/{user_id}/password",  Platform, ADMIN,          PEOPLE,                                Rate::Write).extension(),
+        rule(Op::ListServiceTokens, "list_service_tokens", GET, "/admin/service-tokens",     Platform, ADMIN,          PEOPLE,                                Rate::Read).extension(),
+        rule(Op::AddServiceToken, "add_service_token", POST, "/admin/service-tokens",        Platform, ADMIN,          PEOPLE,                                Rate::Write).extension(),
+        rule(Op::RevokeServiceToken, "revoke_service_token", POST, "/admin/service-tokens/{service_token_id}/revoke", Platform, ADMIN, PEOPLE,                      Rate::Write).extension(),
+        rule(Op::ListParties,  "list_parties",     GET,  "/admin/parties",                   Platform, ADMIN,          PEOPLE,                                Rate::Read).extension(),
+        rule(Op::AddParty,     "add_party",        POST, "/admin/parties",                   Platform, ADMIN,          PEOPLE,                                Rate::Write).extension(),
+        rule(Op::ListIssuers,  "list_issuers",     GET,  "/admin/issuers",                   Platform, ADMIN,          PEOPLE,                                Rate::Read).extension(),
+        rule(Op::AddIssuer,    "add_issuer",       POST, "/admin/issuers",                   Platform, ADMIN,          PEOPLE,                                Rate::Write).extension(),
         rule(Op::Mint,         "mint",             POST, "/api/admin/mint",                  TokenApp, MINTERS,        &[Scope::LedgerWrite],                 Rate::Write),
         rule(Op::Burn,         "burn",             POST, "/api/admin/burn",                  TokenApp, MINTERS,        &[Scope::LedgerWrite],                 Rate::Write),
         rule(Op::GetCommand,   "get_command",      GET,  "/api/admin/commands/{command_id}", TokenApp, MINTERS,        &[Scope::LedgerWrite, Scope::DataRead], Rate::Read).extension(),
@@ -429,8 +456,9 @@ mod tests {
     #[test]
     fn a_guarded_route_names_the_scopes_that_open_it_to_tools() {
         for rule in POLICY {
-            // No tool acts for an investor.
-            assert_eq!(matches!(rule.who, Who::Anyone | Who::Investors), rule.scopes.is_empty(), "{}", rule.id);
+            // No tool acts for an investor, and none makes accounts.
+            let people = rule.who == Who::Investors || rule.path.starts_with("/admin/");
+            assert_eq!(rule.who == Who::Anyone || people, rule.scopes.is_empty(), "{}", rule.id);
         }
     }
 

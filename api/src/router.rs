@@ -13,8 +13,8 @@ use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    audit, auth, compliance, docs, events, files, graphql, investors, offerings, openapi, ops, token_app, tokenization,
-    tokens,
+    admin, audit, auth, compliance, docs, events, files, graphql, investors, offerings, openapi, ops, token_app,
+    tokenization, tokens,
 };
 
 /// Every route, guarded by its row of the policy table.
@@ -68,6 +68,18 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::Login => on(method, auth::routes::login),
         Operation::Refresh => on(method, auth::routes::refresh),
         Operation::Logout => on(method, auth::routes::logout),
+        Operation::ListUsers => on(method, admin::routes::users::list),
+        Operation::AddUser => on(method, admin::routes::users::add),
+        Operation::SuspendUser => on(method, admin::routes::users::suspend),
+        Operation::ResumeUser => on(method, admin::routes::users::resume),
+        Operation::SetPassword => on(method, admin::routes::users::set_password),
+        Operation::ListServiceTokens => on(method, admin::routes::service_tokens::list),
+        Operation::AddServiceToken => on(method, admin::routes::service_tokens::add),
+        Operation::RevokeServiceToken => on(method, admin::routes::service_tokens::revoke),
+        Operation::ListParties => on(method, admin::routes::parties::list),
+        Operation::AddParty => on(method, admin::routes::parties::add),
+        Operation::ListIssuers => on(method, admin::routes::issuers::list),
+        Operation::AddIssuer => on(method, admin::routes::issuers::add),
         Operation::Mint => on(method, token_app::supply::mint),
         Operation::Burn => on(method, token_app::supply::burn),
         Operation::GetCommand => on(method, token_app::commands::command),

@@ -39,7 +39,7 @@ pub enum ServeError {
     /// The settings name no place for files.
     #[error("{0}: see config/default.toml")]
     Files(#[from] StoreError),
-    /// The key of links to files cannot be derived.
+    /// A key cannot be derived from that of the access tokens.
     #[error("auth.jwt_secret: {0}")]
     Links(#[from] hmac::digest::InvalidLength),
     /// A listener failed.

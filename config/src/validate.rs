@@ -213,6 +213,13 @@ impl Settings {
             "auth.jwt_secret",
             "is shorter than 32 bytes: make one with `openssl rand -base64 48`",
         );
+        for (i, secret) in self.auth.previous_jwt_secrets.iter().enumerate() {
+            problems.unless(
+                secret.expose_secret().len() >= MIN_JWT_SECRET,
+                "auth.previous_jwt_secrets",
+                format!("number {} is shorter than 32 bytes: it never signed a token, remove it", i + 1),
+            );
+        }
     }
 
     fn check_production(&self, problems: &mut Problems) {
@@ -240,6 +247,12 @@ impl Settings {
                 "is too regular to be random: make it with `openssl rand -base64 48`",
             );
         }
+        let known = self.auth.previous_jwt_secrets.iter().any(is_default);
+        problems.unless(
+            !known,
+            "auth.previous_jwt_secrets",
+            "holds a development secret that everybody knows: remove it",
+        );
         problems.unless(!self.limits.off, "limits.off", "rate limits cannot be lifted in production: remove it");
         let test_money = self.chain.follow.iter().any(|follow| follow.instrument_id.eq_ignore_ascii_case("testusd"));
         problems.unless(!test_money, "chain.follow", "TestUSD can be minted by anybody: follow a real token");

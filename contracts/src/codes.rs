@@ -147,6 +147,7 @@ catalogue! {
     WalletFrozen            "WALLET_FROZEN"             None, "the wallet is frozen";
     KycExpired              "KYC_EXPIRED"               None, "the wallet's KYC has expired";
     SanctionsHit            "SANCTIONS_HIT"             None, "the investor is under sanctions";
+    AccountSuspended        "ACCOUNT_SUSPENDED"         None, "the account is suspended";
     InsufficientSpendable   "INSUFFICIENT_SPENDABLE"    None, "the spendable balance is too small";
     InstrumentInexact       "INSTRUMENT_INEXACT"        None, "the instrument's balances cannot be trusted";
     InstrumentNotOperated   "INSTRUMENT_NOT_OPERATED"   None, "the instrument is followed but not operated here";

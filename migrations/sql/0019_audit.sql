@@ -35,3 +35,17 @@ CREATE INDEX audit_log_by_time ON audit_log USING brin (at);
 
 -- The commands that put a seal's hash on chain, newest last.
 CREATE INDEX commands_that_anchor_seals ON commands (seq) WHERE scope = 'system' AND command_id LIKE 'anchor:audit:%';
+
+-- An account that is suspended stands among the revoked tokens, by its id and without end: every process reads those twice a
+-- second. A nonce that was used stands there too.
+ALTER TABLE revoked_tokens
+    DROP CONSTRAINT revoked_tokens_reason_check,
+    ADD  CONSTRAINT revoked_tokens_reason_check
+         CHECK (reason IN ('logout', 'refresh_reused', 'revoked', 'suspended', 'spent'));
+CREATE VIEW user_accounts AS
+SELECT u.*,
+       EXISTS (SELECT FROM revoked_tokens r
+                WHERE r.token_id = u.user_id AND r.reason = 'suspended' AND r.expires_at > now()) AS suspended
+  FROM users u;
+CREATE INDEX refresh_tokens_by_user ON refresh_tokens (user_id);
+CREATE INDEX users_by_party         ON users (party_id) WHERE party_id IS NOT NULL;

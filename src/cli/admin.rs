@@ -129,6 +129,24 @@ enum User {
     },
     /// All of them, oldest first
     List,
+    /// Suspend one: an investor looks still and does nothing, anybody else is out
+    Suspend {
+        /// Its id, from `tokenx admin user list`
+        id: Uuid,
+    },
+    /// Take a suspension back
+    Resume {
+        /// Its id
+        id: Uuid,
+    },
+    /// Give one another password and end its sign-ins. Without --password-file a password is made up and shown once
+    Password {
+        /// Its id
+        id: Uuid,
+        /// File whose first line is the password; `-` reads it from standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -267,15 +285,24 @@ async fn user(pool: &PgPool, settings: &Settings, by: By<'_>, command: User) -> 
             "role": user.role.as_str(),
             "issuer_id": user.issuer_id,
             "party_id": user.party_id,
+            "suspended": user.suspended,
         })
     };
     match command {
         User::List => Ok(admin::list_users(pool).await?.into_iter().map(row).collect()),
+        User::Suspend { id } => Ok(vec![row(admin::suspend_user(pool, by, id, true).await?)]),
+        User::Resume { id } => Ok(vec![row(admin::suspend_user(pool, by, id, false).await?)]),
+        User::Password { id, password_file } => {
+            let (password, made_up) = password(password_file.as_deref())?;
+            admin::set_password(pool, &settings.auth, by, id, password.clone()).await?;
+            let mut changed = json!({ "user_id": id });
+            if made_up {
+                changed["password"] = password.expose_secret().into();
+            }
+            Ok(vec![changed])
+        }
         User::Add { email, role, issuer: issuer_id, party: party_id, password_file } => {
-            let (password, made_up) = match &password_file {
-                Some(file) => (read_password(file)?, false),
-                None => (SecretString::from(hex::encode(rand::random::<[u8; 12]>())), true),
-            };
+            let (password, made_up) = password(password_file.as_deref())?;
             let new = NewUser { email, password: password.clone(), role, issuer_id, party_id };
             let mut added = row(admin::add_user(pool, &settings.auth, by, new).await?);
             if made_up {
@@ -353,6 +380,14 @@ async fn service_token(pool: &PgPool, by: By<'_>, command: ServiceToken) -> Resu
             admin::revoke_service_token(pool, by, id).await?;
             Ok(vec![json!({ "service_token_id": id, "revoked": true })])
         }
+    }
+}
+
+/// The password that a file has; else one made up, and that it was.
+fn password(file: Option<&Path>) -> Result<(SecretString, bool)> {
+    match file {
+        Some(file) => Ok((read_password(file)?, false)),
+        None => Ok((SecretString::from(hex::encode(rand::random::<[u8; 12]>())), true)),
     }
 }
 

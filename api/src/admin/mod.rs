@@ -4,6 +4,7 @@
 mod currencies;
 mod nodes;
 mod parties;
+pub mod routes;
 mod service_tokens;
 mod users;
 mod wallets;
@@ -14,12 +15,13 @@ use tokenx_migrations::{audit, outbox};
 use uuid::Uuid;
 
 pub use currencies::{NewCurrency, add_currency, list_currencies};
-pub use nodes::{Issuer, NewNode, Node, add_issuer, add_node, list_issuers, list_nodes};
-pub use parties::{NewParty, Party, add_party, list_parties};
+pub use nodes::{Issuer, NewNode, Node, add_issuer, add_node, issuer_page, list_issuers, list_nodes};
+pub use parties::{NewParty, Party, add_party, list_parties, party_page};
 pub use service_tokens::{
     MAX_DAYS, NewServiceToken, ServiceToken, add_service_token, list_service_tokens, revoke_service_token,
+    service_token_page,
 };
-pub use users::{NewUser, add_user, list_users};
+pub use users::{NewUser, add_user, list_users, set_password, suspend_user};
 pub use wallets::{NewWallet, Wallet, WalletKind, add_wallet, list_wallets};
 
 use crate::error::{ApiError, FieldError};
@@ -55,6 +57,9 @@ pub enum Error {
     /// There is one already.
     #[error("{0}")]
     Exists(String),
+    /// Not by this account.
+    #[error("{0}")]
+    Refused(String),
     /// The keeper did not take the command that goes with it.
     #[error("the wallet's whitelisting was not accepted: {0}")]
     Keeper(String),
@@ -73,7 +78,7 @@ impl From<Error> for ApiError {
                 ApiError::Rejected(vec![FieldError::body(field, "value_error", message)])
             }
             Error::Unknown { .. } => ApiError::NotFound(error.to_string()),
-            Error::Exists(text) => ApiError::Conflict(text),
+            Error::Exists(text) | Error::Refused(text) => ApiError::Conflict(text),
             Error::Database(error) => error.into(),
             Error::Keeper(_) | Error::Internal(_) => ApiError::internal(error),
         }

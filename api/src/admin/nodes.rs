@@ -46,8 +46,27 @@ pub async fn add_issuer(pool: &PgPool, by: By<'_>, name: &str) -> Result<Issuer,
 /// # Errors
 /// The database's.
 pub async fn list_issuers(pool: &PgPool) -> Result<Vec<Issuer>, Error> {
-    let rows: Vec<(Uuid, String)> =
-        sqlx::query_as("SELECT issuer_id, name FROM issuers ORDER BY created_at, issuer_id").fetch_all(pool).await?;
+    let mut all = issuer_page(pool, None, i64::MAX).await?;
+    all.reverse();
+    Ok(all)
+}
+
+/// Issuers made before this one, newest first, up to `limit`.
+///
+/// # Errors
+/// The database's.
+pub async fn issuer_page(pool: &PgPool, before: Option<Uuid>, limit: i64) -> Result<Vec<Issuer>, Error> {
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+        "SELECT issuer_id, name
+           FROM issuers
+          WHERE ($1::uuid IS NULL OR issuer_id < $1)
+          ORDER BY issuer_id DESC
+          LIMIT $2",
+    )
+    .bind(before)
+    .bind(limit)
+    .fetch_all(pool)
+    .await?;
     Ok(rows.into_iter().map(|(issuer_id, name)| Issuer { issuer_id, name }).collect())
 }
 

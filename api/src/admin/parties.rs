@@ -71,11 +71,25 @@ pub async fn add_party(pool: &PgPool, by: By<'_>, new: NewParty) -> Result<Party
 /// # Errors
 /// The database's.
 pub async fn list_parties(pool: &PgPool) -> Result<Vec<Party>, Error> {
+    let mut all = party_page(pool, None, i64::MAX).await?;
+    all.reverse();
+    Ok(all)
+}
+
+/// Parties made before that of this investor id, newest first, up to `limit`.
+///
+/// # Errors
+/// The database's.
+pub async fn party_page(pool: &PgPool, before: Option<i64>, limit: i64) -> Result<Vec<Party>, Error> {
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT party_id, investor_id, country, investor_class, kyc_expires_at
            FROM parties
-          ORDER BY investor_id",
+          WHERE ($1::bigint IS NULL OR investor_id < $1)
+          ORDER BY investor_id DESC
+          LIMIT $2",
     )
+    .bind(before)
+    .bind(limit)
     .fetch_all(pool)
     .await?;
     rows.into_iter().map(read).collect()

@@ -118,13 +118,25 @@ pub async fn revoke_service_token(pool: &PgPool, by: By<'_>, id: Uuid) -> Result
 /// # Errors
 /// The database's.
 pub async fn list_service_tokens(pool: &PgPool) -> Result<Vec<ServiceToken>, Error> {
+    service_token_page(pool, None, i64::MAX).await
+}
+
+/// Service tokens made before this one, newest first, up to `limit`.
+///
+/// # Errors
+/// The database's.
+pub async fn service_token_page(pool: &PgPool, before: Option<Uuid>, limit: i64) -> Result<Vec<ServiceToken>, Error> {
     type Row = (Uuid, String, String, Vec<String>, OffsetDateTime, bool);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT t.service_token_id, t.name, t.role, t.scopes, t.expires_at, d.token_id IS NOT NULL
            FROM service_tokens t
            LEFT JOIN revoked_tokens d ON d.token_id = t.service_token_id
-          ORDER BY t.created_at DESC, t.service_token_id DESC",
+          WHERE ($1::uuid IS NULL OR t.service_token_id < $1)
+          ORDER BY t.service_token_id DESC
+          LIMIT $2",
     )
+    .bind(before)
+    .bind(limit)
     .fetch_all(pool)
     .await?;
     rows.into_iter()

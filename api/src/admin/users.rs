@@ -2,15 +2,16 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokenx_config::Auth;
 use uuid::Uuid;
 
 use super::{By, Error, Note, exists_on, note, require_issuer, require_party};
 use crate::auth::password::Passwords;
 use crate::auth::routes::MAX_PASSWORD;
+use crate::auth::{revocation, session};
 use crate::policy::Role;
-use crate::store::users::User;
+use crate::store::users::{self, User};
 
 /// The shortest password taken, in characters (NIST SP 800-63B).
 const MIN_PASSWORD: usize = 8;
@@ -49,8 +50,14 @@ pub async fn add_user(pool: &PgPool, auth: &Auth, by: By<'_>, new: NewUser) -> R
     let passwords = Passwords::new(auth).map_err(|error| Error::Internal(error.to_string()))?;
     let hash = passwords.hash(new.password).await.map_err(|error| Error::Internal(error.to_string()))?;
 
-    let user =
-        User { user_id: Uuid::now_v7(), email, role: new.role, issuer_id: new.issuer_id, party_id: new.party_id };
+    let user = User {
+        user_id: Uuid::now_v7(),
+        email,
+        role: new.role,
+        issuer_id: new.issuer_id,
+        party_id: new.party_id,
+        suspended: false,
+    };
     let mut tx = tokenx_migrations::begin(pool).await?;
     sqlx::query(
         "INSERT INTO users (user_id, email, password_hash, role, issuer_id, party_id)
@@ -71,24 +78,72 @@ pub async fn add_user(pool: &PgPool, auth: &Auth, by: By<'_>, new: NewUser) -> R
     Ok(user)
 }
 
+/// Suspends an account, or takes that back; the same again changes nothing. A suspended investor looks still and does
+/// nothing; anybody else is out. It counts within two seconds everywhere.
+///
+/// # Errors
+/// When there is no such account, or it is the caller's own.
+pub async fn suspend_user(pool: &PgPool, by: By<'_>, user_id: Uuid, suspended: bool) -> Result<User, Error> {
+    if by.actor == format!("user:{user_id}") {
+        return Err(Error::Refused("nobody suspends the own account: ask another super admin".to_owned()));
+    }
+    let mut tx = tokenx_migrations::begin(pool).await?;
+    let was = found(&mut tx, user_id).await?;
+    if was.suspended != suspended {
+        let action = if suspended { "user.suspend" } else { "user.resume" };
+        if suspended {
+            revocation::suspend(&mut tx, user_id).await?;
+        } else {
+            revocation::resume(&mut tx, user_id).await?;
+        }
+        note(&mut tx, by, Note { action, subject: format!("user:{user_id}"), detail: json!({}) }).await?;
+    }
+    tx.commit().await?;
+    Ok(User { suspended, ..was })
+}
+
+/// Gives an account another password, and ends all its sign-ins.
+///
+/// # Errors
+/// When there is no such account, or the password is none.
+pub async fn set_password(
+    pool: &PgPool,
+    auth: &Auth,
+    by: By<'_>,
+    user_id: Uuid,
+    password: SecretString,
+) -> Result<(), Error> {
+    check_password(&password)?;
+    let passwords = Passwords::new(auth).map_err(|error| Error::Internal(error.to_string()))?;
+    let hash = passwords.hash(password).await.map_err(|error| Error::Internal(error.to_string()))?;
+    let mut tx = tokenx_migrations::begin(pool).await?;
+    // A sign-in by the old one is over before this, and ended below, or finds it changed.
+    sqlx::query("UPDATE users SET password_hash = $2 WHERE user_id = $1")
+        .bind(user_id)
+        .bind(hash)
+        .execute(&mut *tx)
+        .await?;
+    found(&mut tx, user_id).await?;
+    session::close_all(&mut tx, user_id, auth).await?;
+    let subject = format!("user:{user_id}");
+    note(&mut tx, by, Note { action: "user.set_password", subject, detail: json!({}) }).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn found(conn: &mut PgConnection, user_id: Uuid) -> Result<User, Error> {
+    let user = users::by_id(conn, user_id).await.map_err(|error| Error::Internal(error.to_string()))?;
+    user.ok_or_else(|| Error::Unknown { what: "account", id: user_id.to_string() })
+}
+
 /// All accounts, oldest first.
 ///
 /// # Errors
 /// The database's.
 pub async fn list_users(pool: &PgPool) -> Result<Vec<User>, Error> {
-    type Row = (Uuid, String, String, Option<Uuid>, Option<String>);
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT user_id, email, role, issuer_id, party_id
-           FROM users
-          ORDER BY created_at, user_id",
-    )
-    .fetch_all(pool)
-    .await?;
-    rows.into_iter()
-        .map(|(user_id, email, role, issuer_id, party_id)| {
-            Ok(User { user_id, email, role: role.parse().map_err(Error::Internal)?, issuer_id, party_id })
-        })
-        .collect()
+    let mut all = users::page(pool, &users::Filter::default(), i64::MAX).await?;
+    all.reverse();
+    Ok(all)
 }
 
 fn tenant(message: &str) -> Error {

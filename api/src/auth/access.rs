@@ -2,7 +2,7 @@
 
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
@@ -71,6 +71,11 @@ impl AccessKeys {
     pub fn new(settings: &Settings) -> AccessKeys {
         let secret = settings.jwt_secret.expose_secret().as_bytes();
         let id = key_id(secret);
+        let ring = std::iter::once(&settings.jwt_secret).chain(&settings.previous_jwt_secrets);
+        let verifies = |secret: &SecretString| {
+            let secret = secret.expose_secret().as_bytes();
+            (key_id(secret), DecodingKey::from_secret(secret))
+        };
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY;
         validation.validate_nbf = true;
@@ -78,8 +83,8 @@ impl AccessKeys {
         validation.set_audience(&[&settings.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         AccessKeys {
-            signing: (id.clone(), EncodingKey::from_secret(secret)),
-            ring: vec![(id, DecodingKey::from_secret(secret))],
+            signing: (id, EncodingKey::from_secret(secret)),
+            ring: ring.map(verifies).collect(),
             validation,
             issuer: settings.issuer.clone(),
             audience: settings.audience.clone(),
@@ -142,6 +147,7 @@ impl AccessKeys {
             party_id: claims.party_id,
             token_id: claims.sid,
             expires_at,
+            suspended: false,
         })
     }
 }
@@ -239,6 +245,24 @@ mod tests {
         for (what, token) in wrong {
             assert!(keys.verify(&token).is_err(), "{what}");
         }
+    }
+
+    #[test]
+    fn a_new_key_signs_and_the_ones_before_still_verify_until_they_are_forgotten() {
+        let (old, token) = issue();
+        let renewed = "a newer secret of at least thirty-two bytes, for tests";
+        let ring = Settings {
+            previous_jwt_secrets: vec![SECRET.to_owned().into()],
+            jwt_secret: renewed.to_owned().into(),
+            ..settings()
+        };
+        let both = AccessKeys::new(&ring);
+        assert!(both.verify(&token).is_ok());
+        let newer = both.issue(&identity(), Uuid::now_v7(), OffsetDateTime::now_utc()).unwrap();
+        assert!(both.verify(&newer).is_ok());
+        assert!(old.verify(&newer).is_err(), "the newest signs");
+        let alone = AccessKeys::new(&Settings { previous_jwt_secrets: Vec::new(), ..ring });
+        assert!(alone.verify(&token).is_err());
     }
 
     #[test]

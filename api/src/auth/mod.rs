@@ -17,6 +17,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+use tokenx_contracts::ReasonCode;
 use uuid::Uuid;
 
 use crate::app::App;
@@ -42,6 +43,8 @@ pub struct Viewer {
     pub token_id: Uuid,
     /// When the token ends by itself.
     pub expires_at: OffsetDateTime,
+    /// An investor who may look and not act. Anybody else who is suspended is no viewer.
+    pub suspended: bool,
 }
 
 /// The account behind a token.
@@ -67,6 +70,34 @@ impl Viewer {
         }
     }
 
+    /// Whether a person asks, and no tool.
+    pub fn is_person(&self) -> bool {
+        matches!(self.subject, Subject::User(_))
+    }
+
+    /// What a suspension names: the user; a service token is revoked instead.
+    fn account(&self) -> Uuid {
+        match self.subject {
+            Subject::User(id) | Subject::Service { id, .. } => id,
+        }
+    }
+
+    /// Looks whether the token, or the account behind it, has ended before its time.
+    ///
+    /// # Errors
+    /// 401 of a revoked token; 403 of a suspended account, an investor's excepted; 503 where it cannot be told.
+    async fn check(&mut self, app: &App) -> Result<(), ApiError> {
+        let [revoked, barred] = app.revocations().revoked(app.pool(), [self.token_id, self.account()]).await?;
+        if revoked {
+            return Err(ApiError::Unauthenticated("the token is revoked"));
+        }
+        if barred && self.role != Role::Investor {
+            return Err(suspended());
+        }
+        self.suspended = barred;
+        Ok(())
+    }
+
     /// Whether an operation is open to it, by its row of the policy table.
     pub fn may(&self, operation: Operation) -> bool {
         let open = |rule: &Rule| rule.who.permits(self.role) && self.has_scope(rule.scopes);
@@ -78,8 +109,7 @@ impl Viewer {
         loop {
             let left = self.expires_at - OffsetDateTime::now_utc();
             // A token that cannot be checked is not good.
-            let revoked = app.revocations().is_revoked(app.pool(), self.token_id).await.unwrap_or(true);
-            if !left.is_positive() || revoked {
+            if !left.is_positive() || self.clone().check(app).await.is_err() {
                 return;
             }
             tokio::time::sleep(TOKEN_CHECK.min(left.unsigned_abs())).await;
@@ -137,14 +167,12 @@ pub async fn viewer(app: &App, headers: &HeaderMap) -> Result<Option<Viewer>, Ap
 /// # Errors
 /// As [`authenticate`].
 pub async fn authenticate_token(app: &App, token: &str) -> Result<Viewer, ApiError> {
-    let viewer = if service::looks_like_one(token) {
+    let mut viewer = if service::looks_like_one(token) {
         app.service_tokens().find(app.pool(), token).await?
     } else {
         app.access_keys().verify(token)?
     };
-    if app.revocations().is_revoked(app.pool(), viewer.token_id).await? {
-        return Err(ApiError::Unauthenticated("the token is revoked"));
-    }
+    viewer.check(app).await?;
     Ok(viewer)
 }
 
@@ -153,6 +181,12 @@ pub(crate) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// What a suspended account hears.
+pub(crate) fn suspended() -> ApiError {
+    let reason = ReasonCode::AccountSuspended;
+    ApiError::Barred(reason, format!("{}: ask who runs the platform", reason.message()))
 }
 
 /// 256 random bits.

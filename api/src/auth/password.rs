@@ -9,6 +9,7 @@ use tokenx_config::Auth as Settings;
 use tokio::sync::Semaphore;
 
 use crate::error::ApiError;
+use crate::http::metrics;
 
 /// Hashes and checks passwords. Each check costs memory and a core, so a burst of logins waits in line
 /// instead of starving everything else.
@@ -57,6 +58,7 @@ impl Passwords {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.to_string());
         self.work(move || {
+            metrics::password_checked();
             let matches = PasswordHash::new(&stored)
                 .is_ok_and(|hash| hasher.verify_password(password.expose_secret().as_bytes(), &hash).is_ok());
             matches && known

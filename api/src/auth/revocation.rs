@@ -18,7 +18,7 @@ const STALE: Duration = Duration::from_millis(1_500);
 /// How far back a read of the tail looks, in seconds: far longer than any transaction that writes here.
 const OVERLAP_SECONDS: f64 = 60.0;
 
-/// The tokens revoked and not yet expired.
+/// The tokens revoked and not yet expired, and the accounts suspended.
 #[derive(Debug, Default)]
 pub struct Revocations {
     known: RwLock<Known>,
@@ -31,25 +31,28 @@ struct Known {
 }
 
 impl Revocations {
-    /// Whether the sign-in or service token is revoked.
+    /// Which of these are dead: sign-ins, service tokens, and accounts that are suspended.
     ///
     /// # Errors
     /// When the list is stale and the database does not answer.
-    pub async fn is_revoked(&self, pool: &PgPool, token_id: Uuid) -> Result<bool, ApiError> {
+    pub async fn revoked<const N: usize>(&self, pool: &PgPool, ids: [Uuid; N]) -> Result<[bool; N], ApiError> {
         {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            if known.until.contains_key(&token_id) {
-                return Ok(true);
-            }
             if known.read_at.is_some_and(|at| at.elapsed() < STALE) {
-                return Ok(false);
+                let now = OffsetDateTime::now_utc();
+                return Ok(ids.map(|id| known.until.get(&id).is_some_and(|until| *until > now)));
             }
         }
-        let revoked = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE token_id = $1)")
-            .bind(token_id)
-            .fetch_one(pool)
-            .await?;
-        Ok(revoked)
+        let dead: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT token_id
+               FROM revoked_tokens
+              WHERE token_id = ANY ((SELECT $1::uuid[]))
+                AND expires_at > now()",
+        )
+        .bind(&ids[..])
+        .fetch_all(pool)
+        .await?;
+        Ok(ids.map(|id| dead.contains(&id)))
     }
 
     /// Reads the list's tail; all of it the first time.
@@ -62,8 +65,8 @@ impl Revocations {
         let rows: Vec<(Uuid, OffsetDateTime)> = sqlx::query_as(
             "SELECT token_id, expires_at
                FROM revoked_tokens
-              WHERE expires_at > now()
-                AND ($1 OR revoked_at > now() - make_interval(secs => $2))",
+              WHERE ($1 AND expires_at > now()
+                     OR revoked_at > now() - make_interval(secs => $2))",
         )
         .bind(first)
         .bind(OVERLAP_SECONDS)
@@ -71,13 +74,15 @@ impl Revocations {
         .await?;
         let now = OffsetDateTime::now_utc();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.until.retain(|_, until| *until > now);
+        // One that was taken back comes with an end that has passed.
         known.until.extend(rows);
+        known.until.retain(|_, until| *until > now);
         known.read_at = Some(started);
         Ok(())
     }
 
-    /// Revokes in this process at once; called after the transaction of [`revoke`] has committed.
+    /// Revokes in this process at once, or takes it back by an end that has passed; called after the transaction of
+    /// [`revoke`], [`suspend`] or [`resume`] has committed.
     pub fn learn(&self, token_id: Uuid, expires_at: OffsetDateTime) {
         self.known.write().unwrap_or_else(PoisonError::into_inner).until.insert(token_id, expires_at);
     }
@@ -92,6 +97,8 @@ pub enum Reason {
     RefreshReused,
     /// An administrator took it away.
     Revoked,
+    /// It was good for one use.
+    Spent,
 }
 
 impl Reason {
@@ -100,11 +107,12 @@ impl Reason {
             Reason::Logout => "logout",
             Reason::RefreshReused => "refresh_reused",
             Reason::Revoked => "revoked",
+            Reason::Spent => "spent",
         }
     }
 }
 
-/// Writes a revocation in the caller's transaction. Twice is once.
+/// Writes a revocation in the caller's transaction. Twice is once: false, it was written before.
 ///
 /// # Errors
 /// When the database refuses.
@@ -113,8 +121,8 @@ pub async fn revoke(
     token_id: Uuid,
     reason: Reason,
     expires_at: OffsetDateTime,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
         "INSERT INTO revoked_tokens (token_id, reason, expires_at)
          VALUES ($1, $2, $3)
          ON CONFLICT (token_id) DO NOTHING",
@@ -122,6 +130,41 @@ pub async fn revoke(
     .bind(token_id)
     .bind(reason.as_str())
     .bind(expires_at)
+    .execute(tx)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Suspends an account in the caller's transaction, until [`resume`]: it stands in the list as a token that never expires.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn suspend(tx: &mut PgConnection, user_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO revoked_tokens (token_id, reason, expires_at)
+         VALUES ($1, 'suspended', '9999-01-01')
+         ON CONFLICT (token_id) DO UPDATE
+            SET expires_at = excluded.expires_at,
+                revoked_at = excluded.revoked_at",
+    )
+    .bind(user_id)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes a suspension back in the caller's transaction. The row stays for a while, so that others hear of it.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn resume(tx: &mut PgConnection, user_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "UPDATE revoked_tokens
+            SET expires_at = now(),
+                revoked_at = clock_timestamp()
+          WHERE token_id = $1 AND reason = 'suspended'",
+    )
+    .bind(user_id)
     .execute(tx)
     .await?;
     Ok(())

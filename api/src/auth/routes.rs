@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::revocation::Reason;
-use super::session::{self, Opened};
+use super::session::{self, Opened, Proof};
 use super::{Subject, Viewer};
 use crate::app::App;
 use crate::error::ApiError;
@@ -93,10 +93,13 @@ pub(crate) async fn login(
     let email = email.to_lowercase();
     count_login(&app, &email)?;
     let found = users::by_email(app.pool(), &email).await?;
-    let (user, hash) = found.map_or((None, None), |(user, hash)| (Some(user), Some(hash)));
+    let hash = found.as_ref().map(|(_, hash)| hash.clone());
     let matches = app.passwords().verify(SecretString::from(password), hash).await?;
-    match user {
-        Some(user) if matches => Ok(Json(answer(&app, session::open(&app, user, &request_id.0).await?))),
+    match found {
+        Some((user, hash)) if matches => {
+            let opened = session::open(&app, user, Proof::Password(&hash), &request_id.0).await?;
+            Ok(Json(answer(&app, opened)))
+        }
         _ => Err(ApiError::Unauthenticated("email or password is wrong")),
     }
 }
@@ -136,7 +139,7 @@ pub(crate) async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn answer(app: &App, opened: Opened) -> SessionAnswer {
+pub(super) fn answer(app: &App, opened: Opened) -> SessionAnswer {
     let Opened { user, access_token, refresh_token } = opened;
     SessionAnswer {
         access_token,

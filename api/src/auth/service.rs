@@ -86,7 +86,7 @@ async fn look_up(pool: &PgPool, hash: &[u8; 32]) -> Result<Viewer, ApiError> {
     let scopes = scopes.iter().map(|scope| scope.parse::<Scope>()).collect::<Result<Vec<_>, _>>();
     let scopes = scopes.map_err(ApiError::internal)?;
     let subject = Subject::Service { id, scopes };
-    Ok(Viewer { subject, role, issuer_id, party_id: None, token_id: id, expires_at })
+    Ok(Viewer { subject, role, issuer_id, party_id: None, token_id: id, expires_at, suspended: false })
 }
 
 #[cfg(test)]

@@ -6,14 +6,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
+use tokenx_config::Auth;
 use tokenx_migrations::audit;
 use uuid::Uuid;
 
 use super::access::Identity;
 use super::revocation::{self, Reason};
-use super::{secret_bytes, token_hash};
+use super::{secret_bytes, suspended, token_hash};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::policy::Role;
 use crate::store::users::{self, User};
 
 /// A sign-in's tokens, fresh.
@@ -27,13 +29,33 @@ pub struct Opened {
     pub refresh_token: String,
 }
 
-/// Opens a family for a user whose password was checked.
+/// How a user has shown who he is.
+#[derive(Debug, Clone, Copy)]
+pub enum Proof<'a> {
+    /// By the password of this hash.
+    Password(&'a str),
+    /// By a wallet's signature.
+    Signature,
+}
+
+/// Opens a family for a user who has shown who he is.
 ///
 /// # Errors
-/// When the database refuses.
-pub async fn open(app: &App, user: User, request_id: &str) -> Result<Opened, ApiError> {
+/// 403 of a suspended account, an investor's excepted; 401 where the password was changed while it was checked; when the
+/// database refuses.
+pub async fn open(app: &App, user: User, proof: Proof<'_>, request_id: &str) -> Result<Opened, ApiError> {
+    admit(&user)?;
     let family = Uuid::now_v7();
     let mut tx = tokenx_migrations::begin(app.pool()).await?;
+    if let Proof::Password(hash) = proof {
+        // Whoever changes it waits for this and then ends the family, or is waited for.
+        let unchanged = sqlx::query("SELECT FROM users WHERE user_id = $1 AND password_hash = $2 FOR SHARE")
+            .bind(user.user_id)
+            .bind(hash)
+            .fetch_optional(&mut *tx)
+            .await?;
+        unchanged.ok_or(ApiError::Unauthenticated("email or password is wrong"))?;
+    }
     let refresh_token = insert(&mut tx, family, user.user_id, app.refresh_ttl()).await?;
     let actor = format!("user:{}", user.user_id);
     log(&mut tx, &actor, "session.open", family, request_id).await?;
@@ -74,6 +96,7 @@ pub async fn rotate(app: &App, refresh_token: &str, request_id: &str) -> Result<
         return Err(INVALID);
     }
     let user = users::by_id(&mut tx, user_id).await?.ok_or(INVALID)?;
+    admit(&user)?;
     let refresh_token = insert(&mut tx, family, user_id, app.refresh_ttl()).await?;
     log(&mut tx, &format!("user:{user_id}"), "session.refresh", family, request_id).await?;
     tx.commit().await?;
@@ -89,13 +112,38 @@ pub async fn close(app: &App, family: Uuid, actor: &str, reason: Reason, request
     let until = OffsetDateTime::now_utc() + app.refresh_ttl().max(Duration::seconds(app.access_keys().ttl_seconds()));
     let action = match reason {
         Reason::RefreshReused => "session.refresh_reused",
-        Reason::Logout | Reason::Revoked => "session.close",
+        Reason::Logout | Reason::Revoked | Reason::Spent => "session.close",
     };
     let mut tx = tokenx_migrations::begin(app.pool()).await?;
     revocation::revoke(&mut tx, family, reason, until).await?;
     log(&mut tx, actor, action, family, request_id).await?;
     tx.commit().await?;
     app.revocations().learn(family, until);
+    Ok(())
+}
+
+/// A suspended investor may look still; nobody else comes in.
+fn admit(user: &User) -> Result<(), ApiError> {
+    if user.suspended && user.role != Role::Investor {
+        return Err(suspended());
+    }
+    Ok(())
+}
+
+/// Ends every family of a user in the caller's transaction: whoever signed in by the old password is out.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn close_all(tx: &mut PgConnection, user_id: Uuid, auth: &Auth) -> Result<(), sqlx::Error> {
+    let longest = auth.refresh_ttl_seconds.max(auth.access_ttl_seconds);
+    let until = OffsetDateTime::now_utc() + Duration::seconds(longest.try_into().unwrap_or(i64::MAX));
+    let families: Vec<Uuid> = sqlx::query_scalar("SELECT DISTINCT family_id FROM refresh_tokens WHERE user_id = $1")
+        .bind(user_id)
+        .fetch_all(&mut *tx)
+        .await?;
+    for family in families {
+        revocation::revoke(tx, family, Reason::Revoked, until).await?;
+    }
     Ok(())
 }
 

@@ -115,6 +115,7 @@ mod tests {
             party_id: None,
             token_id: id,
             expires_at: OffsetDateTime::now_utc(),
+            suspended: false,
         }
     }
 

@@ -94,6 +94,7 @@ mod tests {
             party_id: (role == Role::Investor).then(|| "alice::1".to_owned()),
             token_id: id,
             expires_at: OffsetDateTime::now_utc(),
+            suspended: false,
         }
     }
 

@@ -116,7 +116,7 @@ impl From<ApiError> for Fault {
     fn from(error: ApiError) -> Fault {
         let code = match &error {
             ApiError::Unauthenticated(_) => Code::Unauthenticated,
-            ApiError::Forbidden(_) => Code::Forbidden,
+            ApiError::Forbidden(_) | ApiError::Barred(..) => Code::Forbidden,
             ApiError::TooManyRequests(_) => Code::TooManyRequests,
             ApiError::Unavailable(_) => Code::Unavailable,
             ApiError::Internal(source) => return Fault::internal(source),

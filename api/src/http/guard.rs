@@ -8,7 +8,7 @@ use super::client::ClientAddress;
 use crate::app::App;
 use crate::auth;
 use crate::error::ApiError;
-use crate::policy::{RateClass, Rule, Who};
+use crate::policy::{Operation, RateClass, Rule, Who};
 
 /// One route's guard.
 #[derive(Debug, Clone)]
@@ -43,6 +43,12 @@ pub async fn guard(
         let state = app.limits().take(rule.rate, &viewer.actor())?;
         if !rule.who.permits(viewer.role) {
             return Err(ApiError::Forbidden(format!("the role {} may not do this", viewer.role)));
+        }
+        if viewer.suspended && rule.rate == RateClass::Write && rule.operation != Operation::Logout {
+            return Err(auth::suspended());
+        }
+        if rule.scopes.is_empty() && !viewer.is_person() {
+            return Err(ApiError::Forbidden("a service token may not do this: sign in as a person".into()));
         }
         if !viewer.has_scope(rule.scopes) {
             let needed: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounterVec, IntGauge};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge};
 use tokenx_config::metrics;
 
 struct Http {
@@ -11,6 +11,7 @@ struct Http {
     seconds: HistogramVec,
     limited: IntCounterVec,
     connections: IntGauge,
+    passwords: IntCounter,
 }
 
 /// Upper bounds in seconds: from a cached read to a password check on a busy machine.
@@ -25,6 +26,10 @@ static HTTP: LazyLock<Http> = LazyLock::new(|| Http {
         &BUCKETS,
     ),
     limited: metrics::counters("tokenx_rate_limited_total", "Requests refused by a rate limit.", &["class"]),
+    passwords: metrics::counter(
+        "tokenx_password_checks_total",
+        "Passwords hashed to check them, those of unknown accounts included.",
+    ),
     connections: metrics::gauge("tokenx_http_connections", "Connections open now."),
 });
 
@@ -47,6 +52,11 @@ pub fn answered(method: &str, route: Option<&str>, status: u16, took: Duration) 
 /// Notes a request refused by a rate limit.
 pub fn rate_limited(class: &str) {
     HTTP.limited.with_label_values(&[class]).inc();
+}
+
+/// Notes that a password was hashed to check it.
+pub fn password_checked() {
+    HTTP.passwords.inc();
 }
 
 /// Counts a connection for as long as the guard lives.

@@ -173,12 +173,17 @@ async fn guessing_passwords_is_slowed_down_by_account_and_by_address() {
 
 impl Kit {
     /// A second process on the same database.
-    async fn open_beside(kit: &Kit) -> Beside {
+    pub(super) async fn open_beside(kit: &Kit) -> Beside {
+        Kit::open_beside_with(kit, kit.settings.clone()).await
+    }
+
+    /// The same, by other settings.
+    pub(super) async fn open_beside_with(kit: &Kit, settings: Settings) -> Beside {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = kit.stop.child_token();
         let context = tokenx_api::ApiContext {
-            settings: Arc::new(kit.settings.clone()),
+            settings: Arc::new(settings),
             pool: kit.pool.clone(),
             commands: kit.commands.clone(),
         };
@@ -187,14 +192,14 @@ impl Kit {
     }
 }
 
-struct Beside {
-    url: String,
+pub(super) struct Beside {
+    pub(super) url: String,
     client: reqwest::Client,
-    stop: CancellationToken,
+    pub(super) stop: CancellationToken,
 }
 
 impl Beside {
-    async fn get(&self, path: &str, token: Option<&str>) -> Answer {
+    pub(super) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
         read(self.client.get(format!("{}{path}", self.url)).bearer_auth(token.unwrap())).await
     }
 }

@@ -1,6 +1,8 @@
 //! The api over HTTP, against a real database and, where it matters, a real chain, indexer and keeper.
 
+mod accounts;
 mod admin_functions;
+mod attacks;
 mod audit;
 mod auth;
 mod bad_input;
