@@ -13,6 +13,7 @@ use crate::auth::password::Passwords;
 use crate::auth::revocation::{self, Revocations};
 use crate::auth::service::ServiceTokens;
 use crate::auth::session;
+use crate::auth::wallet::Nonces;
 use crate::events::Feed;
 use crate::files::link::Links;
 use crate::files::store::FileStore;
@@ -50,6 +51,7 @@ struct Inner {
     register: Register,
     token_details: Details,
     readings: Shared<(), Arc<Readings>>,
+    nonces: Nonces,
     stop: CancellationToken,
 }
 
@@ -75,6 +77,7 @@ impl App {
             live: Live::default(),
             events: Feed::default(),
             files: FileStore::open(&settings.files)?,
+            nonces: Nonces::new(&settings.auth.jwt_secret)?,
             links: Links::new(&settings.auth.jwt_secret, settings.files.link_seconds)?,
             register: Register::default(),
             readings: status::readings(pool.clone(), settings.chain.chain_id),
@@ -153,6 +156,10 @@ impl App {
 
     pub(crate) fn readings(&self) -> &Shared<(), Arc<Readings>> {
         &self.0.readings
+    }
+
+    pub(crate) fn nonces(&self) -> &Nonces {
+        &self.0.nonces
     }
 
     pub(crate) fn limits(&self) -> &Limits {

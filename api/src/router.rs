@@ -68,6 +68,8 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::Login => on(method, auth::routes::login),
         Operation::Refresh => on(method, auth::routes::refresh),
         Operation::Logout => on(method, auth::routes::logout),
+        Operation::WalletNonce => on(method, auth::wallet::nonce),
+        Operation::WalletLogin => on(method, auth::wallet::login),
         Operation::ListUsers => on(method, admin::routes::users::list),
         Operation::AddUser => on(method, admin::routes::users::add),
         Operation::SuspendUser => on(method, admin::routes::users::suspend),

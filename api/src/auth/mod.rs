@@ -7,6 +7,7 @@ pub mod revocation;
 pub mod routes;
 pub mod service;
 pub mod session;
+pub mod wallet;
 
 use std::time::Duration;
 

@@ -22,6 +22,7 @@ mod tenants;
 mod text;
 mod tokenization;
 mod tokens;
+mod wallet_login;
 mod wallets;
 
 use std::collections::HashMap;
