@@ -52,12 +52,14 @@ impl List {
 
 /// A row as it shows, in the order of the members by which lists go.
 type Row = (String, String, String, String, bool);
+/// The same as the tables have it: its party, where one is known, then its wallet, and the amount's decimals and units.
+type Stored = (String, Option<String>, Vec<u8>, String, i16, String, bool);
 
 impl Stage {
     /// What the tables say of the confirmed block.
     async fn listed(&self) -> Result<Vec<Row>> {
         let as_of = read::as_of(&self.world.pool, CHAIN).await?.context("the chain is read")?;
-        let rows: Vec<(String, Option<String>, Vec<u8>, String, i16, String, bool)> = sqlx::query_as(
+        let rows: Vec<Stored> = sqlx::query_as(
             "SELECT h.instrument_id, p.party_id, h.wallet, h.holding_cid, h.decimals, h.amount::text, h.locked
                FROM holding_rows_at($1, $2) h
                LEFT JOIN parties p USING (investor_id)",
