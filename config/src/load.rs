@@ -12,7 +12,7 @@ const PREFIX: &str = "TOKENX__";
 const SEPARATOR: &str = "__";
 
 /// Keys that may come from a file of their own: `section.key_file = "path"` sets `section.key` to its content.
-const SECRETS: [(&str, &str); 8] = [
+const SECRETS: [(&str, &str); 11] = [
     ("database", "url"),
     ("database", "direct_url"),
     ("chain", "rpc_url"),
@@ -21,6 +21,9 @@ const SECRETS: [(&str, &str); 8] = [
     ("signer", "keystore_password"),
     ("files", "secret_key"),
     ("auth", "jwt_secret"),
+    ("kyc", "app_token"),
+    ("kyc", "secret_key"),
+    ("kyc", "webhook_secret"),
 ];
 
 /// Why settings could not be read. Values of secrets are never part of it.

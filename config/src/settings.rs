@@ -1,6 +1,8 @@
 //! The settings tree. Its `Default` is the first layer; `config/default.toml` documents every key with that value,
 //! and a test holds the two together.
 
+mod kyc;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use alloy::primitives::Address;
 use ipnet::IpNet;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use kyc::{Kyc, KycProvider};
 
 use crate::secret::{redact, redact_all, redact_some};
 
@@ -38,6 +42,8 @@ pub struct Settings {
     pub files: Files,
     /// Accounts and access tokens.
     pub auth: Auth,
+    /// Who looks at applicants' papers.
+    pub kyc: Kyc,
     /// Rate limits.
     pub limits: Limits,
     /// Logs.

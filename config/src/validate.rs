@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::load::carried;
 use crate::secret::{is_dev_key, key_bytes};
-use crate::settings::{Finality, Profile, Settings};
+use crate::settings::{Finality, KycProvider, Profile, Settings};
 
 /// Chain ids of development nodes.
 const DEV_CHAINS: [u64; 2] = [31_337, 1_337];
@@ -65,6 +65,7 @@ impl Settings {
         self.check_places(&mut problems);
         self.check_ranges(&mut problems);
         self.check_keys(&mut problems);
+        self.check_kyc(&mut problems);
         if self.profile == Profile::Production {
             self.check_production(&mut problems);
         }
@@ -125,6 +126,10 @@ impl Settings {
             (self.server.max_connections as u64, "server.max_connections"),
             (self.files.max_bytes as u64, "files.max_bytes"),
             (self.files.link_seconds, "files.link_seconds"),
+            (self.kyc.token_seconds, "kyc.token_seconds"),
+            (self.kyc.request_timeout_ms, "kyc.request_timeout_ms"),
+            (self.kyc.max_response_bytes as u64, "kyc.max_response_bytes"),
+            (u64::from(self.kyc.valid_days), "kyc.valid_days"),
             (auth.access_ttl_seconds, "auth.access_ttl_seconds"),
             (auth.refresh_ttl_seconds, "auth.refresh_ttl_seconds"),
             (u64::from(limits.login_per_minute), "limits.login_per_minute"),
@@ -222,6 +227,21 @@ impl Settings {
         }
     }
 
+    fn check_kyc(&self, problems: &mut Problems) {
+        let kyc = &self.kyc;
+        let said =
+            |secret: &Option<SecretString>| secret.as_ref().is_some_and(|secret| !secret.expose_secret().is_empty());
+        if kyc.provider == KycProvider::Sumsub {
+            for (secret, key) in [(&kyc.app_token, "kyc.app_token"), (&kyc.secret_key, "kyc.secret_key")] {
+                problems.unless(said(secret), key, "is not set: Sumsub's dashboard makes one for this platform");
+            }
+            let url = kyc.base_url.starts_with("https://") || kyc.base_url.starts_with("http://");
+            problems.unless(url, "kyc.base_url", "set it to the provider's https:// address");
+        }
+        let advice = "is not set: choose one and give it to the provider, which signs its webhooks with it";
+        problems.unless(said(&kyc.webhook_secret) || kyc.provider == KycProvider::None, "kyc.webhook_secret", advice);
+    }
+
     fn check_production(&self, problems: &mut Problems) {
         let id = self.chain.chain_id;
         problems.unless(
@@ -253,6 +273,13 @@ impl Settings {
             "auth.previous_jwt_secrets",
             "holds a development secret that everybody knows: remove it",
         );
+        let kyc = &self.kyc;
+        let sandbox = kyc.provider == KycProvider::Sandbox;
+        problems.unless(!sandbox, "kyc.provider", "the sandbox looks at nobody: use sumsub, or none");
+        let known = kyc.webhook_secret.as_ref().is_some_and(is_default);
+        problems.unless(!known, "kyc.webhook_secret", "is a development secret that everybody knows: make your own");
+        let plain = kyc.provider == KycProvider::Sumsub && !kyc.base_url.starts_with("https://");
+        problems.unless(!plain, "kyc.base_url", "papers are not looked at over plain http: use https://");
         problems.unless(!self.limits.off, "limits.off", "rate limits cannot be lifted in production: remove it");
         let test_money = self.chain.follow.iter().any(|follow| follow.instrument_id.eq_ignore_ascii_case("testusd"));
         problems.unless(!test_money, "chain.follow", "TestUSD can be minted by anybody: follow a real token");

@@ -1,7 +1,7 @@
 //! Laws of validation: a good tree passes, and each single mistake is named by its key.
 
 use super::*;
-use crate::settings::{Follow, Settings};
+use crate::settings::{Follow, Kyc, Settings};
 
 fn good() -> Settings {
     let mut settings = Settings::embedded(Profile::Production).unwrap();
@@ -13,6 +13,16 @@ fn good() -> Settings {
     settings.signer.keystore_password = Some("correct horse".into());
     settings.auth.jwt_secret = "pE7q2Lw9Zx4Vt8Ns1Rb6Yc3Kd5Mf0HgJ".into();
     settings
+}
+
+fn sumsub() -> Kyc {
+    Kyc {
+        provider: KycProvider::Sumsub,
+        app_token: Some("sbx:token".into()),
+        secret_key: Some("secret".into()),
+        webhook_secret: Some("another secret".into()),
+        ..Kyc::default()
+    }
 }
 
 /// The keys of the problems after one change.
@@ -29,12 +39,13 @@ fn problems(change: impl FnOnce(&mut Settings)) -> Vec<&'static str> {
 #[test]
 fn a_good_tree_is_accepted() {
     assert_eq!(good().validate(), Ok(()));
+    assert_eq!(Settings { kyc: sumsub(), ..good() }.validate(), Ok(()));
 }
 
 #[test]
 fn each_mistake_is_named_by_its_key() {
     type Change = fn(&mut Settings);
-    let cases: [(&str, Change); 20] = [
+    let cases: [(&str, Change); 24] = [
         ("database.url", |s| s.database.url = "mysql://db".into()),
         ("database.direct_url", |s| s.database.direct_url = Some("db".into())),
         ("database.max_connections", |s| s.database.max_connections = 0),
@@ -54,6 +65,10 @@ fn each_mistake_is_named_by_its_key() {
         ("signer.keystore_password", |s| s.signer.keystore_password = None),
         ("signer.master_key", |s| s.signer.master_key = "short".into()),
         ("auth.jwt_secret", |s| s.auth.jwt_secret = "0123456789".into()),
+        ("kyc.webhook_secret", |s| s.kyc = Kyc { webhook_secret: None, ..sumsub() }),
+        ("kyc.app_token", |s| s.kyc = Kyc { app_token: None, ..sumsub() }),
+        ("kyc.secret_key", |s| s.kyc = Kyc { secret_key: Some("".into()), ..sumsub() }),
+        ("kyc.valid_days", |s| s.kyc.valid_days = 0),
         ("limits.login_per_minute", |s| s.limits.login_per_minute = 0),
         ("server.cors_origins", |s| s.server.cors_origins = vec!["*".into()]),
         ("telemetry.filter", |s| s.telemetry.filter = "tokenx=loudly".into()),
@@ -71,6 +86,9 @@ fn production_refuses_what_is_only_good_elsewhere() {
     assert_eq!(problems(|s| s.signer.master_key = dev.signer.master_key.clone()), ["signer.master_key"]);
     assert_eq!(problems(|s| s.auth.jwt_secret = "a".repeat(64).into()), ["auth.jwt_secret"]);
     assert_eq!(problems(|s| s.limits.off = true), ["limits.off"]);
+    let sandbox = ["kyc.provider", "kyc.webhook_secret"];
+    assert_eq!(problems(|s| s.kyc = dev.kyc.clone()), sandbox);
+    assert_eq!(problems(|s| s.kyc = Kyc { base_url: "http://kyc".into(), ..sumsub() }), ["kyc.base_url"]);
     assert_eq!(
         problems(|s| s.chain.follow =
             vec![Follow { token: [1; 20].into(), instrument_id: "TestUSD".into(), start_block: None }]),
