@@ -20,6 +20,7 @@ use crate::files::store::FileStore;
 use crate::graphql::Live;
 use crate::http::limits::Limits;
 use crate::http::metrics;
+use crate::kyc::Kyc;
 use crate::service::ServeError;
 use crate::store::shared::Shared;
 use crate::token_app::register::Register;
@@ -52,6 +53,7 @@ struct Inner {
     token_details: Details,
     readings: Shared<(), Arc<Readings>>,
     nonces: Nonces,
+    kyc: Option<Kyc>,
     stop: CancellationToken,
 }
 
@@ -82,6 +84,7 @@ impl App {
             register: Register::default(),
             readings: status::readings(pool.clone(), settings.chain.chain_id),
             token_details: show::details(pool.clone(), settings.chain.chain_id),
+            kyc: Kyc::of(&settings.kyc).map_err(ServeError::Kyc)?,
             settings,
             pool,
             commands,
@@ -160,6 +163,11 @@ impl App {
 
     pub(crate) fn nonces(&self) -> &Nonces {
         &self.0.nonces
+    }
+
+    /// The KYC provider; `None` where there is none.
+    pub(crate) fn kyc(&self) -> Option<&Kyc> {
+        self.0.kyc.as_ref()
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -1,11 +1,13 @@
-//! What is due without anybody asking: the next steps of approved offerings, and documents and the audit log on their way to the chain. Rows
-//! say what is due, so it does not matter which process looks, nor how many, nor how often one of them dies.
+//! What is due without anybody asking: the next steps of approved offerings, documents and the audit log on their way to the
+//! chain, and records that the registry could not take before. Rows say what is due, so it does not matter which process
+//! looks, nor how many, nor how often one of them dies.
 
 use std::time::Duration;
 
 use crate::app::App;
 use crate::audit::anchor;
 use crate::error::ApiError;
+use crate::kyc::consequence;
 use crate::offerings::listing;
 use crate::tokens::anchors;
 
@@ -23,6 +25,7 @@ pub(crate) async fn keep_going(app: App) {
         }
         say("approved offerings", listing::go_on(&app).await);
         say("documents", anchors::go_on(&app).await);
+        say("registry records", consequence::go_on(&app).await);
         say("the audit log's anchors", anchor::go_on(&app).await);
     }
 }

@@ -14,6 +14,7 @@ pub mod files;
 pub mod graphql;
 pub mod http;
 pub mod investors;
+pub mod kyc;
 pub mod object_id;
 pub mod offerings;
 pub mod openapi;

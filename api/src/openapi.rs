@@ -94,6 +94,12 @@ const BEARER: &str = "bearer";
         crate::audit::routes::page,
         crate::audit::routes::verify,
         crate::investors::me::me,
+        crate::investors::kyc::start,
+        crate::investors::kyc::status,
+        crate::kyc::webhook::receive,
+        crate::compliance::applicants::applicants,
+        crate::compliance::applicants::decide::approve,
+        crate::compliance::applicants::decide::reject,
         crate::investors::wallets::wallets,
         crate::investors::wallets::register,
         crate::investors::wallets::challenge,
@@ -321,6 +327,11 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         // A token is optional, a bad one is refused; a link can have ended.
         Operation::GetFile => errors.extend([400, 401, 403, 404]),
         Operation::ListTokens | Operation::ListOfferings | Operation::AuditLog => errors.push(400),
+        Operation::StartKyc => errors.extend([400, 409, 413]),
+        Operation::HearKyc => errors.extend([400, 401, 404, 413, 422]),
+        Operation::ListApplicants => errors.push(400),
+        Operation::ApproveApplicant => errors.extend([400, 404, 409, 413, 422]),
+        Operation::RejectApplicant => errors.extend([400, 404, 409, 413]),
         Operation::ListOwnWallets | Operation::ListWallets => errors.push(400),
         Operation::RegisterWallet => errors.extend([400, 409, 413]),
         Operation::ChallengeWallet => errors.extend([400, 413]),
@@ -409,6 +420,7 @@ mod tests {
                 Operation::GraphQl,
                 Operation::GraphQlSocket,
                 Operation::GetFile,
+                Operation::HearKyc,
             ];
             assert_eq!(
                 operation.responses.responses.contains_key("401"),

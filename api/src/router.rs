@@ -13,7 +13,7 @@ use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    admin, audit, auth, compliance, docs, events, files, graphql, investors, offerings, openapi, ops, token_app,
+    admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, token_app,
     tokenization, tokens,
 };
 
@@ -127,6 +127,12 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::AuditLog => on(method, audit::routes::page),
         Operation::VerifyAuditLog => on(method, audit::routes::verify),
         Operation::GetInvestor => on(method, investors::me::me),
+        Operation::StartKyc => on(method, investors::kyc::start),
+        Operation::GetKycStatus => on(method, investors::kyc::status),
+        Operation::HearKyc => on(method, kyc::webhook::receive),
+        Operation::ListApplicants => on(method, compliance::applicants::applicants),
+        Operation::ApproveApplicant => on(method, compliance::applicants::decide::approve),
+        Operation::RejectApplicant => on(method, compliance::applicants::decide::reject),
         Operation::ListOwnWallets => on(method, investors::wallets::wallets),
         Operation::RegisterWallet => on(method, investors::wallets::register),
         Operation::ChallengeWallet => on(method, investors::wallets::challenge),

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use sqlx::PgPool;
-use tokenx_config::Settings;
+use tokenx_config::{KycProvider, Settings};
 use tokenx_keeper::Commands;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,7 @@ use crate::audit::sealer;
 use crate::due;
 use crate::files::store::StoreError;
 use crate::http::serve as http;
+use crate::kyc;
 use crate::router::{ops_router, public_router, router};
 
 /// What the api stands on.
@@ -42,6 +43,9 @@ pub enum ServeError {
     /// A key cannot be derived from that of the access tokens.
     #[error("auth.jwt_secret: {0}")]
     Links(#[from] hmac::digest::InvalidLength),
+    /// The KYC provider cannot be reached as it is set.
+    #[error("kyc: {0}")]
+    Kyc(String),
     /// A listener failed.
     #[error("http listener: {0}")]
     Listener(#[from] io::Error),
@@ -58,6 +62,11 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
     let server = &settings.server;
     let house = tokio::spawn(app.clone().keep_house());
     let due = tokio::spawn(due::keep_going(app.clone()));
+    let lookup = tokio::spawn(kyc::lookup::keep_going(app.clone()));
+    let sandbox = match settings.kyc.provider {
+        KycProvider::Sandbox => Some(tokio::spawn(kyc::sandbox::keep_talking(app.clone(), listener.local_addr()?))),
+        KycProvider::None | KycProvider::Sumsub => None,
+    };
     let sealer = tokio::spawn(sealer::keep_sealing(app.clone()));
     let served = match server.ops_bind {
         None => http::serve(router(&app), listener, server, stop).await,
@@ -72,6 +81,10 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
     };
     house.abort();
     due.abort();
+    lookup.abort();
+    if let Some(sandbox) = sandbox {
+        sandbox.abort();
+    }
     sealer.abort();
     Ok(served?)
 }

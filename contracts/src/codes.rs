@@ -146,6 +146,7 @@ catalogue! {
     WalletNotWhitelisted    "WALLET_NOT_WHITELISTED"    None, "the wallet is not whitelisted";
     WalletFrozen            "WALLET_FROZEN"             None, "the wallet is frozen";
     KycExpired              "KYC_EXPIRED"               None, "the wallet's KYC has expired";
+    KycNotApproved          "KYC_NOT_APPROVED"          None, "the party's KYC is not approved";
     SanctionsHit            "SANCTIONS_HIT"             None, "the investor is under sanctions";
     AccountSuspended        "ACCOUNT_SUSPENDED"         None, "the account is suspended";
     InsufficientSpendable   "INSUFFICIENT_SPENDABLE"    None, "the spendable balance is too small";

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use currencies::{NewCurrency, add_currency, list_currencies};
 pub use nodes::{Issuer, NewNode, Node, add_issuer, add_node, issuer_page, list_issuers, list_nodes};
-pub use parties::{NewParty, Party, add_party, list_parties, party_page};
+pub use parties::{NewParty, Party, add_party, list_parties, party_page, vouch};
 pub use service_tokens::{
     MAX_DAYS, NewServiceToken, ServiceToken, add_service_token, list_service_tokens, revoke_service_token,
     service_token_page,

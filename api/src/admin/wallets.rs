@@ -86,6 +86,7 @@ pub async fn add_wallet(pool: &PgPool, commands: &Commands, by: By<'_>, new: New
         }),
         command: None,
         commands: 0,
+        due: None,
         created_at: now,
     };
     if !record::insert(&mut tx, &record).await? {

@@ -1,5 +1,6 @@
 //! What compliance officers see and decide.
 
+pub mod applicants;
 pub mod cap_table;
 pub mod check;
 pub mod reg_d;

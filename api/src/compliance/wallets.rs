@@ -22,6 +22,7 @@ use crate::http::envelope::RequestId;
 use crate::http::object::{Object, text_of};
 use crate::http::query::Query;
 use crate::investors::wallets::{PAGE, cursor};
+use crate::kyc::consequence;
 use crate::store::parties::{self, Profile};
 use crate::tokens::actions::{IdempotencyKey, REPLAYED};
 use crate::tokens::routes::now;
@@ -94,7 +95,7 @@ pub(crate) async fn wallets(Extract(app): Extract<App>, mut query: Query) -> Res
     Ok(Json(view::page(page, more)))
 }
 
-/// Says yes: the keeper writes the wallet into the registry. Whoever registered it cannot. Where that has come to nothing
+/// Says yes, where the party's KYC is approved: the keeper writes the wallet into the registry. Whoever registered it cannot. Where that has come to nothing
 /// (status failed, or revoked), another yes tries again.
 #[utoipa::path(
     post,
@@ -119,6 +120,8 @@ pub(crate) async fn approve(asked: Asked, MaybeJson(body): MaybeJson) -> Result<
     if !matches!(shown.state, State::Pending | State::Failed | State::Revoked) {
         return Err(decided(&shown));
     }
+    consequence::spotless(&asked.app, &mut tx, &party, "wallet_id").await?;
+    consequence::require(&mut tx, &party, &shown.record).await?;
     let mut record = shown.record;
     record.decision = Some(asked.decision(Verdict::Approved, None));
     let actor = asked.viewer.actor();
@@ -230,7 +233,7 @@ impl Asked {
 }
 
 /// The reason that a rejection must give.
-pub(super) fn reason(body: &[u8]) -> Result<String, ApiError> {
+pub(in crate::compliance) fn reason(body: &[u8]) -> Result<String, ApiError> {
     let mut body = Object::parse(body)?;
     let reason = body.read("reason", None, |raw| {
         let reason = text_of(1..=1_000)(raw)?;

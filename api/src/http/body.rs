@@ -110,6 +110,18 @@ impl FromRequest<App> for MaybeJson {
     }
 }
 
+/// The body of a request as it came, whatever it is.
+#[derive(Debug)]
+pub struct RawBody(pub Bytes);
+
+impl FromRequest<App> for RawBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<RawBody, ApiError> {
+        read(request.into_body(), app.settings().server.max_body_bytes).await.map(RawBody)
+    }
+}
+
 /// Reads a body to its end, or to the limit in bytes.
 async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(body, limit).await.map_err(|error| {

@@ -11,8 +11,11 @@ use super::party_of;
 use crate::app::App;
 use crate::auth::{Subject, Viewer};
 use crate::error::ApiError;
+use crate::kyc::course::Status;
+use crate::kyc::record;
 use crate::store::{parties, users};
 use crate::tokens::details::timestamp;
+use crate::tokens::routes::now;
 
 /// An investor and the party behind it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,6 +30,14 @@ pub struct InvestorProfile {
     country: u16,
     /// As the platform numbers it; 0 = not given.
     investor_class: u8,
+    /// On what its accreditation rests; null: it is not accredited.
+    #[schema(required)]
+    accreditation_method: Option<String>,
+    /// When that ends; null: never.
+    #[schema(required, format = DateTime)]
+    accredited_until: Option<String>,
+    /// not_started, pending, in_review, approved, rejected, expired.
+    kyc_status: &'static str,
     /// When its KYC ends; null: never.
     #[schema(required, format = DateTime)]
     kyc_expires_at: Option<String>,
@@ -47,6 +58,8 @@ pub(crate) async fn me(Extract(app): Extract<App>, viewer: Viewer) -> Result<Jso
     };
     let user = users::by_id(&mut tx, user_id).await?;
     let user = user.ok_or_else(|| ApiError::internal("an account that is not there"))?;
+    let kyc = record::newest(&mut *tx, &party.party_id).await?;
+    let accreditation = parties::accreditation(&mut *tx, &party.party_id).await?;
     Ok(Json(InvestorProfile {
         user_id,
         email: user.email,
@@ -54,6 +67,9 @@ pub(crate) async fn me(Extract(app): Extract<App>, viewer: Viewer) -> Result<Jso
         investor_id: party.investor_id,
         country: party.country,
         investor_class: party.investor_class,
+        accreditation_method: accreditation.as_ref().map(|(method, _)| method.clone()),
+        accredited_until: accreditation.and_then(|(_, until)| until).map(timestamp),
+        kyc_status: kyc.map_or(Status::NotStarted, |record| record.status(now())).as_str(),
         kyc_expires_at: party.kyc_expires_at.map(timestamp),
     }))
 }

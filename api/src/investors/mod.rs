@@ -1,11 +1,11 @@
 //! What investors do for the party they act for: who it is, its wallets.
 
+pub mod kyc;
 pub mod me;
 pub mod wallets;
 
 use sqlx::PgConnection;
 use tokenx_contracts::codes::ReasonCode;
-use tokenx_indexer::read;
 
 use crate::app::App;
 use crate::auth::Viewer;
@@ -27,8 +27,7 @@ pub(crate) fn party_of(viewer: &Viewer) -> Result<&str, ApiError> {
 pub(crate) async fn lock(app: &App, conn: &mut PgConnection, viewer: &Viewer) -> Result<Profile, ApiError> {
     let party = parties::lock(&mut *conn, party_of(viewer)?).await?;
     let party = party.ok_or_else(|| ApiError::internal("an investor of a party that is not there"))?;
-    let listed = read::wallets_of_investor(conn, app.chain_id(), party.investor_id).await?;
-    if listed.iter().any(read::InvestorWallet::sanctioned) {
+    if parties::is_sanctioned(conn, app.chain_id(), party.investor_id).await? {
         let detail = "the registry has a wallet of this party under sanctions: ask the platform's compliance officer";
         return Err(ApiError::Barred(ReasonCode::SanctionsHit, detail.to_owned()));
     }

@@ -194,6 +194,7 @@ pub(crate) async fn register(
         decision: None,
         command: None,
         commands: 0,
+        due: None,
         created_at: now(),
     };
     if !record::insert(&mut tx, &record).await? {

@@ -70,6 +70,24 @@ pub async fn lock(conn: &mut PgConnection, party_id: &str) -> Result<Option<Prof
     Ok(row.map(Profile::from))
 }
 
+/// On what a party's accreditation rests, and when it ends; `None`: it is not accredited, as far as anybody has said.
+///
+/// # Errors
+/// The database's.
+pub async fn accreditation(
+    db: impl PgExecutor<'_>,
+    party_id: &str,
+) -> Result<Option<(String, Option<OffsetDateTime>)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT accreditation_method, accredited_until
+           FROM parties
+          WHERE party_id = $1 AND accreditation_method IS NOT NULL",
+    )
+    .bind(party_id)
+    .fetch_optional(db)
+    .await
+}
+
 type ProfileRow = (String, i64, i16, i16, Option<OffsetDateTime>);
 
 impl From<ProfileRow> for Profile {
@@ -137,6 +155,15 @@ pub async fn primary_wallet(pool: &PgPool, chain_id: u64, party: &Party) -> Resu
     }
     let wallets = read::wallets_of_investor(pool, chain_id, party.investor_id).await?;
     Ok(wallets.iter().find(|wallet| wallet.whitelisted()).map(|wallet| wallet.wallet))
+}
+
+/// Whether the registry has a wallet of this investor under sanctions.
+///
+/// # Errors
+/// The database's.
+pub async fn is_sanctioned(conn: &mut PgConnection, chain_id: u64, investor_id: u64) -> Result<bool, sqlx::Error> {
+    let wallets = read::wallets_of_investor(conn, chain_id, investor_id).await?;
+    Ok(wallets.iter().any(read::InvestorWallet::sanctioned))
 }
 
 /// Whether the wallet is one of the party's, approved or not.

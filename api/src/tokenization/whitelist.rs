@@ -14,6 +14,7 @@ use super::routes::{Request, Taken, unread};
 use crate::admin::{self, By, Note};
 use crate::error::{ApiError, FieldError};
 use crate::http::body::JsonBody;
+use crate::kyc::consequence;
 use crate::store::parties;
 use crate::tokens::routes::now;
 use crate::wallets::record::{self, Decision, Record};
@@ -31,7 +32,7 @@ pub struct WhitelistOrder {
     wallet_id: String,
 }
 
-/// Writes a wallet's record into the registry, as its party's stands here, whitelisted. That is a yes to a wallet that waits
+/// Writes a wallet's record into the registry, as its party's stands here, whitelisted; its party's KYC is approved. That is a yes to a wallet that waits
 /// for one, which whoever registered it cannot say.
 #[utoipa::path(
     post,
@@ -63,6 +64,8 @@ pub(crate) async fn whitelist(request: Request, JsonBody(body): JsonBody) -> Res
         };
     }
     let record = record::at(&mut *tx, wallet).await?.ok_or_else(unknown)?;
+    consequence::spotless(&request.app, &mut tx, &party, "wallet_id").await?;
+    consequence::require(&mut tx, &party, &record).await?;
     approve(&request, &mut tx, record).await?;
     let accepted = request.app.commands().accept_in(&mut tx, &asker.command(registry::whitelist(&party, wallet))).await;
     let accepted = accepted.map_err(|error| match error {

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use tokenx_migrations::Addr;
 use uuid::Uuid;
 
-use super::state::Verdict;
+use super::state::{Verdict, Wish};
 use crate::error::ApiError;
 
 /// Who holds a wallet's key.
@@ -58,6 +58,8 @@ pub struct Record {
     pub command: Option<String>,
     /// How many were asked so far.
     pub commands: i32,
+    /// What is to be asked as soon as the keeper takes it.
+    pub due: Option<Wish>,
     /// When it was registered.
     pub created_at: OffsetDateTime,
 }
@@ -163,6 +165,18 @@ pub async fn count(db: impl PgExecutor<'_>, party_id: &str) -> Result<i64, sqlx:
         .await
 }
 
+/// Wallets, with their parties, for which something is to be asked.
+///
+/// # Errors
+/// The database's.
+pub async fn due(db: impl PgExecutor<'_>) -> Result<Vec<(Uuid, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "SELECT wallet_id, party_id FROM wallets WHERE registry_due IS NOT NULL ORDER BY wallet_id LIMIT 1000",
+    )
+    .fetch_all(db)
+    .await
+}
+
 /// Adds a wallet. False: its address is registered already, and nothing was written.
 ///
 /// # Errors
@@ -199,7 +213,7 @@ pub async fn update(conn: &mut PgConnection, record: &Record) -> Result<(), sqlx
     sqlx::query(
         "UPDATE wallets
             SET decision = $2, decided_by = $3, decided_at = $4, decision_key = $5, rejection = $6,
-                registry_command = $7, registry_commands = $8
+                registry_command = $7, registry_commands = $8, registry_due = $9
           WHERE wallet_id = $1",
     )
     .bind(record.wallet_id)
@@ -210,6 +224,7 @@ pub async fn update(conn: &mut PgConnection, record: &Record) -> Result<(), sqlx
     .bind(decision.and_then(|decision| decision.rejection.as_ref()))
     .bind(&record.command)
     .bind(record.commands)
+    .bind(record.due.map(Wish::as_str))
     .execute(conn)
     .await?;
     Ok(())
@@ -230,6 +245,7 @@ struct Row {
     rejection: Option<String>,
     registry_command: Option<String>,
     registry_commands: i32,
+    registry_due: Option<String>,
     created_at: OffsetDateTime,
 }
 
@@ -253,6 +269,7 @@ impl TryFrom<Row> for Record {
             decision: decision.transpose()?,
             command: row.registry_command,
             commands: row.registry_commands,
+            due: row.registry_due.as_deref().and_then(Wish::of),
             created_at: row.created_at,
         })
     }

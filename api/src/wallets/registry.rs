@@ -32,9 +32,6 @@ pub async fn ask(
         Wish::Whitelist => whitelist(party, wallet.address),
         Wish::Revoke => Operation::Revoke { wallet: wallet.address, reason: B256::ZERO },
     };
-    wallet.command = Some(text.clone());
-    wallet.commands = number;
-    record::update(&mut *conn, wallet).await?;
     let command = NewCommand {
         scope: Scope::System,
         command_id,
@@ -44,7 +41,9 @@ pub async fn ask(
         answer: json!({ "command_id": text, "status": "submitted" }).to_string(),
         valid_until: None,
     };
-    commands.accept_in(conn, &command).await.map(drop)
+    commands.accept_in(&mut *conn, &command).await?;
+    (wallet.command, wallet.commands, wallet.due) = (Some(text), number, None);
+    Ok(record::update(conn, wallet).await?)
 }
 
 /// What writes a wallet's record, as its party is known now.

@@ -198,6 +198,9 @@ fn what_sets_or_takes_frozen_units_waits_for_what_else_does() {
 fn a_wallet_never_moves_to_another_investor() {
     assert!(bind(&whitelist(ALICE, 1), &facts(), &DOORS, now()).is_ok());
     assert_eq!(code(&whitelist(ALICE, 2), &facts()), ReasonCode::WalletBelongsToOther);
+    let mut sanctioned = facts();
+    sanctioned.wallet.sanctioned = true;
+    assert_eq!(code(&whitelist(ALICE, 1), &sanctioned), ReasonCode::SanctionsHit);
     assert_eq!(code(&whitelist(Address::ZERO, 1), &Facts::default()), ReasonCode::InvalidWallet);
     assert_eq!(code(&whitelist(ALICE, 0), &Facts::default()), ReasonCode::InvalidInvestor);
 }

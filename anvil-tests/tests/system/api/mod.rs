@@ -13,6 +13,7 @@ mod fuzz;
 mod graphql;
 mod http;
 mod investors;
+mod kyc;
 mod matrix;
 mod offerings;
 mod replay;

@@ -249,6 +249,9 @@ async fn to_whitelist_a_wallet_that_waits_is_a_yes_to_it_and_nobody_can_whitelis
         .await
     };
     let [waits, refused] = [register("one").await, register("other").await];
+    let early = json!({ "command_id": "w-1", "wallet_id": waits });
+    desk.is_refused("whitelist", early, "KYC_NOT_APPROVED", "wallet_id").await;
+    admin::vouch(&desk.kit.pool, BY, &PartyId::parse(ALICE).unwrap()).await.unwrap();
     let officer = desk.kit.token(Role::ComplianceOfficer);
     let no = json!({ "reason": "a copy" });
     let rejected = desk.kit.post(&format!("/compliance/wallets/{refused}/reject"), officer, &no).await;

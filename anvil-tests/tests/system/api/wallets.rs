@@ -245,8 +245,10 @@ async fn who_is_under_sanctions_registers_nothing_and_no_approval_lifts_them() {
         let barred = kit.post(path, Some(&dora), &body).await;
         assert_eq!((barred.status.as_u16(), &barred.json()["reason_code"]), (403, &json!("SANCTIONS_HIT")), "{path}");
     }
-    let refused = kit.decide(&one["id"], "approve", &json!({})).await;
-    assert_eq!((refused.status.as_u16(), &refused.json()["reason_code"]), (422, &json!("SANCTIONS_HIT")));
+    for wallet in [&one, &two] {
+        let refused = kit.decide(&wallet["id"], "approve", &json!({})).await;
+        assert_eq!((refused.status.as_u16(), &refused.json()["reason_code"]), (422, &json!("SANCTIONS_HIT")));
+    }
     assert_eq!(kit.registered(&one).await.flags, 3);
     assert_eq!(kit.decide(&two["id"], "reject", &json!({ "reason": "sanctions" })).await.status, 200);
     kit.end().await;
