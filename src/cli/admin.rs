@@ -165,6 +165,9 @@ enum Party {
         /// When its KYC ends, as 2030-01-31T00:00:00Z; never if absent
         #[arg(long, value_parser = instant, value_name = "TIME")]
         kyc_expires_at: Option<OffsetDateTime>,
+        /// Take its KYC as approved, on your word; without it the party applies, and an officer decides
+        #[arg(long)]
+        vouch: bool,
     },
     /// All of them, oldest first
     List,
@@ -315,8 +318,13 @@ async fn user(pool: &PgPool, settings: &Settings, by: By<'_>, command: User) -> 
 
 async fn party(pool: &PgPool, by: By<'_>, command: Party) -> Result<Vec<Value>> {
     let parties = match command {
-        Party::Add { party: party_id, country, investor_class, kyc_expires_at } => {
-            vec![admin::add_party(pool, by, NewParty { party_id, country, investor_class, kyc_expires_at }).await?]
+        Party::Add { party: party_id, country, investor_class, kyc_expires_at, vouch } => {
+            let new = NewParty { party_id: party_id.clone(), country, investor_class, kyc_expires_at };
+            let added = admin::add_party(pool, by, new).await?;
+            if vouch {
+                admin::vouch(pool, by, &party_id).await?;
+            }
+            vec![added]
         }
         Party::List => admin::list_parties(pool).await?,
     };

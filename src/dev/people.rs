@@ -1,4 +1,5 @@
-//! The demo world's people: staff, issuers' users, and two investors, one hosted and one with her own key.
+//! The demo world's people: staff, issuers' users, two investors, one hosted and one with his own key, and a newcomer, who is
+//! to be let in by KYC.
 
 use alloy::primitives::{Address, B256, U256};
 use anyhow::{Context, Result, bail};
@@ -22,6 +23,8 @@ use crate::local::{Anvil, Report};
 
 /// Bob holds this key himself.
 pub(crate) const BOB_KEY: &str = KEYS[9];
+/// Nobody knows him yet: the KYC sandbox finds him good, and the rest is an officer's to decide.
+const NEWCOMER: &str = "dave::122...";
 /// What Alice holds of the first instrument, in whole tokens.
 const ALICE_HOLDS: &str = "1000";
 /// What Alice holds of TestUSD: 100,000 with its six decimals.
@@ -75,6 +78,7 @@ pub(crate) async fn seed(
         let party_id = PartyId::parse(format!("{name}::122..."))?;
         let new = NewParty { party_id: party_id.clone(), country, investor_class: 0, kyc_expires_at: None };
         admin::add_party(pool, ACTOR, new).await?;
+        admin::vouch(pool, ACTOR, &party_id).await?;
         let wallet = wallet(pool, commands, NewWallet { party_id, kind }).await?;
         investors.push(Investor {
             name: name.to_owned(),
@@ -83,6 +87,9 @@ pub(crate) async fn seed(
             address: wallet.address,
         });
     }
+    let newcomer = PartyId::parse(NEWCOMER)?;
+    let new = NewParty { party_id: newcomer, country: COUNTRIES[0], investor_class: 0, kyc_expires_at: None };
+    admin::add_party(pool, ACTOR, new).await?;
     let logins = logins(pool, settings, contracts).await?;
     let reads = vec![TokenScope::DataRead, TokenScope::OpsRead, TokenScope::ComplianceRead];
     let new = NewServiceToken {
@@ -118,6 +125,7 @@ async fn logins(pool: &PgPool, settings: &Settings, contracts: &Contracts) -> Re
         ("TOKEN_TRANSFER_AGENT", "agent", Role::TransferAgent, None, None),
         ("TOKEN_ALICE", "alice", Role::Investor, None, Some("alice::122...")),
         ("TOKEN_BOB", "bob", Role::Investor, None, Some("bob::122...")),
+        ("TOKEN_DAVE", "dave", Role::Investor, None, Some(NEWCOMER)),
     ];
     let mut logins = Vec::new();
     for (variable, name, role, issuer_id, party_id) in accounts {

@@ -113,6 +113,7 @@ async fn the_texts_curls_run_unchanged() {
     everyone_signed_in(folder, &environment);
     an_issuer_drafts_a_token(folder);
     other_commands_can_join(folder);
+    a_newcomer_is_let_in(folder).await;
 }
 
 /// What a scraper reads, with every room's metrics in it, passes Prometheus' own check.
@@ -140,10 +141,12 @@ fn everyone_signed_in(folder: &Path, environment: &std::collections::HashMap<Str
         "TOKEN_SERVICE_READ",
         "TOKEN_ALICE",
         "TOKEN_BOB",
+        "TOKEN_DAVE",
     ] {
         let (code, body) = curl(folder, &STATUS.replace("$TOKEN", &format!("${name}")));
         assert_eq!(code, 200, "{name}: {body}");
-        assert_eq!(body.get("operational").is_none(), ["TOKEN_ALICE", "TOKEN_BOB"].contains(&name), "{name}");
+        let investors = ["TOKEN_ALICE", "TOKEN_BOB", "TOKEN_DAVE"];
+        assert_eq!(body.get("operational").is_none(), investors.contains(&name), "{name}");
     }
     for name in ["ALICE", "BOB"] {
         for part in ["EMAIL", "PASSWORD", "PARTY_ID", "WALLET_ID", "ADDRESS"] {
@@ -164,6 +167,28 @@ fn everyone_signed_in(folder: &Path, environment: &std::collections::HashMap<Str
     ] {
         assert!(!environment[name].is_empty(), "{name}");
     }
+}
+
+/// Out of the box: the sandbox finds him good, an officer says yes to him and to his wallet, and the chain to both.
+async fn a_newcomer_is_let_in(folder: &Path) {
+    let post = |path: &str, token: &str| {
+        curl(folder, &format!("curl -X POST \"$BASE_URL{path}\" -H \"Authorization: Bearer ${token}\""))
+    };
+    let get =
+        |path: &str| curl(folder, &format!("curl \"$BASE_URL{path}\" -H \"Authorization: Bearer $TOKEN_DAVE\"")).1;
+    let (code, begun) = post("/investors/kyc/start", "TOKEN_DAVE");
+    assert_eq!(code, 200, "{begun}");
+    let approve = format!("/compliance/applicants/{}/approve", begun["applicant_id"].as_str().unwrap());
+    eventually("the officer says yes", || async { (post(&approve, "TOKEN_COMPLIANCE").0 == 200).then_some(()) }).await;
+    assert_eq!(get("/investors/kyc/status")["status"], "approved");
+    let (code, wallet) = post("/investors/wallets", "TOKEN_DAVE");
+    assert_eq!(code, 201, "{wallet}");
+    let approve = format!("/compliance/wallets/{}/approve", wallet["id"].as_str().unwrap());
+    assert_eq!(post(&approve, "TOKEN_COMPLIANCE").0, 202);
+    eventually("his wallet is approved", || async {
+        (get("/investors/wallets")["items"][0]["status"] == "approved").then_some(())
+    })
+    .await;
 }
 
 /// With what `dev.env` names, a token's draft is one request.
