@@ -91,17 +91,18 @@ pub(crate) async fn go_on(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Refuses to whitelist a wallet unless its party's KYC is approved. For a wallet that an operator has added, of a party that
-/// never applied, the operator's word stands.
+/// Refuses to whitelist a wallet unless its party's KYC is approved. For a wallet that an operator has added the operator's
+/// word stands until a decision, or a refusal, takes its place.
 ///
 /// # Errors
 /// 422, by what is missing.
 pub(crate) async fn require(conn: &mut PgConnection, party: &Profile, wallet: &Wallet) -> Result<(), ApiError> {
     let newest = record::newest(conn, &party.party_id).await?;
-    if newest.is_none() && wallet.registered_by.is_none() {
+    let status = newest.as_ref().map_or(Status::NotStarted, |record| record.status(now()));
+    let decided = newest.is_some_and(|record| record.decision.is_some());
+    if wallet.registered_by.is_none() && !decided && status != Status::Rejected {
         return Ok(());
     }
-    let status = newest.map_or(Status::NotStarted, |record| record.status(now()));
     let code = match status {
         Status::Approved => return Ok(()),
         Status::Expired => ReasonCode::KycExpired,
