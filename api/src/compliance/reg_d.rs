@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Serialize;
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 use tokenx_contracts::amount::Amount;
 use tokenx_indexer::read;
 use tokenx_indexer::read::node::{self, Buyer};
@@ -178,7 +179,7 @@ async fn report(
     if let Some(instrument) = &instrument {
         decimals = instrument.decimals;
         // A token has one offering at a time: what it sells from one on, until another takes its place, is that one's.
-        let seconds = |at: time::OffsetDateTime| at.unix_timestamp().max(0).unsigned_abs();
+        let seconds = |at: OffsetDateTime| at.unix_timestamp().max(0).unsigned_abs();
         let (from, to) = (seconds(offering.created_at), offering.closed_at.map(seconds));
         buyers = node::buyers(&mut *conn, app.chain_id(), instrument.token, from, to).await?;
         let listings = node::listings_of_tokens(&mut *conn, app.chain_id(), &[instrument.token]).await?;
@@ -219,15 +220,20 @@ async fn report(
     })
 }
 
-/// A class of 0 is none: who is in no class is not accredited.
+/// Accredited is who is in a class, by his own word, or whose accreditation somebody has verified and which had not ended
+/// when he first bought.
 fn row(buyer: &Buyer, person: Option<&Standing>, decimals: u8, money: &impl Fn(U256) -> String) -> RegDRow {
     let investor_class = person.map_or(buyer.investor_class, |person| person.investor_class);
+    let held = |until: &Option<OffsetDateTime>| {
+        until.is_none_or(|until| until.unix_timestamp() > i64::try_from(buyer.first).unwrap_or(i64::MAX))
+    };
+    let verified = person.and_then(|person| person.accreditation.as_ref()).filter(|(_, until)| held(until));
     RegDRow {
         party_id: person.map_or_else(|| format!("investor {}", buyer.investor_id), |person| person.party_id.clone()),
         country: person.map_or(buyer.country, |person| person.country),
         investor_class,
-        accredited: investor_class > 0,
-        verification_method: person.and_then(|person| person.verified_by.clone()),
+        accredited: investor_class > 0 || verified.is_some(),
+        verification_method: verified.map(|(method, _)| method.clone()),
         quantity: Amount::new(buyer.quantity, decimals).to_string(),
         amount: money(buyer.cost),
         purchases: buyer.purchases,

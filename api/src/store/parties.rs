@@ -207,8 +207,8 @@ pub struct Standing {
     pub country: u16,
     /// The class that the registry carries; 0 = none in particular.
     pub investor_class: u8,
-    /// How somebody has verified its accreditation; `None`: nobody has.
-    pub verified_by: Option<String>,
+    /// On what its accreditation rests, and when that ends; `None`: nobody has verified it.
+    pub accreditation: Option<(String, Option<OffsetDateTime>)>,
 }
 
 /// The standing of these investors; those that the platform does not know are left out.
@@ -217,18 +217,20 @@ pub struct Standing {
 /// The database's.
 pub async fn standing(conn: &mut PgConnection, investor_ids: &[u64]) -> Result<HashMap<u64, Standing>, sqlx::Error> {
     let ids: Vec<i64> = investor_ids.iter().filter_map(|id| i64::try_from(*id).ok()).collect();
-    let rows: Vec<(i64, String, i16, i16)> = sqlx::query_as(
-        "SELECT investor_id, party_id, country, investor_class
+    type Row = (i64, String, i16, i16, Option<String>, Option<OffsetDateTime>);
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT investor_id, party_id, country, investor_class, accreditation_method, accredited_until
            FROM parties
           WHERE investor_id = ANY ($1)",
     )
     .bind(ids)
     .fetch_all(conn)
     .await?;
-    let standing = |(id, party_id, country, class): (i64, String, i16, i16)| {
+    let standing = |(id, party_id, country, class, method, until): Row| {
         // The table's CHECKs keep them in range.
         let (country, investor_class) = (country.unsigned_abs(), u8::try_from(class).unwrap_or_default());
-        (id.unsigned_abs(), Standing { party_id, country, investor_class, verified_by: None })
+        let accreditation = method.map(|method| (method, until));
+        (id.unsigned_abs(), Standing { party_id, country, investor_class, accreditation })
     };
     Ok(rows.into_iter().map(standing).collect())
 }

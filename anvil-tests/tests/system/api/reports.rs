@@ -271,6 +271,20 @@ async fn form_d_tells_what_an_offering_sold_and_to_whom() {
     sqlx::query("UPDATE offerings SET exemption = '506c'").execute(&kit.pool).await.unwrap();
     let open = kit.report(&path).await;
     assert_eq!((&open["unverified_investors"], &open["within_rule"]), (&json!(1), &json!(false)));
+    // Verified, and not ended when she first bought.
+    let verified = async |until: &str| {
+        sqlx::query("UPDATE parties SET accreditation_method = 'tax returns', accredited_until = $1::timestamptz")
+            .bind(until)
+            .execute(&kit.pool)
+            .await
+            .unwrap();
+        kit.report(&path).await
+    };
+    let good = verified("2100-01-01").await;
+    assert_eq!((&good["non_accredited_investors"], &good["within_rule"]), (&json!(0), &json!(true)));
+    assert_eq!(good["rows"][0]["verification_method"], "tax returns");
+    let ended = verified("2000-01-01").await;
+    assert_eq!((&ended["unverified_investors"], &ended["within_rule"]), (&json!(1), &json!(false)));
     sqlx::query("UPDATE offerings SET exemption = 'reg_s'").execute(&kit.pool).await.unwrap();
     let officer = kit.token(Role::ComplianceOfficer);
     assert_eq!(kit.get(&format!("/compliance/{path}"), officer).await.status, 409);
