@@ -46,7 +46,7 @@ impl Revocations {
         let dead: Vec<Uuid> = sqlx::query_scalar(
             "SELECT token_id
                FROM revoked_tokens
-              WHERE token_id = ANY ((SELECT $1::uuid[]))
+              WHERE token_id = ANY ($1)
                 AND expires_at > now()",
         )
         .bind(&ids[..])

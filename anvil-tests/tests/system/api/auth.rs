@@ -3,6 +3,7 @@
 use serde_json::json;
 use tokenx_anvil_tests::eventually_within;
 use tokenx_api::admin;
+use tokenx_api::auth::revocation::{self, Revocations};
 use tokenx_api::policy::{Role, Scope};
 
 use super::*;
@@ -202,4 +203,19 @@ impl Beside {
     pub(super) async fn get(&self, path: &str, token: Option<&str>) -> Answer {
         read(self.client.get(format!("{}{path}", self.url)).bearer_auth(token.unwrap())).await
     }
+}
+
+#[tokio::test]
+async fn a_list_of_the_dead_that_was_not_read_lately_is_not_believed() {
+    let kit = Kit::bare().await;
+    // Nobody reads this one's tail.
+    let list = Revocations::default();
+    let ids = [Uuid::now_v7(), Uuid::now_v7()];
+    assert_eq!(list.revoked(&kit.pool, ids).await.unwrap(), [false, false]);
+    let until = time::OffsetDateTime::now_utc() + time::Duration::HOUR;
+    let mut conn = kit.pool.acquire().await.unwrap();
+    assert!(revocation::revoke(&mut conn, ids[1], revocation::Reason::Logout, until).await.unwrap());
+    drop(conn);
+    assert_eq!(list.revoked(&kit.pool, ids).await.unwrap(), [false, true], "the database is asked");
+    kit.end().await;
 }

@@ -39,7 +39,7 @@ impl Kit {
     pub(crate) async fn wallet_becomes(&self, token: &str, id: &Value, status: &str) -> Value {
         eventually(&format!("the wallet is {status}"), || async {
             let page = self.get("/investors/wallets", Some(token)).await.json();
-            let wallet = page["items"].as_array().unwrap().iter().find(|wallet| wallet["id"] == *id).unwrap().clone();
+            let wallet = page["items"].as_array()?.iter().find(|wallet| wallet["id"] == *id)?.clone();
             (wallet["status"] == status).then_some(wallet)
         })
         .await

@@ -14,11 +14,12 @@ use super::*;
 struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
-    /// What requests asked; the api's own looks at revoked tokens and at what is due are its house-keeping.
+    /// What requests asked; the api's own looks at revoked tokens, at the audit log and at what is due are its
+    /// house-keeping.
     fn of_requests(&self) -> Vec<String> {
+        const OWN: [&str; 6] = ["_tokens", "FROM offerings", "FROM anchors_due", "audit", "advisory", "applicants"];
         let all = self.0.lock().unwrap();
-        let own =
-            |statement: &str| ["_tokens", "FROM offerings", "FROM anchors_due"].iter().any(|of| statement.contains(of));
+        let own = |statement: &str| OWN.iter().any(|of| statement.contains(of));
         all.iter().filter(|statement| !own(statement)).cloned().collect()
     }
 }
