@@ -6,6 +6,7 @@ use std::thread;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 
 use super::*;
 
@@ -14,13 +15,10 @@ use super::*;
 struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
-    /// What requests asked; the api's own looks at revoked tokens, at the audit log and at what is due are its
-    /// house-keeping.
+    /// What requests asked, but whether a token is revoked where the list of those is stale.
     fn of_requests(&self) -> Vec<String> {
-        const OWN: [&str; 6] = ["_tokens", "FROM offerings", "FROM anchors_due", "audit", "advisory", "applicants"];
         let all = self.0.lock().unwrap();
-        let own = |statement: &str| OWN.iter().any(|of| statement.contains(of));
-        all.iter().filter(|statement| !own(statement)).cloned().collect()
+        all.iter().filter(|statement| !statement.contains("revoked_tokens")).cloned().collect()
     }
 }
 
@@ -34,9 +32,11 @@ impl Visit for Text {
     }
 }
 
-impl<S: tracing::Subscriber> Layer<S> for Statements {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() == "sqlx::query" {
+impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        // What the api asks of its own accord is asked in no request's span.
+        let of_request = || context.event_span(event).is_some_and(|span| span.name() == "request");
+        if event.metadata().target() == "sqlx::query" && of_request() {
             let mut text = Text(String::new());
             event.record(&mut text);
             self.0.lock().unwrap().push(text.0);
