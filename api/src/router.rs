@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::error::ApiError;
 use crate::http::envelope::{REQUEST_ID, envelope};
 use crate::http::guard::{Guard, guard};
+use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
     admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, token_app,
@@ -165,7 +166,7 @@ fn cors(app: &App) -> CorsLayer {
             header::CONTENT_TYPE,
             header::IF_MATCH,
             REQUEST_ID,
-            tokens::actions::KEY,
+            idempotency::KEY,
             events::LAST_EVENT_ID,
         ]))
         .expose_headers([

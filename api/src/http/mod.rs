@@ -4,6 +4,7 @@ pub mod body;
 pub mod client;
 pub mod envelope;
 pub mod guard;
+pub mod idempotency;
 pub mod limits;
 pub mod metrics;
 pub mod object;

@@ -20,8 +20,8 @@ use crate::auth::Viewer;
 use crate::error::{ApiError, FieldError};
 use crate::http::body::{Fields, JsonBody};
 use crate::http::envelope::RequestId;
+use crate::http::idempotency::REPLAYED;
 use crate::tokenization::intake::{Asker, Declined, Whose};
-use crate::tokens::actions::REPLAYED;
 
 /// What mint and burn take.
 #[derive(Debug, ToSchema)]

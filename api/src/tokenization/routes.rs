@@ -19,8 +19,8 @@ use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::http::body::JsonBody;
 use crate::http::envelope::RequestId;
+use crate::http::idempotency::{IdempotencyKey, REPLAYED};
 use crate::token_app::commands::{CommandRecord, record};
-use crate::tokens::actions::{IdempotencyKey, REPLAYED};
 
 /// What mint and burn take: a party (its primary wallet), or a wallet.
 #[derive(Debug, ToSchema)]

@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -29,13 +29,9 @@ use crate::auth::Viewer;
 use crate::error::{ApiError, FieldError};
 use crate::http::body::MaybeJson;
 use crate::http::envelope::RequestId;
+use crate::http::idempotency::{IdempotencyKey, REPLAYED};
 use crate::http::object::Object;
 use crate::token_app::commands::{CommandRecord, record as command_record};
-
-/// The header by which a client names a request, so that its repetition is none.
-pub(crate) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
-/// Set on an answer about a command that was taken before.
-pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What `deploy` takes: how much the node's Executor may do to the token in a UTC day, in whole tokens. The maximum
 /// supply unless given.
@@ -51,30 +47,6 @@ pub struct DeployRequest {
     /// Move, and as much burn, by force.
     #[schema(required = false, schema_with = crate::openapi::number)]
     daily_force_limit: Option<String>,
-}
-
-/// A client's own name for a request.
-#[derive(Debug, Clone)]
-pub struct IdempotencyKey(pub(crate) Option<String>);
-
-impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<IdempotencyKey, ApiError> {
-        let mut sent = parts.headers.get_all(KEY).iter();
-        let Some(value) = sent.next() else { return Ok(IdempotencyKey(None)) };
-        let key = value
-            .to_str()
-            .ok()
-            .filter(|key| (1..=128).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
-        match (key, sent.next()) {
-            (Some(key), None) => Ok(IdempotencyKey(Some(key.to_owned()))),
-            _ => {
-                let message = "send one idempotency key of 1 to 128 printable characters without spaces";
-                Err(ApiError::Rejected(vec![FieldError::query("idempotency-key", "value_error", message)]))
-            }
-        }
-    }
 }
 
 /// What every action is asked with.
