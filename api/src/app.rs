@@ -22,9 +22,8 @@ use crate::http::limits::Limits;
 use crate::http::metrics;
 use crate::kyc::Kyc;
 use crate::service::ServeError;
-use crate::store::shared::Shared;
 use crate::token_app::register::Register;
-use crate::token_app::status::{self, Readings};
+use crate::token_app::status::LatestReadings;
 use crate::tokens::show::{self, Details};
 use crate::wallets::challenge;
 
@@ -51,7 +50,7 @@ struct Inner {
     links: Links,
     register: Register,
     token_details: Details,
-    readings: Shared<(), Arc<Readings>>,
+    readings: LatestReadings,
     nonces: Nonces,
     kyc: Option<Kyc>,
     stop: CancellationToken,
@@ -82,7 +81,7 @@ impl App {
             nonces: Nonces::new(&settings.auth.jwt_secret)?,
             links: Links::new(&settings.auth.jwt_secret, settings.files.link_seconds)?,
             register: Register::default(),
-            readings: status::readings(pool.clone(), settings.chain.chain_id),
+            readings: LatestReadings::default(),
             token_details: show::details(pool.clone(), settings.chain.chain_id),
             kyc: Kyc::of(&settings.kyc).map_err(ServeError::Kyc)?,
             settings,
@@ -157,7 +156,7 @@ impl App {
         &self.0.token_details
     }
 
-    pub(crate) fn readings(&self) -> &Shared<(), Arc<Readings>> {
+    pub(crate) fn readings(&self) -> &LatestReadings {
         &self.0.readings
     }
 

@@ -247,12 +247,19 @@ impl RateState {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> ApiError {
-        match error {
+        Arc::new(error).into()
+    }
+}
+
+/// A read that several waited for failed for all of them.
+impl From<Arc<sqlx::Error>> for ApiError {
+    fn from(error: Arc<sqlx::Error>) -> ApiError {
+        match *error {
             sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => {
-                tracing::warn!(error = %error, "the database does not answer");
+                tracing::warn!(%error, "the database does not answer");
                 ApiError::Unavailable("the database does not answer: try again shortly".into())
             }
-            other => ApiError::internal(other),
+            _ => ApiError::internal(error),
         }
     }
 }

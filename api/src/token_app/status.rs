@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use moka::future::Cache;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
@@ -20,7 +22,6 @@ use crate::audit;
 use crate::auth::Viewer;
 use crate::error::ApiError;
 use crate::policy::Role;
-use crate::store::shared::Shared;
 
 /// The service's state. What does not apply, or is not known yet, is left out.
 #[derive(Debug, Serialize, ToSchema)]
@@ -104,9 +105,30 @@ pub struct Subscription {
     dropped_batches_total: i64,
 }
 
+/// How long readings are good for: the rooms themselves write them about once a second.
+const GOOD_FOR: Duration = Duration::from_millis(250);
+
+/// The latest readings.
+#[derive(Debug)]
+pub(crate) struct LatestReadings(Cache<(), Arc<Readings>>);
+
+impl Default for LatestReadings {
+    fn default() -> LatestReadings {
+        LatestReadings(Cache::builder().time_to_live(GOOD_FOR).build())
+    }
+}
+
+impl LatestReadings {
+    /// The readings, taken anew by one of those who ask once they are too old.
+    async fn get(&self, app: &App) -> Result<Arc<Readings>, ApiError> {
+        let taken = async { Readings::take(app.pool(), app.chain_id()).await.map(Arc::new) };
+        Ok(self.0.try_get_with((), taken).await?)
+    }
+}
+
 /// What the rooms say of themselves.
 #[derive(Debug)]
-pub(crate) struct Readings {
+struct Readings {
     snapshot: Option<Snapshot>,
     consumers: Vec<outbox::Consumer>,
     keeper: Option<tokenx_keeper::status::Taken>,
@@ -125,25 +147,10 @@ impl Readings {
     }
 }
 
-/// Takes the readings for whoever waits for them.
-pub(crate) fn readings(pool: PgPool, chain_id: u64) -> Shared<(), Arc<Readings>> {
-    Shared::new(move |waiting: Vec<()>| {
-        let pool = pool.clone();
-        async move {
-            let taken = Readings::take(&pool, chain_id).await;
-            let taken = taken.inspect_err(|error| tracing::debug!(%error, "the status could not be read")).ok()?;
-            Some(std::iter::repeat_n(Arc::new(taken), waiting.len()).collect())
-        }
-    })
-}
-
 /// The latest snapshot, cut to what the viewer may see.
 #[utoipa::path(get, path = "/status", responses((status = 200, description = "The latest snapshot", body = Status)))]
 pub(crate) async fn status(State(app): State<App>, viewer: Viewer) -> Result<Json<Status>, ApiError> {
-    let readings = match app.readings().get(()).await {
-        Some(readings) => readings,
-        None => Arc::new(Readings::take(app.pool(), app.chain_id()).await?),
-    };
+    let readings = app.readings().get(&app).await?;
     let enabled = app.settings().monitor.enabled;
     let snapshot = readings.snapshot.as_ref();
     let visible = match viewer.role {
