@@ -3,6 +3,7 @@
 
 pub mod admin;
 mod app;
+pub mod ats;
 pub mod audit;
 pub mod auth;
 pub mod compliance;
