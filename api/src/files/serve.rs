@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::auth::{self, Viewer};
 use crate::error::ApiError;
 use crate::http::query::Query;
+use crate::offerings::record as offerings;
 use crate::offerings::visibility::Sees;
 use crate::policy::{Role, Scope};
 use crate::tokens::files::{self, File, Kind};
@@ -57,7 +58,11 @@ pub(crate) async fn file(
     let (file, issuer_id, is_public) = found;
     let of = FileType::of_extension(extension).filter(|_| file.extension == extension).ok_or_else(unknown)?;
     let open = is_public && file.kind() == Kind::Image;
-    if !open && !viewer.is_some_and(|viewer| may_see(&viewer, &file, issuer_id)) {
+    let seen = match viewer {
+        Some(viewer) => open || may_see(&app, &viewer, &file, issuer_id).await?,
+        None => open,
+    };
+    if !seen {
         let (Some(expires), Some(signature)) = (expires, signature) else { return Err(unknown()) };
         let now = OffsetDateTime::now_utc().unix_timestamp().unsigned_abs();
         match app.links().check(file.object(), expires, &signature, now) {
@@ -77,14 +82,19 @@ pub(crate) async fn file(
     Ok((headers, bytes).into_response())
 }
 
-fn may_see(viewer: &Viewer, file: &File, issuer_id: Uuid) -> bool {
+async fn may_see(app: &App, viewer: &Viewer, file: &File, issuer_id: Uuid) -> Result<bool, ApiError> {
     let sees = match (file.offering_id, viewer.role) {
-        (Some(_), _) => Sees::of(viewer).one_of(issuer_id),
+        (Some(offering_id), _) => {
+            let mut conn = app.pool().acquire().await?;
+            let offering = offerings::find(&mut *conn, offering_id).await?;
+            let sees = Sees::of(&mut conn, viewer).await?;
+            offering.is_some_and(|offering| sees.shows(&offering))
+        }
         (None, Role::Issuer) => viewer.issuer_id == Some(issuer_id),
         (None, Role::SuperAdmin | Role::TransferAgent | Role::ComplianceOfficer) => true,
         (None, Role::Investor) => false,
     };
-    sees && viewer.has_scope(&[Scope::DataRead])
+    Ok(sees && viewer.has_scope(&[Scope::DataRead]))
 }
 
 /// `attachment` with the file's name, which may hold any letter (RFC 6266, RFC 8187).

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::course::State;
 use super::terms::{Exemption, Terms};
+use super::visibility::Sees;
 use crate::error::ApiError;
 use crate::tokens::Currency;
 use crate::tokens::money::Price;
@@ -61,8 +62,8 @@ pub struct Decision {
 /// Which offerings a list is of.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only this issuer's; `None`: everyone's.
-    pub issuer: Option<Uuid>,
+    /// Only what somebody sees.
+    pub sees: Sees,
     /// Only this token's.
     pub token_id: Option<String>,
     /// Only under this exemption.
@@ -146,22 +147,25 @@ pub async fn newest_of(conn: &mut PgConnection, token_id: &str) -> Result<Option
 /// The database's.
 pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Result<Vec<Record>, ApiError> {
     let (at, id) = filter.before.unzip();
+    let (own, offered) = filter.sees.filter();
     let rows: Vec<Joined> = sqlx::query_as(
         "SELECT *
            FROM offering_records
-          WHERE ($1::uuid        IS NULL OR issuer_id = $1)
+          WHERE ($1::uuid IS NULL AND $7::text[] IS NULL OR issuer_id = $1
+                 OR (state = 'approved' AND exemption = ANY ($7)))
             AND ($2::text        IS NULL OR token_id = $2)
             AND ($3::text        IS NULL OR exemption = $3)
             AND ($4::timestamptz IS NULL OR (created_at, offering_id) < ($4, $5))
           ORDER BY created_at DESC, offering_id DESC
           LIMIT $6",
     )
-    .bind(filter.issuer)
+    .bind(own)
     .bind(filter.token_id.as_deref())
     .bind(filter.exemption.map(Exemption::as_str))
     .bind(at)
     .bind(id)
     .bind(limit)
+    .bind(offered)
     .fetch_all(db)
     .await?;
     rows.into_iter().map(Record::try_from).collect()

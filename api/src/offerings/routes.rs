@@ -165,7 +165,8 @@ pub(crate) async fn offering(
 ) -> Result<Response, ApiError> {
     let id = offering_id(id)?;
     let mut tx = read::snapshot(app.pool()).await?;
-    let record = seen(&viewer, record::find(&mut *tx, id).await?)?;
+    let found = record::find(&mut *tx, id).await?;
+    let record = seen(&mut tx, &viewer, found).await?;
     view::answer(&app, &mut tx, StatusCode::OK, record).await
 }
 
@@ -193,7 +194,7 @@ pub(crate) async fn offerings(
         found.ok_or_else(|| format!("value is no status: use one of {}", known()))
     });
     let mut filter = Filter {
-        issuer: Sees::of(&viewer).issuer(),
+        sees: Sees::All,
         exemption: query.text("exemption", Exemption::parse),
         token_id: query.text("token_id", |text| {
             object_id::is_valid(text).then(|| text.to_owned()).ok_or("value is not 24 hex digits")
@@ -204,6 +205,7 @@ pub(crate) async fn offerings(
     query.finish()?;
     let wanted = usize::try_from(limit).map_err(ApiError::internal)?;
     let mut tx = read::snapshot(app.pool()).await?;
+    filter.sees = Sees::of(&mut tx, &viewer).await?;
     let mut page: Vec<Shown> = Vec::new();
     // A status follows from the chain and is no column: pages are read until enough of them have it. One more than
     // asked for says whether there is another page.
@@ -254,17 +256,20 @@ pub(super) async fn open(app: &App, conn: &mut PgConnection, record: &Record) ->
     }
 }
 
-/// An offering that the viewer sees, for a change.
+/// An offering that the viewer may write of, for a change: an issuer its own.
 pub(super) async fn lock(
     conn: &mut PgConnection,
     viewer: &Viewer,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Record, ApiError> {
-    seen(viewer, record::lock(conn, offering_id(id)?).await?)
+    let record = record::lock(conn, offering_id(id)?).await?;
+    record.filter(|record| viewer.issuer_id.is_none_or(|own| own == record.issuer_id)).ok_or_else(unknown)
 }
 
-fn seen(viewer: &Viewer, record: Option<Record>) -> Result<Record, ApiError> {
-    record.filter(|record| Sees::of(viewer).one_of(record.issuer_id)).ok_or_else(unknown)
+/// An offering, where the viewer sees it.
+pub(crate) async fn seen(conn: &mut PgConnection, viewer: &Viewer, record: Option<Record>) -> Result<Record, ApiError> {
+    let sees = Sees::of(conn, viewer).await?;
+    record.filter(|record| sees.shows(record)).ok_or_else(unknown)
 }
 
 /// An offering's id in a path. What could not be one names nothing.
