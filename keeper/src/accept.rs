@@ -167,15 +167,15 @@ async fn write(conn: &mut PgConnection, chain_id: i64, lines: &[Line<'_>]) -> Re
                 FROM unnest($2::text[], $3::text[], $4::bytea[], $5::bytea[], $6::text[], $7::jsonb[], $8::text[],
                             $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[], $14::bytea[],
                             $15::bigint[], $16::bigint[], $17::text[], $18::numeric[], $19::timestamptz[],
-                            $20::boolean[])
+                            $20::boolean[], $21::boolean[])
                   AS n (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer, requested_by,
                         request_id, executor, target, data, gas_limit, gas_expected, subject, reserves, valid_until,
-                        commutes)
+                        commutes, mandate)
          ), taken AS (
               INSERT INTO commands (scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer,
-                                    requested_by, request_id, target, data, gas_limit, gas_expected, reserves)
+                                    requested_by, request_id, target, data, gas_limit, gas_expected, reserves, mandate)
               SELECT scope, command_id, onchain_id, fingerprint, kind, operation, instrument_id, answer, requested_by,
-                     request_id, target, data, gas_limit, gas_expected, reserves
+                     request_id, target, data, gas_limit, gas_expected, reserves, mandate
                 FROM asked
                ORDER BY scope, command_id
                   ON CONFLICT DO NOTHING
@@ -208,6 +208,7 @@ async fn write(conn: &mut PgConnection, chain_id: i64, lines: &[Line<'_>]) -> Re
     .bind(lines.iter().map(|line| Uint256(line.new.operation.reserves())).collect::<Vec<_>>())
     .bind(lines.iter().map(|line| line.new.valid_until).collect::<Vec<_>>())
     .bind(lines.iter().map(|line| line.new.operation.commutes()).collect::<Vec<_>>())
+    .bind(lines.iter().map(|line| line.bound.mandate).collect::<Vec<_>>())
     .fetch_all(&mut *conn)
     .await?;
     let inserted: HashMap<B256, i64> = rows.into_iter().map(|(seq, id)| (id.0, seq)).collect();

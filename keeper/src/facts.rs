@@ -34,6 +34,8 @@ pub struct Facts {
     pub request: Option<Request>,
     /// What was signed counts no more: its wallet has used its salt there, or taken it back.
     pub intent_used: bool,
+    /// Of the wallets that are to sign and have not: those whose keys are here, claimed by their owners.
+    pub hosted: Vec<Address>,
 }
 
 /// An instrument, by what intake must know of it.
@@ -175,12 +177,17 @@ pub(crate) async fn read_all(
                 EXISTS (SELECT FROM intents n
                          WHERE n.chain_id = asked.chain_id AND n.wallet = asked.wallet AND n.salt = asked.salt
                            AND n.contract = node.contract) AS intent_used,
+                CASE WHEN asked.mandate THEN
+                ARRAY(SELECT y.address::bytea
+                        FROM hosted_keys y
+                       WHERE y.address IN (asked.wallet, asked.receiver) AND y.owner IS NOT NULL)
+                END AS hosted,
                 open.reserved, open.freeze_open, open.force_open, open.draws_open
            FROM (SELECT $1::bigint AS chain_id, *
                    FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::text[], $6::bigint[], $7::bytea[], $8::text[],
-                               $9::bytea[], $10::bytea[], $11::bigint[])
+                               $9::bytea[], $10::bytea[], $11::bigint[], $12::boolean[])
                         WITH ORDINALITY AS a (instrument_id, wallet, receiver, subject, hold_id, document, contract,
-                                              node_key, salt, request_id, place)) asked
+                                              node_key, salt, request_id, mandate, place)) asked
            LEFT JOIN LATERAL (
                 SELECT *
                   FROM instruments i
@@ -242,6 +249,7 @@ pub(crate) async fn read_all(
     .bind(operations.iter().map(|o| o.node().map(Word)).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.salt().map(Word)).collect::<Vec<_>>())
     .bind(operations.iter().map(|o| o.request_id().and_then(|id| i64::try_from(id).ok())).collect::<Vec<_>>())
+    .bind(operations.iter().map(|o| o.mandates().next().is_some()).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     rows.iter().map(from_row).collect()
@@ -297,6 +305,9 @@ fn from_row(row: &PgRow) -> Result<Facts, sqlx::Error> {
         node_executor: row.try_get::<Option<Addr>, _>("node_executor")?.map(|address| address.0),
         request: amount("min_payout")?.map(|min_payout| Request { min_payout }),
         intent_used: row.try_get("intent_used")?,
+        hosted: row
+            .try_get::<Option<Vec<Addr>>, _>("hosted")?
+            .map_or_else(Vec::new, |wallets| wallets.into_iter().map(Address::from).collect()),
     })
 }
 

@@ -32,6 +32,8 @@ const PAYS: u64 = 300_000;
 const PUSHED_LAST: u64 = 310_000;
 /// Cap and usual cost of a payment to one of many.
 const PUSHED: (u64, u64) = (80_000, 60_000);
+/// Bytes that a key's signature takes in a call.
+const SIGNATURE: usize = 96;
 /// Gas of a no-op: a transfer of nothing to oneself. What is not used is not paid, and some chains ask for more than a
 /// transaction's own cost.
 pub const NOOP: u64 = 100_000;
@@ -76,7 +78,8 @@ pub fn of_item(operation: &Operation, data: &[u8]) -> ItemGas {
         Operation::Consent(Consent::UsePermit { .. }) => (PAYS, 90_000),
         Operation::Consent(Consent::Permit { .. }) => (120_000, 75_000),
     };
-    ItemGas { limit, expected: run + call_data(data.len()) }
+    let unsigned = operation.mandates().count() * SIGNATURE;
+    ItemGas { limit, expected: run + call_data(data.len() + unsigned) }
 }
 
 fn of_sale(sale: &Sale) -> (u64, u64) {

@@ -2,9 +2,11 @@
 //! associated data so that a row cannot be passed off as another's. A pool of ready addresses waits in the database:
 //! whoever registers a wallet claims one and never sees a key.
 
+use std::collections::HashMap;
 use std::fmt;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256, Bytes};
+use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -86,20 +88,50 @@ impl Vault {
         Ok(())
     }
 
-    /// The signer of a claimed address. The caller keeps it no longer than it signs.
+    /// The keys of claimed addresses. The caller keeps them no longer than it signs. An address that is not hosted here
+    /// has none.
     ///
     /// # Errors
-    /// `Unknown` and `Sealed`.
-    pub async fn signer(&self, pool: &PgPool, address: Address) -> Result<PrivateKeySigner, HostedError> {
-        let row = sqlx::query("SELECT nonce, sealed FROM hosted_keys WHERE address = $1 AND owner IS NOT NULL")
-            .bind(Addr(address))
-            .fetch_optional(pool)
-            .await?
-            .ok_or(HostedError::Unknown(address))?;
-        let nonce: Vec<u8> = row.try_get("nonce")?;
-        let sealed: Vec<u8> = row.try_get("sealed")?;
-        let nonce = nonce.try_into().map_err(|_| HostedError::Sealed(address))?;
-        self.open(address, nonce, &sealed).ok_or(HostedError::Sealed(address))
+    /// The database's.
+    pub(crate) async fn keys(&self, pool: &PgPool, addresses: &[Address]) -> Result<Keys, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT address, nonce, sealed FROM hosted_keys WHERE address = ANY ($1) AND owner IS NOT NULL",
+        )
+        .bind(addresses.iter().copied().map(Addr).collect::<Vec<_>>())
+        .fetch_all(pool)
+        .await?;
+        let mut keys = Keys::default();
+        for row in rows {
+            let address = row.try_get::<Addr, _>("address")?.0;
+            let nonce = <[u8; 24]>::try_from(row.try_get::<Vec<u8>, _>("nonce")?).ok();
+            let sealed: Vec<u8> = row.try_get("sealed")?;
+            keys.0.insert(address, nonce.and_then(|nonce| self.open(address, nonce, &sealed)));
+        }
+        Ok(keys)
+    }
+}
+
+/// Keys of hosted wallets, for as long as it takes to sign by them; `None` of one that does not open.
+#[derive(Default)]
+pub(crate) struct Keys(HashMap<Address, Option<PrivateKeySigner>>);
+
+impl Keys {
+    /// Can all of these wallets sign?
+    ///
+    /// # Errors
+    /// `Unknown` and `Sealed`, of the first that cannot.
+    pub(crate) fn open(&self, mut wallets: impl Iterator<Item = Address>) -> Result<(), HostedError> {
+        wallets.try_for_each(|wallet| match self.0.get(&wallet) {
+            None => Err(HostedError::Unknown(wallet)),
+            Some(None) => Err(HostedError::Sealed(wallet)),
+            Some(Some(_)) => Ok(()),
+        })
+    }
+
+    /// The wallet's signature, the same whenever it is asked for the same.
+    pub(crate) fn sign(&self, wallet: Address, digest: B256) -> Option<Bytes> {
+        let key = self.0.get(&wallet)?.as_ref()?;
+        key.sign_hash_sync(&digest).ok().map(|signature| signature.as_bytes().into())
     }
 }
 

@@ -86,7 +86,6 @@ const LAST_ROUND: Duration = Duration::from_secs(5);
 pub struct Keeper {
     shared: Shared,
     signers: Signers,
-    vault: Vault,
     hosted_pool: i64,
     direct_url: SecretString,
 }
@@ -115,9 +114,9 @@ impl Keeper {
             simulate: keeper.simulate,
         };
         let rpc = Rpc::new(settings.chain.rpc_url.expose_secret())?;
-        let shared = Shared { pool, rpc, rules: Arc::new(rules), wake: commands.waker() };
+        let shared = Shared { pool, rpc, rules: Arc::new(rules), wake: commands.waker(), vault };
         let direct_url = settings.database.direct_url().clone();
-        Ok(Self { shared, signers, vault, hosted_pool: i64::from(keeper.hosted_pool), direct_url })
+        Ok(Self { shared, signers, hosted_pool: i64::from(keeper.hosted_pool), direct_url })
     }
 
     /// The lanes' keys' addresses: what Executors must let in.
@@ -213,7 +212,7 @@ impl Keeper {
                 }
                 Err(error) => tracing::warn!(%error, "the keeper's status was not written"),
             }
-            if let Err(error) = self.vault.fill(pool, self.hosted_pool).await {
+            if let Err(error) = self.shared.vault.fill(pool, self.hosted_pool).await {
                 tracing::warn!(%error, "the pool of hosted addresses is not full");
             }
             tokio::select! {

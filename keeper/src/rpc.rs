@@ -142,6 +142,29 @@ impl Rpc {
         self.batch("eth_call", calls.iter().map(of)).await
     }
 
+    /// What these views give on the state after the block of that hash, each for itself; nothing where no contract stands.
+    ///
+    /// # Errors
+    /// The endpoint's, of the whole; a revert is a view's own.
+    pub async fn views_at(&self, calls: &[(Address, Bytes)], at: B256) -> TransportResult<Vec<TransportResult<Bytes>>> {
+        if calls.is_empty() {
+            return Ok(Vec::new());
+        }
+        count("eth_call", calls.len());
+        let mut batch = self.client.new_batch();
+        let mut waiters = Vec::with_capacity(calls.len());
+        for (to, data) in calls {
+            let call = json!([{ "to": to, "data": data }, { "blockHash": at }]);
+            waiters.push(batch.add_call::<_, Bytes>("eth_call", &call)?);
+        }
+        batch.send().await?;
+        let mut answers = Vec::with_capacity(waiters.len());
+        for waiter in waiters {
+            answers.push(waiter.await);
+        }
+        Ok(answers)
+    }
+
     /// Whether a contract has logs in a block.
     ///
     /// # Errors

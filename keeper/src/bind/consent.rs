@@ -17,7 +17,7 @@ pub(super) fn call(case: &Case<'_>, consent: &Consent) -> Result<Vec<u8>, Refusa
         Consent::Permit { spender, permit, signature, .. } => {
             let Permit { owner, value, deadline } = *permit;
             counts(case, deadline)?;
-            let (v, r, s) = signed::parts(owner, signature)?;
+            let (v, r, s) = signed::parts(case, owner, signature)?;
             Ok(SecurityToken::permitCall { owner, spender: *spender, value, deadline, v, r, s }.abi_encode())
         }
     }
@@ -36,7 +36,7 @@ fn use_permit(
     }
     let Permit { owner, value, deadline } = *permit;
     counts(case, deadline)?;
-    let (v, r, s) = signed::parts(owner, signature)?;
+    let (v, r, s) = signed::parts(case, owner, signature)?;
     // All contracts of a node inherit it from one.
     Ok(Listing::usePermitCall { token, owner, value, deadline, v, r, s }.abi_encode())
 }

@@ -6,6 +6,7 @@ mod deploy;
 mod force;
 mod freeze;
 mod holds;
+mod mandate;
 mod payout;
 mod registry;
 mod rules;
@@ -16,6 +17,7 @@ mod supply;
 mod tests;
 mod trade;
 
+pub(crate) use mandate::{Call, PermitState, complete};
 pub(crate) use payout::MAX_PUSHED;
 
 use alloy::primitives::{Address, Bytes, U256, Uint};
@@ -41,6 +43,8 @@ pub struct Bound {
     pub data: Bytes,
     /// Gas of the item.
     pub gas: ItemGas,
+    /// Signatures are missing in it that the keeper makes for hosted wallets.
+    pub mandate: bool,
 }
 
 /// What a call of a token, or of a contract of its node, is built from.
@@ -138,7 +142,8 @@ fn by_node(operation: &Operation, facts: &Facts, now: OffsetDateTime) -> Result<
 }
 
 fn bound(operation: &Operation, executor: Address, target: Address, data: Vec<u8>) -> Bound {
-    Bound { executor, target, gas: gas::of_item(operation, &data), data: data.into() }
+    let mandate = operation.mandates().next().is_some();
+    Bound { executor, target, gas: gas::of_item(operation, &data), data: data.into(), mandate }
 }
 
 /// The contract that does it.

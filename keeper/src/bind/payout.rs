@@ -67,7 +67,7 @@ fn set_redemption_terms(case: &Case<'_>, terms: &RedemptionTerms, reason: B256) 
 fn request(case: &Case<'_>, redemption: &Redemption, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
     holds::may_be_placed(case, redemption.wallet, redemption.quantity)?;
     signed::counts(case, redemption.deadline)?;
-    signed::proof(redemption.wallet, signature)?;
+    signed::proof(case, redemption.wallet, signature)?;
     let redemption = redemption.of(case.instrument.token);
     Ok(RedemptionDesk::requestForCall { redemption, signature: signature.clone() }.abi_encode())
 }
@@ -114,7 +114,7 @@ fn retire(case: &Case<'_>, reason: B256) -> Result<Vec<u8>, Refusal> {
 
 fn pay_in(case: &Case<'_>, funding: &Funding, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
     signed::counts(case, funding.deadline)?;
-    signed::proof(funding.wallet, signature)?;
+    signed::proof(case, funding.wallet, signature)?;
     let funding = funding.of(case.instrument.token);
     Ok(RedemptionDesk::fundForCall { funding, signature: signature.clone() }.abi_encode())
 }
@@ -130,7 +130,7 @@ fn set_rent_terms(case: &Case<'_>, terms: &RentTerms, reason: B256) -> Result<Ve
 
 fn claim_rent(case: &Case<'_>, claim: &Claim, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
     signed::counts(case, claim.deadline)?;
-    signed::proof(claim.wallet, signature)?;
+    signed::proof(case, claim.wallet, signature)?;
     let claim = claim.of(case.instrument.token);
     Ok(RentDistributor::claimForCall { signed: claim, signature: signature.clone() }.abi_encode())
 }

@@ -51,7 +51,7 @@ fn buy(case: &Case<'_>, purchase: &Purchase, signature: &Bytes) -> Result<Vec<u8
     case.may_receive(purchase.wallet, &case.wallet(), Field::Wallet)?;
     whole(case, purchase.quantity)?;
     signed::counts(case, purchase.deadline)?;
-    signed::proof(purchase.wallet, signature)?;
+    signed::proof(case, purchase.wallet, signature)?;
     let purchase = purchase.of(case.instrument.token);
     Ok(Listing::buyForCall { purchase, signature: signature.clone() }.abi_encode())
 }

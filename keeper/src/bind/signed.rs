@@ -4,6 +4,7 @@ use alloy::primitives::{Address, B256, Bytes, U256};
 use tokenx_contracts::ReasonCode;
 
 use super::Case;
+use super::mandate::in_parts;
 use crate::refusal::{Field, Refusal};
 
 /// Longest proof that is carried. A key's has 65 bytes; what a contract takes for one (ERC-1271) may be some dozen of
@@ -12,14 +13,16 @@ pub(super) const MAX_SIGNATURE: usize = 2_048;
 
 /// A proof that `wallet` has signed, of a length that can be carried. Whether it has is the contract's to say, when the
 /// batch is simulated: a wallet that is a contract itself may take anything for a signature, and which is one only the
-/// chain knows.
-pub(super) fn proof(wallet: Address, signature: &Bytes) -> Result<(), Refusal> {
-    if signature.is_empty() || signature.len() > MAX_SIGNATURE {
-        let length = signature.len();
-        let message = format!("the signature of {wallet} has {length} bytes: give 1 to {MAX_SIGNATURE}");
-        return Err(Refusal::with(ReasonCode::InvalidSignature, Field::Signature, message));
-    }
-    Ok(())
+/// chain knows. None at all will do where we hold the wallet's key and sign ourselves.
+pub(super) fn proof(case: &Case<'_>, wallet: Address, signature: &Bytes) -> Result<(), Refusal> {
+    let length = signature.len();
+    let message = match length {
+        0 if case.facts.hosted.contains(&wallet) => return Ok(()),
+        0 => format!("wallet {wallet} is not hosted here: give its signature"),
+        1..=MAX_SIGNATURE => return Ok(()),
+        _ => format!("the signature of {wallet} has {length} bytes: give 1 to {MAX_SIGNATURE}"),
+    };
+    Err(Refusal::with(ReasonCode::InvalidSignature, Field::Signature, message))
 }
 
 /// An intent that counts once and until a deadline.
@@ -34,13 +37,14 @@ pub(super) fn counts(case: &Case<'_>, deadline: U256) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// A key's signature in the three parts that ERC-2612 takes.
-pub(super) fn parts(wallet: Address, signature: &Bytes) -> Result<(u8, B256, B256), Refusal> {
-    match <&[u8; 65]>::try_from(signature.as_ref()) {
-        Ok([rs @ .., v]) if matches!(v, 27 | 28) => Ok((*v, B256::from_slice(&rs[..32]), B256::from_slice(&rs[32..]))),
-        _ => {
-            let message = format!("the permit of {wallet} needs a signature of 65 bytes, the last one 27 or 28");
-            Err(Refusal::with(ReasonCode::InvalidSignature, Field::Signature, message))
-        }
+/// A key's signature in the three parts that ERC-2612 takes; zeros where it is ours to make.
+pub(super) fn parts(case: &Case<'_>, wallet: Address, signature: &Bytes) -> Result<(u8, B256, B256), Refusal> {
+    if signature.is_empty() {
+        proof(case, wallet, signature)?;
+        return Ok((0, B256::ZERO, B256::ZERO));
     }
+    in_parts(signature).ok_or_else(|| {
+        let message = format!("the permit of {wallet} needs a signature of 65 bytes, the last one 27 or 28");
+        Refusal::with(ReasonCode::InvalidSignature, Field::Signature, message)
+    })
 }

@@ -1,5 +1,6 @@
 //! Every refusal, and the bytes of every call.
 
+mod mandate;
 mod node;
 
 use super::freeze::set as set_frozen;
@@ -46,6 +47,7 @@ fn facts() -> Facts {
         node_executor: None,
         request: None,
         intent_used: false,
+        hosted: Vec::new(),
     }
 }
 

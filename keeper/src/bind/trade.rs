@@ -15,7 +15,7 @@ pub(super) fn call(case: &Case<'_>, trade: &Trade) -> Result<Vec<u8>, Refusal> {
         Trade::SettleOrders { sell, buy, quantity, buy_rests, sell_signature, buy_signature, .. } => {
             settle_orders(case, [(sell, sell_signature), (buy, buy_signature)], *quantity, *buy_rests)
         }
-        Trade::CancelOrder { wallet, order, signature, .. } => cancel_order(*wallet, *order, signature),
+        Trade::CancelOrder { wallet, order, signature, .. } => cancel_order(case, *wallet, *order, signature),
         Trade::SetOtcTerms { terms, reason, .. } => Ok(set_otc_terms(case, terms, *reason)),
         Trade::SettleDeal { deal, seller_signature, buyer_signature, .. } => {
             settle_deal(case, deal, seller_signature, buyer_signature)
@@ -64,8 +64,8 @@ fn settle_orders(
         }
     }
     may_trade(case, sell.wallet, buy.wallet)?;
-    signed::proof(sell.wallet, sell_signature)?;
-    signed::proof(buy.wallet, buy_signature)?;
+    signed::proof(case, sell.wallet, sell_signature)?;
+    signed::proof(case, buy.wallet, buy_signature)?;
     let token = case.instrument.token;
     let (sell, buy) = (sell.of(token, Side::Sell), buy.of(token, Side::Buy));
     let matched = Match { sell, buy, quantity, buyRests: buy_rests };
@@ -73,8 +73,8 @@ fn settle_orders(
     Ok(SecondaryMarket::settleCall { matched, sellSignature: sell_signature, buySignature: buy_signature }.abi_encode())
 }
 
-fn cancel_order(wallet: Address, order: B256, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
-    signed::proof(wallet, signature)?;
+fn cancel_order(case: &Case<'_>, wallet: Address, order: B256, signature: &Bytes) -> Result<Vec<u8>, Refusal> {
+    signed::proof(case, wallet, signature)?;
     Ok(SecondaryMarket::cancelForCall { wallet, order, signature: signature.clone() }.abi_encode())
 }
 
@@ -88,8 +88,8 @@ fn settle_deal(case: &Case<'_>, deal: &Deal, sellers: &Bytes, buyers: &Bytes) ->
         return Err(Refusal::with(ReasonCode::DealNotValid, Field::Until, message));
     }
     may_trade(case, deal.seller, deal.buyer)?;
-    signed::proof(deal.seller, sellers)?;
-    signed::proof(deal.buyer, buyers)?;
+    signed::proof(case, deal.seller, sellers)?;
+    signed::proof(case, deal.buyer, buyers)?;
     let deal = deal.of(case.instrument.token);
     let (sellers, buyers) = (sellers.clone(), buyers.clone());
     Ok(OtcDesk::settleCall { deal, sellerSignature: sellers, buyerSignature: buyers }.abi_encode())
@@ -101,7 +101,7 @@ fn cancel_deal(case: &Case<'_>, deal: &Deal, party: Address, signature: &Bytes) 
         return Err(Refusal::with(ReasonCode::DealNotValid, Field::Wallet, message));
     }
     let deal = deal.of(case.instrument.token);
-    signed::proof(party, signature)?;
+    signed::proof(case, party, signature)?;
     Ok(OtcDesk::cancelForCall { deal, party, signature: signature.clone() }.abi_encode())
 }
 

@@ -1,6 +1,7 @@
 //! A lane at work: one key, one task, one loop. Nothing is kept in memory between rounds that the database does not
 //! say again, so a crash anywhere costs a repetition and never a duplicate.
 
+mod mandate;
 mod order;
 pub(crate) mod plan;
 mod predecessors;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::send::Post;
 use crate::fees;
+use crate::hosted::Vault;
 use crate::metrics::METRICS;
 use crate::rpc::{CallError, Head, Rpc};
 use crate::store::lanes::{self, Cursor};
@@ -51,6 +53,8 @@ pub(crate) struct Shared {
     pub rpc: Rpc,
     pub rules: Arc<Rules>,
     pub wake: Wake,
+    /// Hosted wallets' keys, for what their owners have asked for.
+    pub vault: Vault,
 }
 
 /// Why a round ended early. Every round starts from what the database says.

@@ -43,6 +43,22 @@ fn waits(candidate: &Candidate, subject: Busy) -> bool {
     }
 }
 
+/// Subjects of which something does not go.
+#[derive(Default)]
+pub(super) struct HeldBack(HashMap<String, bool>);
+
+impl HeldBack {
+    /// Does it wait for what came before it on its subject?
+    pub(super) fn waits(&self, candidate: &Candidate) -> bool {
+        self.0.get(&candidate.subject).is_some_and(|all| *all || !candidate.commutes)
+    }
+
+    /// What follows on its subject waits: all of it, or what does not commute.
+    pub(super) fn behind(&mut self, candidate: &Candidate, all: bool) {
+        *self.0.entry(candidate.subject.clone()).or_default() |= all;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +77,7 @@ mod tests {
             commutes: false,
             valid_until: None,
             doubted: false,
+            mandate: None,
         }
     }
 

@@ -125,6 +125,7 @@ mod tests {
             commutes: true,
             valid_until: None,
             doubted: false,
+            mandate: None,
         }
     }
 

@@ -1,4 +1,4 @@
-//! From waiting commands to slots: claim, plan, simulate, sign, commit.
+//! From waiting commands to slots: claim, prove, plan, simulate, sign, commit.
 
 use alloy::primitives::{Bytes, TxKind};
 use alloy::sol_types::SolCall;
@@ -6,7 +6,7 @@ use tokenx_config::failpoint;
 use tokenx_contracts::bindings::{Command, Executor};
 
 use super::plan::{Batch, Limits, plan};
-use super::{Lane, LaneError, order};
+use super::{Lane, LaneError, mandate, order};
 use crate::fees::{self, Fees};
 use crate::gas;
 use crate::metrics::METRICS;
@@ -36,6 +36,7 @@ impl Lane {
         }
         let candidates = self.candidates(cursor, room, &mut problem).await?;
         let candidates = self.known(candidates, cursor, &mut problem).await?;
+        let candidates = self.proven(candidates, cursor, &mut problem).await?;
         if candidates.is_empty() {
             return Ok((0, problem));
         }
@@ -57,7 +58,7 @@ impl Lane {
         let batches = plan(candidates, limits, room);
         let prepared = self.sign(look.next_nonce, batches, fees).await?;
         failpoint::hit("keeper.after_sign")?;
-        slots::prepare(&self.shared.pool, self.id, cursor.number, &prepared).await?;
+        slots::prepare(&self.shared.pool, self.id, (self.chain(), cursor.number), &prepared).await?;
         if !prepared.is_empty() {
             failpoint::hit("keeper.after_prepare")?;
         }
@@ -97,6 +98,7 @@ impl Lane {
                 nonce,
                 executor: batch.executor,
                 commands: batch.commands.iter().map(|command| command.seq).collect(),
+                permits: batch.commands.iter().filter_map(mandate::permit_of).collect(),
                 gas_limit: payload.gas_limit,
                 signed,
             });

@@ -10,6 +10,7 @@ use futures::future::join_all;
 use tokenx_contracts::bindings::{Executor, ItemResult};
 use tokenx_contracts::{ReasonCode, decode_revert};
 
+use super::order::HeldBack;
 use super::plan::{Batch, Limits, plan};
 use super::prepare::call_data;
 use super::{Lane, LaneError};
@@ -96,24 +97,18 @@ fn describe(error: &CallError) -> String {
 /// What of a batch would run, by its results. What follows on the subject of an item that does not run waits with it;
 /// only commands that commute do not wait for each other's refusals.
 fn sort_out(batch: Batch, results: &[ItemResult], refused: &mut Vec<Refused>) -> Vec<Candidate> {
-    // With whether what commutes waits as well.
-    let mut blocked: HashMap<String, bool> = HashMap::new();
+    let mut held_back = HeldBack::default();
     let mut kept = Vec::with_capacity(batch.commands.len());
     for (command, result) in batch.commands.into_iter().zip(results) {
-        let waits = blocked.get(&command.subject).is_some_and(|all| *all || !command.commutes);
-        let verdict = if waits { Verdict::Wait } else { verdict(&command, result) };
-        let blocks_all = match verdict {
-            Verdict::Run => {
-                kept.push(command);
-                continue;
-            }
-            Verdict::Wait => true,
+        let verdict = if held_back.waits(&command) { Verdict::Wait } else { verdict(&command, result) };
+        match verdict {
+            Verdict::Run => kept.push(command),
+            Verdict::Wait => held_back.behind(&command, true),
             Verdict::Refuse(refusal) => {
                 refused.push(refusal);
-                !command.commutes
+                held_back.behind(&command, !command.commutes);
             }
-        };
-        *blocked.entry(command.subject).or_default() |= blocks_all;
+        }
     }
     kept
 }
@@ -172,6 +167,7 @@ mod tests {
             commutes: false,
             valid_until: None,
             doubted: false,
+            mandate: None,
         };
         Batch { executor: Address::ZERO, commands: (0..).zip(subjects).map(command).collect() }
     }

@@ -61,6 +61,14 @@ impl Consent {
         }
     }
 
+    /// Units are allowed to market and OTC desk alone, and both take money of who buys.
+    pub(super) fn is_for_trade(&self) -> bool {
+        match self {
+            Consent::UsePermit { contract, .. } => matches!(contract, Contract::SecondaryMarket | Contract::OtcDesk),
+            Consent::Permit { .. } => true,
+        }
+    }
+
     pub(super) fn wallet(&self) -> Address {
         match self {
             Consent::UsePermit { permit, .. } | Consent::Permit { permit, .. } => permit.owner,

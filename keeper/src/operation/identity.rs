@@ -123,16 +123,6 @@ impl Operation {
         }
     }
 
-    /// The wallets that must have signed what it carries, where a contract may be one of them: permits are of keys alone.
-    pub fn signers(&self) -> Vec<Address> {
-        match self {
-            Operation::Sale(Sale::Buy { .. })
-            | Operation::Payout(Payout::RequestRedemption { .. } | Payout::PayIn { .. } | Payout::ClaimRent { .. })
-            | Operation::Trade(_) => self.wallet().into_iter().chain(self.receiver()).collect(),
-            _ => Vec::new(),
-        }
-    }
-
     /// The request for a redemption that it ends.
     pub fn request_id(&self) -> Option<u64> {
         match self {
@@ -203,8 +193,9 @@ impl Operation {
 
     /// What it draws on: commands of one subject run in order, in one lane, and reserve from one another.
     pub fn subject(&self) -> String {
-        // A trade is about two wallets, and an order's end about the trades before it.
-        let wallet = if matches!(self, Operation::Trade(_)) { None } else { self.wallet() };
+        // A trade is about two wallets, and an order's end about the trades before it, as is what they draw on.
+        let of_trade = matches!(self, Operation::Trade(_)) || self.is_for_trade();
+        let wallet = if of_trade { None } else { self.wallet() };
         match (self.instrument(), wallet) {
             (Some(instrument), Some(wallet)) => format!("position:{}:{wallet:#x}", instrument.as_str()),
             (Some(instrument), None) => format!("instrument:{}", instrument.as_str()),
@@ -237,13 +228,20 @@ impl Operation {
     }
 
     /// May it change places with others of its subject that may too? Intake has seen to it that mints and burns can run;
-    /// of trades whoever matched them.
+    /// of trades whoever matched them, once the allowances before them are there.
     pub fn commutes(&self) -> bool {
         match self {
             Operation::Mint { .. } | Operation::MintLocked { .. } | Operation::Burn { .. } => true,
             Operation::Trade(trade) => trade.is_trade(),
+            Operation::Consent(_) => self.is_for_trade(),
             _ => false,
         }
+    }
+
+    /// Is it an allowance that trades draw on? It goes before those that were accepted after it, and who gives it hinders
+    /// nobody else's.
+    fn is_for_trade(&self) -> bool {
+        matches!(self, Operation::Consent(consent) if consent.is_for_trade())
     }
 
     /// Hash of the canonical command: operation, instrument, wallets, base units, and the reason where it must be

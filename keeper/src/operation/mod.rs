@@ -6,6 +6,7 @@ mod consent;
 mod contract;
 mod identity;
 mod payout;
+mod proof;
 mod sale;
 mod signed;
 mod terms;

@@ -92,7 +92,15 @@ fn what_a_wallet_does_waits_for_its_permit_and_an_orders_end_for_the_trades_befo
     };
     let wallets = subjects(&["use_permit", "buy", "pay_in", "claim_rent", "request_redemption", "mint", "burn"]);
     assert_eq!(Vec::from_iter(wallets), ["position:rCC:0x70997970c51812dc3a010c7d01b50e0d17dc79c8"]);
-    let tokens = subjects(&["set_market_terms", "settle_orders", "cancel_order", "settle_deal", "cancel_deal", "list"]);
+    let tokens = subjects(&[
+        "set_market_terms",
+        "settle_orders",
+        "cancel_order",
+        "settle_deal",
+        "cancel_deal",
+        "list",
+        "permit",
+    ]);
     assert_eq!(Vec::from_iter(tokens), ["instrument:rCC"]);
 }
 

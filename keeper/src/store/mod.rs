@@ -3,6 +3,7 @@
 pub(crate) mod executors;
 pub(crate) mod inclusion;
 pub(crate) mod lanes;
+pub(crate) mod permits;
 pub(crate) mod queue;
 pub(crate) mod release;
 pub(crate) mod results;

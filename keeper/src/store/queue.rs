@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256, Bytes};
+use sqlx::types::Json;
 use sqlx::{PgConnection, PgPool, Row};
 use time::OffsetDateTime;
 use tokenx_contracts::ReasonCode;
@@ -10,6 +11,7 @@ use tokenx_migrations::{Addr, Word};
 
 use super::lanes;
 use super::transition::{self, Change, TransitionError};
+use crate::Operation;
 use crate::gas::ItemGas;
 use crate::state::Event;
 
@@ -28,6 +30,8 @@ pub(crate) struct Candidate {
     pub valid_until: Option<OffsetDateTime>,
     /// Simulation has refused it before, and not at this head.
     pub doubted: bool,
+    /// What was asked, where signatures are missing in the call that hosted wallets' keys are to make.
+    pub mandate: Option<Box<Operation>>,
 }
 
 /// A refusal of one item by simulation.
@@ -229,7 +233,8 @@ async fn waiting(
                 FROM doors d
                WHERE d.executor IS NOT NULL
          )
-         SELECT c.*, asked.onchain_id, asked.target, asked.data, asked.gas_limit, asked.gas_expected
+         SELECT c.*, asked.onchain_id, asked.target, asked.data, asked.gas_limit, asked.gas_expected,
+                CASE WHEN asked.mandate THEN asked.operation END AS mandate
            FROM doors d
           CROSS JOIN LATERAL (
                 SELECT c.seq, c.executor, c.subject, c.commutes, c.valid_until, c.refused_first IS NOT NULL AS doubted
@@ -276,6 +281,7 @@ async fn waiting(
                 commutes: row.try_get("commutes")?,
                 valid_until: row.try_get("valid_until")?,
                 doubted: row.try_get("doubted")?,
+                mandate: row.try_get::<Option<Json<Box<Operation>>>, _>("mandate")?.map(|Json(operation)| operation),
             })
         })
         .collect()

@@ -7,6 +7,7 @@ use tokenx_config::failpoint;
 use tokenx_migrations::{Addr, Uint256, Word};
 
 use super::lanes::{self, Cursor};
+use super::permits;
 use super::transition::{self, Change, TransitionError};
 use crate::fees::Fees;
 use crate::state::Event;
@@ -38,6 +39,8 @@ pub(crate) struct Prepared {
     pub nonce: i64,
     pub executor: Address,
     pub commands: Vec<i64>,
+    /// Wallets whose permits it passes on, signed for the nonces that they had at the head.
+    pub permits: Vec<Address>,
     pub gas_limit: u64,
     pub signed: Signed,
 }
@@ -60,13 +63,18 @@ pub(crate) enum PrepareError {
 pub(crate) async fn prepare(
     pool: &PgPool,
     (lane_id, epoch): (i64, i64),
-    head: i64,
+    (chain_id, head): (i64, i64),
     slots: &[Prepared],
 ) -> Result<(), PrepareError> {
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
     let mut tx = tokenx_migrations::begin(pool).await?;
     if !lanes::advance(&mut tx, lane_id, epoch, first.nonce, last.nonce + 1).await? {
         return Err(PrepareError::Fenced);
+    }
+    let owners: Vec<Address> = slots.iter().flat_map(|slot| slot.permits.iter().copied()).collect();
+    permits::hold(&mut tx, chain_id, &owners).await?;
+    if !permits::under_way(&mut tx, chain_id, &owners, head).await?.is_empty() {
+        return Err(PrepareError::Moved);
     }
     let nonces: Vec<i64> = slots.iter().map(|slot| slot.nonce).collect();
     sqlx::query(

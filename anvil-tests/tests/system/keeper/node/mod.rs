@@ -1,6 +1,7 @@
 //! Commands of a node's contracts: wallets sign, the keeper carries, the chain says what became of it.
 
 mod deploy;
+mod hosted;
 mod payout;
 mod rent;
 mod sale;

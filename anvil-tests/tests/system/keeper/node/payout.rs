@@ -11,7 +11,7 @@ use super::{ALICE, BOB, CAROL, REASON, TREASURY, in_an_hour, rcc, sale, salt, to
 /// Code that refuses whatever it is asked: PUSH1 0 PUSH1 0 REVERT.
 const REFUSES: &str = "0x60006000fd";
 
-fn mint(to: Address, count: u64) -> Operation {
+pub(super) fn mint(to: Address, count: u64) -> Operation {
     Operation::Mint { instrument: rcc(), to, amount: tokens(count), reason: REASON }
 }
 
@@ -19,11 +19,11 @@ fn burn(from: Address, count: u64) -> Operation {
     Operation::Burn { instrument: rcc(), from, amount: tokens(count), reason: REASON }
 }
 
-fn approve(request_id: u64, payout: U256) -> Operation {
+pub(super) fn approve(request_id: u64, payout: U256) -> Operation {
     Payout::ApproveRedemption { instrument: rcc(), request_id, payout, reason: REASON }.into()
 }
 
-fn open_rent(period: u16, amount: U256) -> Operation {
+pub(super) fn open_rent(period: u16, amount: U256) -> Operation {
     Payout::OpenRent { instrument: rcc(), period, amount, reason: REASON }.into()
 }
 
@@ -44,7 +44,7 @@ impl Stack {
     }
 
     /// Carol pays into a fund, with a permit.
-    async fn pay_in(&self, fund: Fund, count: u64) {
+    pub(super) async fn pay_in(&self, fund: Fund, count: u64) {
         let (contract, name) = (fund.contract(), fund.contract().name());
         let funding = Funding {
             wallet: CAROL.0,
@@ -74,7 +74,7 @@ impl Stack {
     }
 
     /// The newest hold, by whose number a request is known.
-    async fn newest_hold(&self) -> u64 {
+    pub(super) async fn newest_hold(&self) -> u64 {
         let id: i64 = sqlx::query_scalar("SELECT max(hold_id) FROM hold_changes").fetch_one(self.pool()).await.unwrap();
         id.unsigned_abs()
     }

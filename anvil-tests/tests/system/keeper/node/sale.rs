@@ -32,7 +32,7 @@ impl Stack {
         self.done("list", list()).await;
     }
 
-    fn purchase(&self, wallet: Address, count: u64, intent: &str) -> Purchase {
+    pub(super) fn purchase(&self, wallet: Address, count: u64, intent: &str) -> Purchase {
         Purchase {
             wallet,
             quantity: tokens(count),

@@ -22,7 +22,7 @@ impl Stack {
         (stack, keeper)
     }
 
-    fn market_terms(&self, open: bool) -> Operation {
+    pub(super) fn market_terms(&self, open: bool) -> Operation {
         let terms = MarketTerms {
             payment_token: self.money(),
             open,
@@ -34,7 +34,7 @@ impl Stack {
         Trade::SetMarketTerms { instrument: rcc(), terms, reason: REASON }.into()
     }
 
-    fn order(&self, wallet: Address, count: u64, price: u64, name: &str) -> Order {
+    pub(super) fn order(&self, wallet: Address, count: u64, price: u64, name: &str) -> Order {
         Order {
             wallet,
             payment_token: self.money(),
@@ -62,7 +62,7 @@ impl Stack {
         .into()
     }
 
-    fn deal(&self, buyer: Address, name: &str) -> Deal {
+    pub(super) fn deal(&self, buyer: Address, name: &str) -> Deal {
         Deal {
             seller: ALICE.0,
             buyer,
@@ -83,7 +83,7 @@ impl Stack {
     }
 }
 
-fn otc_terms(open: bool) -> Operation {
+pub(super) fn otc_terms(open: bool) -> Operation {
     Trade::SetOtcTerms { instrument: rcc(), terms: OtcTerms { open, fee_bps: 100 }, reason: REASON }.into()
 }
 

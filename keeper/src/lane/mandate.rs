@@ -1,0 +1,260 @@
+//! Signing for hosted wallets. The stored command is the mandate: by what the chain says at the indexed head, each round
+//! makes the proofs that are missing anew, and only what is committed with a slot is ever sent.
+
+use std::collections::{HashMap, HashSet};
+
+use alloy::primitives::{Address, Bytes, U256};
+use alloy::sol_types::SolCall;
+use tokenx_contracts::ReasonCode;
+use tokenx_contracts::bindings::TestUSD;
+
+use super::order::HeldBack;
+use super::{Lane, LaneError};
+use crate::Operation;
+use crate::bind::{Call, PermitState, complete};
+use crate::hosted::{HostedError, Keys};
+use crate::operation::{Consent, Permit};
+use crate::store::lanes::Cursor;
+use crate::store::permits;
+use crate::store::queue::{self, Candidate, Refused};
+
+impl Lane {
+    /// Leaves what can be proven, with the proofs in its calls.
+    pub(super) async fn proven(
+        &self,
+        candidates: Vec<Candidate>,
+        cursor: Cursor,
+        problem: &mut Option<String>,
+    ) -> Result<Vec<Candidate>, LaneError> {
+        let wallets: Vec<Address> = candidates.iter().filter_map(|c| c.mandate.as_deref()).flat_map(signers).collect();
+        if wallets.is_empty() {
+            return Ok(candidates);
+        }
+        let pool = &self.shared.pool;
+        let owners: Vec<Address> = candidates.iter().filter_map(permit_of).collect();
+        let busy = permits::under_way(&mut *pool.acquire().await?, self.chain(), &owners, cursor.number).await?;
+        let candidates = in_turn(candidates, busy);
+        let permits = self.permits(&candidates, cursor).await?;
+        let keys = self.shared.vault.keys(pool, &wallets).await?;
+
+        let mut proven = Vec::with_capacity(candidates.len());
+        let mut refused = Vec::new();
+        let mut held_back = HeldBack::default();
+        for candidate in candidates {
+            if held_back.waits(&candidate) {
+                continue;
+            }
+            match self.prove(&candidate, permits.get(&candidate.seq), &keys) {
+                Ok(data) => {
+                    proven.push(Candidate { data, ..candidate });
+                    continue;
+                }
+                Err(Unproven::Waits(why)) => *problem = Some(why),
+                Err(Unproven::Refused(code, message)) => refused.push(Refused { seq: candidate.seq, code, message }),
+            }
+            held_back.behind(&candidate, !candidate.commutes);
+        }
+        let (head, confirmations) = ((cursor.number, cursor.hash), self.shared.rules.confirmations);
+        queue::refuse(pool, self.chain(), head, confirmations, &refused, &[]).await?;
+        Ok(proven)
+    }
+
+    /// What the chain says at the head of each permit that is to be signed, by its command.
+    async fn permits(&self, candidates: &[Candidate], cursor: Cursor) -> Result<HashMap<i64, Said>, LaneError> {
+        let asked: Vec<(i64, Question)> =
+            candidates.iter().filter_map(|candidate| Some((candidate.seq, question(candidate)?))).collect();
+        let calls: Vec<(Address, Bytes)> = asked.iter().flat_map(|(_, question)| question.calls()).collect();
+        let answers = self.shared.rpc.views_at(&calls, cursor.hash).await?;
+        let words: Vec<Option<U256>> =
+            answers.into_iter().map(|answer| answer.ok().and_then(|word| U256::try_from_be_slice(&word))).collect();
+        Ok(asked.iter().zip(words.chunks(CALLS)).map(|((seq, question), words)| (*seq, question.said(words))).collect())
+    }
+
+    /// The call with its proofs; as it is where it lacks none.
+    fn prove(&self, candidate: &Candidate, permit: Option<&Said>, keys: &Keys) -> Result<Bytes, Unproven> {
+        let Candidate { target, data, mandate, .. } = candidate;
+        let Some(operation) = mandate else { return Ok(data.clone()) };
+        keys.open(operation.mandates()).map_err(|error| match error {
+            // Under another master key it opens: no verdict.
+            HostedError::Sealed(_) => Unproven::Waits(error.to_string()),
+            _ => Unproven::Refused(ReasonCode::InvalidSignature, error.to_string()),
+        })?;
+        let permit = match permit {
+            Some(Said::Unsupported) => {
+                let code = ReasonCode::PermitUnsupported;
+                return Err(Unproven::Refused(code, code.message().to_owned()));
+            }
+            Some(Said::Wanted(state)) => Some(*state),
+            Some(Said::Needless) | None => None,
+        };
+        let call = Call { chain_id: self.shared.rules.chain_id, target: *target, data, permit };
+        complete(operation, call, |wallet, digest| keys.sign(wallet, digest))
+            .map_err(|error| Unproven::Refused(ReasonCode::CommandMalformed, error.to_string()))
+    }
+}
+
+/// Why a call was not made whole.
+enum Unproven {
+    Waits(String),
+    Refused(ReasonCode, String),
+}
+
+/// A permit that is to be signed.
+struct Question {
+    token: Address,
+    spender: Address,
+    permit: Permit,
+    /// The call does without where as much is allowed already; the token's own would fail.
+    lenient: bool,
+}
+
+/// Views that it takes.
+const CALLS: usize = 3;
+
+/// What the chain says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    /// To be signed so.
+    Wanted(PermitState),
+    /// As much is allowed already, and another permit could only lower it.
+    Needless,
+    /// The token knows no permits.
+    Unsupported,
+}
+
+impl Question {
+    /// All tokens that know ERC-2612 have these.
+    fn calls(&self) -> [(Address, Bytes); CALLS] {
+        let (owner, spender) = (self.permit.owner, self.spender);
+        let calls = [
+            TestUSD::allowanceCall { owner, spender }.abi_encode(),
+            TestUSD::noncesCall { owner }.abi_encode(),
+            TestUSD::DOMAIN_SEPARATORCall {}.abi_encode(),
+        ];
+        calls.map(|call| (self.token, call.into()))
+    }
+
+    fn said(&self, words: &[Option<U256>]) -> Said {
+        match *words {
+            [Some(allowance), ..] if self.lenient && allowance >= self.permit.value => Said::Needless,
+            [_, Some(nonce), Some(separator)] => Said::Wanted(PermitState { separator: separator.into(), nonce }),
+            _ => Said::Unsupported,
+        }
+    }
+}
+
+fn question(candidate: &Candidate) -> Option<Question> {
+    let target = candidate.target;
+    match candidate.mandate.as_deref()? {
+        Operation::Consent(Consent::UsePermit { payment_token: token, permit, .. }) => {
+            Some(Question { token: *token, spender: target, permit: permit.clone(), lenient: true })
+        }
+        Operation::Consent(Consent::Permit { spender, permit, .. }) => {
+            Some(Question { token: target, spender: *spender, permit: permit.clone(), lenient: false })
+        }
+        _ => None,
+    }
+}
+
+/// The wallet whose permit is to be signed.
+pub(super) fn permit_of(candidate: &Candidate) -> Option<Address> {
+    question(candidate).map(|question| question.permit.owner)
+}
+
+fn signers(operation: &Operation) -> Vec<Address> {
+    operation.mandates().collect()
+}
+
+/// Leaves of each wallet's permits the first, and none of a wallet that is `busy` with one: the next one's nonce is known
+/// once that is indexed.
+fn in_turn(candidates: Vec<Candidate>, mut busy: HashSet<Address>) -> Vec<Candidate> {
+    let mut held_back = HeldBack::default();
+    let mut kept = Vec::with_capacity(candidates.len());
+    for candidate in candidates {
+        if !held_back.waits(&candidate) && permit_of(&candidate).is_none_or(|owner| busy.insert(owner)) {
+            kept.push(candidate);
+        } else {
+            held_back.behind(&candidate, !candidate.commutes);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gas::ItemGas;
+    use crate::operation::Contract;
+    use alloy::primitives::B256;
+
+    const ALICE: Address = Address::repeat_byte(1);
+    const BOB: Address = Address::repeat_byte(2);
+
+    fn permit(seq: i64, owner: Address, contract: Contract) -> Candidate {
+        let permit = Permit { owner, value: U256::from(100), deadline: U256::MAX };
+        let (instrument, payment_token) = ("rCC".parse().unwrap(), Address::repeat_byte(9));
+        let signature = Bytes::new();
+        let operation = Operation::from(Consent::UsePermit { instrument, contract, payment_token, permit, signature });
+        Candidate {
+            subject: operation.subject(),
+            commutes: operation.commutes(),
+            mandate: Some(Box::new(operation)),
+            ..other(seq, "")
+        }
+    }
+
+    fn other(seq: i64, subject: &str) -> Candidate {
+        Candidate {
+            seq,
+            onchain_id: B256::ZERO,
+            executor: Address::ZERO,
+            target: Address::repeat_byte(8),
+            data: Bytes::new(),
+            gas: ItemGas { limit: 1, expected: 1 },
+            subject: subject.to_owned(),
+            commutes: false,
+            valid_until: None,
+            doubted: false,
+            mandate: None,
+        }
+    }
+
+    fn kept(candidates: Vec<Candidate>, busy: &[Address]) -> Vec<i64> {
+        in_turn(candidates, busy.iter().copied().collect()).iter().map(|candidate| candidate.seq).collect()
+    }
+
+    #[test]
+    fn a_wallets_permits_go_one_after_another_and_what_pays_by_them_waits() {
+        let listing = Contract::Listing;
+        let purchase = other(3, &permit(0, ALICE, listing).subject);
+        let queue = vec![
+            permit(1, ALICE, listing),
+            permit(2, ALICE, listing),
+            purchase,
+            permit(4, BOB, listing),
+            other(5, "x"),
+        ];
+        assert_eq!(kept(queue.clone(), &[]), [1, 4, 5]);
+        assert_eq!(kept(queue, &[ALICE, BOB]), [5]);
+    }
+
+    #[test]
+    fn a_permit_that_waits_does_not_stop_the_trades_of_others() {
+        let market = Contract::SecondaryMarket;
+        let subject = permit(0, ALICE, market).subject;
+        let trade = Candidate { commutes: true, ..other(3, &subject) };
+        let queue = vec![permit(1, ALICE, market), trade, other(4, &subject)];
+        assert_eq!(kept(queue, &[ALICE]), [3]);
+    }
+
+    #[test]
+    fn an_allowance_that_is_there_is_not_lowered_by_a_permit() {
+        let question = question(&permit(1, ALICE, Contract::Listing)).unwrap();
+        let word = |word: u64| Some(U256::from(word));
+        assert_eq!(question.said(&[word(100), word(0), word(7)]), Said::Needless);
+        let state = PermitState { separator: U256::from(7).into(), nonce: U256::from(3) };
+        assert_eq!(question.said(&[word(99), word(3), word(7)]), Said::Wanted(state));
+        assert_eq!(question.said(&[word(99), None, None]), Said::Unsupported);
+        assert_eq!(question.said(&[None, None, None]), Said::Unsupported);
+    }
+}
