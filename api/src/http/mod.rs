@@ -5,6 +5,7 @@ pub mod client;
 pub mod envelope;
 pub mod guard;
 pub mod idempotency;
+pub mod intent;
 pub mod limits;
 pub mod metrics;
 pub mod object;

@@ -1,0 +1,96 @@
+//! Reading what a wallet has signed (EIP-712): the message's members by the names that they are signed under. What the
+//! request itself says is compared, so that nobody signs one thing and asks for another.
+
+use std::fmt::Display;
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use serde_json::value::RawValue;
+
+use super::object::{Object, shortened, text};
+
+/// The longest proof that is carried: a key's has 65 bytes, a contract's (ERC-1271) may be some dozen of those.
+const MAX_PROOF: usize = 2_048;
+
+/// An address.
+///
+/// # Errors
+/// What it is not.
+pub fn address(raw: &RawValue) -> Result<Address, String> {
+    let text = text(raw)?;
+    let address = text.starts_with("0x").then(|| text.parse().ok()).flatten();
+    address.ok_or_else(|| "value is not an address: 0x and 40 hex digits".to_owned())
+}
+
+/// An unsigned number: a string of decimal digits, or a JSON number.
+///
+/// # Errors
+/// What it is not.
+pub fn uint(raw: &RawValue) -> Result<U256, String> {
+    let text = text(raw).unwrap_or_else(|_| raw.get().to_owned());
+    let digits = (1..=78).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.then(|| U256::from_str_radix(&text, 10).ok()).flatten();
+    number.ok_or_else(|| format!("{:?} is no uint256: write decimal digits", shortened(&text)))
+}
+
+/// A word of 32 bytes.
+///
+/// # Errors
+/// What it is not.
+pub fn word(raw: &RawValue) -> Result<B256, String> {
+    let text = text(raw)?;
+    let word = text.starts_with("0x").then(|| text.parse().ok()).flatten();
+    word.ok_or_else(|| "value is no word: 0x and 64 hex digits".to_owned())
+}
+
+/// A proof that a wallet has signed.
+///
+/// # Errors
+/// What it is not.
+pub fn proof(raw: &RawValue) -> Result<Bytes, String> {
+    let text = text(raw)?;
+    let bytes: Option<Bytes> = text.starts_with("0x").then(|| text.parse().ok()).flatten();
+    bytes
+        .filter(|bytes| (1..=MAX_PROOF).contains(&bytes.len()))
+        .ok_or_else(|| format!("value is no signature: 0x and the hex digits of 1 to {MAX_PROOF} bytes"))
+}
+
+/// A member that must say what the request says.
+pub fn same<T: PartialEq + Clone + Display>(
+    message: &mut Object,
+    name: &'static str,
+    expected: &T,
+    parse: impl FnOnce(&RawValue) -> Result<T, String>,
+) -> Option<T> {
+    message.read(name, None, |raw| match parse(raw)? {
+        value if value == *expected => Ok(value),
+        value => Err(format!("{value} was signed, and the request says {expected}")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_read_whole_from_digits_alone() {
+        let most = U256::MAX.to_string();
+        assert_eq!(uint(&raw(&format!("{most:?}"))), Ok(U256::MAX));
+        assert_eq!(uint(&raw("12")), Ok(U256::from(12)));
+        for bad in ["\"\"", "\"-1\"", "1.5", "1e2", "\"0x10\"", "null", &format!("\"{most}0\"")] {
+            assert!(uint(&raw(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_was_signed_is_what_is_asked() {
+        let mut message = Object::parse(br#"{"amount": "7", "other": "8"}"#).unwrap();
+        let seven = U256::from(7);
+        assert_eq!(same(&mut message, "amount", &seven, uint), Some(seven));
+        assert_eq!(same(&mut message, "other", &seven, uint), None);
+        assert_eq!(message.errors().len(), 1);
+    }
+}
