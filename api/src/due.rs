@@ -1,4 +1,4 @@
-//! What is due without anybody asking: the next steps of approved offerings, documents and the audit log on their way to the
+//! What is due without anybody asking: the next steps of approved offerings, terms that follow records, documents and the audit log on their way to the
 //! chain, and records that the registry could not take before. Rows say what is due, so it does not matter which process
 //! looks, nor how many, nor how often one of them dies.
 
@@ -9,7 +9,7 @@ use crate::audit::anchor;
 use crate::error::ApiError;
 use crate::kyc::consequence;
 use crate::offerings::listing;
-use crate::tokens::anchors;
+use crate::tokens::{anchors, terms};
 
 /// How often it is looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -24,6 +24,7 @@ pub(crate) async fn keep_going(app: App) {
             _ = tick.tick() => {}
         }
         say("approved offerings", listing::go_on(&app).await);
+        say("terms of tokens", terms::go_on(&app).await);
         say("documents", anchors::go_on(&app).await);
         say("registry records", consequence::go_on(&app).await);
         say("the audit log's anchors", anchor::go_on(&app).await);

@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 23] = [
+const WRITERS: [(&str, &str); 24] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -46,6 +46,7 @@ const WRITERS: [(&str, &str); 23] = [
     ("0021_rules.sql", "indexer"),
     ("0022_rewrites.sql", "indexer"),
     ("0023_mandates.sql", "keeper"),
+    ("0025_payouts.sql", "api"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

@@ -12,11 +12,13 @@ pub mod draft;
 pub mod facts;
 pub mod files;
 pub mod money;
+pub mod nav;
 pub mod prices;
 pub mod record;
 pub mod routes;
 pub mod show;
 pub mod status;
+pub(crate) mod terms;
 pub mod uploads;
 
 pub use money::Currency;

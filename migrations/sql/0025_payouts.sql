@@ -1,0 +1,119 @@
+-- Payouts: what the contracts of nodes are told of tokens' terms, what holders ask to be redeemed and who decides on it.
+-- Writer: the api room.
+-- What the chain has of it is never copied here: it is read from the indexer's tables when asked.
+
+-- ---------------------------------------------------------------- what a token is worth
+
+-- Of one whole token, in base units of its currency: the newest price that somebody has said, else that of its record.
+CREATE VIEW token_navs AS
+    SELECT t.token_id, coalesce(p.price, t.price) AS nav, coalesce(p.source, 'token_price') AS nav_source,
+           coalesce(p.as_of, t.updated_at) AS nav_as_of, c.currency_id, c.address, c.symbol, c.decimals
+      FROM tokens t
+      LEFT JOIN LATERAL (SELECT q.price, q.source, q.as_of, q.currency_id
+                           FROM prices q
+                          WHERE q.token_id = t.token_id
+                          ORDER BY q.as_of DESC, q.created_at DESC
+                          LIMIT 1) p ON true
+      JOIN currencies c ON c.currency_id = coalesce(p.currency_id, t.price_currency);
+
+-- ---------------------------------------------------------------- terms
+
+-- Terms that were asked of the keeper for a token, each kind in order. A command's id is derived from its row.
+CREATE TABLE token_terms (
+    token_id    text        NOT NULL REFERENCES tokens,
+    kind        text        NOT NULL CHECK (kind IN ('redemption_terms', 'rent_terms', 'rent_minimum', 'otc_terms',
+                                                        'market_terms')),
+    attempt     integer     NOT NULL CHECK (attempt > 0),
+    wanted      text        NOT NULL,                                 -- as the view below has it
+    command_id  text        NOT NULL UNIQUE,                          -- in scope `system`
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (token_id, kind, attempt)
+);
+
+-- What the node's contracts are to say of each token that has not ended, and what they say; NULL: nothing. They follow the
+-- token's record and its price. Redemptions are paid up to what a token is worth, and no more; rent is due from the day that
+-- the record names, each so many days; who is to hold how much to get any is said before there are units, for later it
+-- cannot be; the market and the OTC desk are open where the record says so.
+CREATE VIEW token_terms_wanted AS
+    SELECT t.chain_id, t.token_id, t.instrument_id, w.kind, w.payment_token, w.amount, w.start_at, w.length, w.is_open,
+           w.low, w.high, w.wanted, w.said
+      FROM token_records t
+      JOIN token_deployments d ON d.token_id = t.token_id AND NOT d.retired
+     CROSS JOIN LATERAL (
+           SELECT 'redemption_terms' AS kind, v.address AS payment_token, v.nav::numeric AS amount, NULL::bigint AS start_at,
+                  NULL::bigint AS length, NULL::boolean AS is_open, NULL::numeric AS low, NULL::numeric AS high,
+                  concat_ws(':', encode(v.address::bytea, 'hex'), v.nav) AS wanted,
+                  (SELECT concat_ws(':', encode(s.payment_token::bytea, 'hex'), s.max_price)
+                     FROM redemption_terms s
+                    WHERE s.chain_id = t.chain_id AND s.token = d.token AND s.contract = k.contract
+                    ORDER BY s.block_number DESC, s.log_index DESC
+                    LIMIT 1) AS said
+             FROM token_contracts k, token_navs v
+            WHERE k.chain_id = t.chain_id AND k.token = d.token AND k.kind = 'redemption_desk' AND v.token_id = t.token_id
+            UNION ALL
+           SELECT 'rent_terms', t.rental_address, NULL, r.start_at, r.length, NULL, NULL, NULL,
+                  concat_ws(':', encode(t.rental_address::bytea, 'hex'), r.start_at, r.length),
+                  (SELECT concat_ws(':', encode(s.payment_token::bytea, 'hex'), s.start_at, s.length)
+                     FROM rent_terms s
+                    WHERE s.chain_id = t.chain_id AND s.token = d.token AND s.contract = k.contract
+                    ORDER BY s.block_number DESC, s.log_index DESC
+                    LIMIT 1)
+             FROM token_contracts k
+            CROSS JOIN LATERAL (
+                  SELECT coalesce(extract(epoch FROM t.rental_starts_at)::bigint, 0) AS start_at,
+                         CASE WHEN t.rental_starts_at IS NULL THEN 0 ELSE t.rental_period_days * 86400::bigint END AS length
+                  ) r
+            WHERE k.chain_id = t.chain_id AND k.token = d.token AND k.kind = 'rent_distributor' AND t.rental_income > 0
+            UNION ALL
+           SELECT 'rent_minimum', NULL, m.minimum, NULL, NULL, NULL, NULL, NULL, m.minimum::text,
+                  (SELECT s.minimum::text
+                     FROM rent_minimums s
+                    WHERE s.chain_id = t.chain_id AND s.token = d.token
+                    ORDER BY s.block_number DESC, s.log_index DESC
+                    LIMIT 1)
+             FROM (SELECT t.min_rental_holding * power(10::numeric, t.decimals::numeric)::numeric(78, 0) AS minimum) m
+            WHERE t.rental_income > 0 AND d.total_supply = 0
+            UNION ALL
+           SELECT 'otc_terms', NULL, NULL, NULL, NULL, t.otc_open, NULL, NULL, t.otc_open::text, s.said
+             FROM token_contracts k
+             LEFT JOIN LATERAL (SELECT o.is_open::text AS said
+                                  FROM otc_terms o
+                                 WHERE o.chain_id = t.chain_id AND o.token = d.token AND o.contract = k.contract
+                                 ORDER BY o.block_number DESC, o.log_index DESC
+                                 LIMIT 1) s ON true
+            WHERE k.chain_id = t.chain_id AND k.token = d.token AND k.kind = 'otc_desk' AND (t.otc_open OR s.said IS NOT NULL)
+            UNION ALL
+           SELECT 'market_terms', t.price_address, b.lot, NULL, NULL, t.secondary_open, b.low, b.high,
+                  concat_ws(':', encode(t.price_address::bytea, 'hex'), t.secondary_open, b.lot, b.low, b.high), s.said
+             FROM token_contracts k
+             JOIN listings l ON l.chain_id = t.chain_id AND l.token = d.token AND l.status > 0
+            CROSS JOIN LATERAL (
+                  SELECT power(10::numeric, t.decimals::numeric)::numeric(78, 0) AS lot,
+                         coalesce(t.min_sell_price::numeric, 1) AS low,
+                         coalesce(t.max_sell_price::numeric, 340282366920938463463374607431768211455) AS high
+                  ) b
+             LEFT JOIN LATERAL (SELECT concat_ws(':', encode(m.payment_token::bytea, 'hex'), m.is_open, m.lot, m.min_price,
+                                                 m.max_price) AS said
+                                  FROM market_terms m
+                                 WHERE m.chain_id = t.chain_id AND m.token = d.token AND m.contract = k.contract
+                                 ORDER BY m.block_number DESC, m.log_index DESC
+                                 LIMIT 1) s ON true
+            WHERE k.chain_id = t.chain_id AND k.token = d.token AND k.kind = 'secondary_market'
+              AND (t.secondary_open OR s.said IS NOT NULL)
+           ) w;
+
+-- Those to be asked for: what was asked for last is not asked for again, unless it came to nothing an hour ago.
+CREATE VIEW token_terms_due AS
+    SELECT w.*, coalesce(a.attempt, 0) + 1 AS attempt
+      FROM token_terms_wanted w
+      LEFT JOIN LATERAL (SELECT k.attempt, k.wanted, k.command_id, k.created_at
+                           FROM token_terms k
+                          WHERE k.token_id = w.token_id AND k.kind = w.kind
+                          ORDER BY k.attempt DESC
+                          LIMIT 1) a ON true
+     WHERE w.wanted IS DISTINCT FROM w.said
+       AND (a.wanted IS DISTINCT FROM w.wanted
+            OR (a.created_at < now() - interval '1 hour'
+                AND EXISTS (SELECT FROM command_views c
+                             WHERE c.scope = 'system' AND c.command_id = a.command_id
+                               AND c.state IN ('failed', 'expired', 'cancelled'))));
