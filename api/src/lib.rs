@@ -21,6 +21,7 @@ pub mod offerings;
 pub mod openapi;
 pub mod ops;
 pub mod policy;
+pub mod redemptions;
 mod router;
 mod service;
 pub mod store;

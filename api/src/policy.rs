@@ -225,6 +225,11 @@ pub enum Operation {
     ListWallets,
     ApproveWallet,
     RejectWallet,
+    RequestRedemption,
+    ListOwnRedemptions,
+    ListRedemptions,
+    ApproveRedemption,
+    RejectRedemption,
     Events,
     Healthz,
     Readyz,
@@ -282,9 +287,10 @@ pub struct Rule {
 impl Rule {
     /// Whether the route is also served under `/v1`, as the platform reference is.
     pub fn also_v1(&self) -> bool {
-        let reference = ["/auth/", "/investors/", "/offerings", "/compliance/", "/tokenization/"]
-            .iter()
-            .any(|prefix| self.path.starts_with(prefix));
+        let reference =
+            ["/auth/", "/investors/", "/offerings", "/compliance/", "/tokenization/", "/investor/", "/transfer-agent/"]
+                .iter()
+                .any(|prefix| self.path.starts_with(prefix));
         self.surface == Surface::Platform && reference
     }
 }
@@ -384,6 +390,11 @@ pub const POLICY: &[Rule] = &{
         rule(Op::ListWallets,  "list_wallets",     GET,  "/compliance/wallets",              Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read),
         rule(Op::ApproveWallet, "approve_wallet",  POST, "/compliance/wallets/{wallet_id}/approve", Platform, OFFICERS, &[Scope::ComplianceWrite],            Rate::Write),
         rule(Op::RejectWallet, "reject_wallet",    POST, "/compliance/wallets/{wallet_id}/reject", Platform, OFFICERS, &[Scope::ComplianceWrite],             Rate::Write).extension(),
+        rule(Op::RequestRedemption, "request_redemption", POST, "/investor/redemptions",     Platform, Who::Investors, &[],                                   Rate::Write),
+        rule(Op::ListOwnRedemptions, "list_own_redemptions", GET, "/investor/redemptions",   Platform, Who::Investors, &[],                                   Rate::Read),
+        rule(Op::ListRedemptions, "list_redemptions", GET, "/transfer-agent/redemptions",    Platform, MINTERS,        &[Scope::DataRead, Scope::LedgerWrite], Rate::Read),
+        rule(Op::ApproveRedemption, "approve_redemption", POST, "/transfer-agent/redemptions/{redemption_id}/approve", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
+        rule(Op::RejectRedemption, "reject_redemption", POST, "/transfer-agent/redemptions/{redemption_id}/reject", Platform, MINTERS, &[Scope::LedgerWrite],    Rate::Write).extension(),
         rule(Op::Events,       "stream_events",    GET,  "/events",                          Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read).extension(),
         rule(Op::Healthz,      "get_health",       GET,  "/healthz",                         TokenApp, Who::Anyone,    &[],                                   Rate::Exempt),
         rule(Op::Readyz,       "get_readiness",    GET,  "/readyz",                          TokenApp, Who::Anyone,    &[],                                   Rate::Exempt).extension(),

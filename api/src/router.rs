@@ -14,8 +14,8 @@ use crate::http::guard::{Guard, guard};
 use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, token_app,
-    tokenization, tokens,
+    admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, redemptions,
+    token_app, tokenization, tokens,
 };
 
 /// Every route, guarded by its row of the policy table.
@@ -140,6 +140,11 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::ListWallets => on(method, compliance::wallets::wallets),
         Operation::ApproveWallet => on(method, compliance::wallets::approve),
         Operation::RejectWallet => on(method, compliance::wallets::reject),
+        Operation::RequestRedemption => on(method, redemptions::request::request),
+        Operation::ListOwnRedemptions => on(method, redemptions::request::history),
+        Operation::ListRedemptions => on(method, redemptions::decide::redemptions),
+        Operation::ApproveRedemption => on(method, redemptions::decide::approve),
+        Operation::RejectRedemption => on(method, redemptions::decide::reject),
         Operation::Events => on(method, events::events),
         Operation::Healthz => on(method, ops::health::healthz),
         Operation::Readyz => on(method, ops::health::readyz),

@@ -149,6 +149,7 @@ catalogue! {
     KycNotApproved          "KYC_NOT_APPROVED"          None, "the party's KYC is not approved";
     SanctionsHit            "SANCTIONS_HIT"             None, "the investor is under sanctions";
     AccountSuspended        "ACCOUNT_SUSPENDED"         None, "the account is suspended";
+    RedemptionUnfunded      "REDEMPTION_UNFUNDED"       None, "the token's redemption fund has too little left";
     InsufficientSpendable   "INSUFFICIENT_SPENDABLE"    None, "the spendable balance is too small";
     InstrumentInexact       "INSTRUMENT_INEXACT"        None, "the instrument's balances cannot be trusted";
     InstrumentNotOperated   "INSTRUMENT_NOT_OPERATED"   None, "the instrument is followed but not operated here";

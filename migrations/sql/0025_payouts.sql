@@ -117,3 +117,83 @@ CREATE VIEW token_terms_due AS
                 AND EXISTS (SELECT FROM command_views c
                              WHERE c.scope = 'system' AND c.command_id = a.command_id
                                AND c.state IN ('failed', 'expired', 'cancelled'))));
+
+-- ---------------------------------------------------------------- redemptions
+
+-- What a party has asked for by a wallet of its own. The command carries the rest of what is signed.
+CREATE TABLE redemption_intents (
+    redemption_id    uuid        PRIMARY KEY,
+    party_id         text        NOT NULL REFERENCES parties,
+    wallet           address     NOT NULL REFERENCES wallets (address),
+    token_id         text        NOT NULL REFERENCES tokens,
+    quantity         uint256     NOT NULL CHECK (quantity > 0),       -- base units
+    min_price        uint256,                                         -- of a whole token, base units of the payment token
+    payment_token    address     NOT NULL,
+    min_payout       uint256     NOT NULL,                            -- for all of it
+    requested_by     text        NOT NULL,
+    idempotency_key  text,
+    command_id       text        NOT NULL UNIQUE,                     -- in scope `system`
+    command_key      word        NOT NULL UNIQUE,                     -- the same as the chain has it
+    created_at       timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX redemption_intents_by_key ON redemption_intents (requested_by, idempotency_key);
+CREATE INDEX redemption_intents_by_party      ON redemption_intents (party_id, created_at DESC, redemption_id DESC);
+CREATE INDEX redemption_intents_by_age        ON redemption_intents (created_at DESC, redemption_id DESC);
+
+-- What was decided on requests that the desk has, whoever brought them. A command's id is derived from its row. A reorg may
+-- give a request's number to another one: a decision is about these units of this wallet.
+CREATE TABLE redemption_decisions (
+    token_id         text        NOT NULL REFERENCES tokens,
+    request_id       bigint      NOT NULL,                            -- the desk's number
+    attempt          integer     NOT NULL CHECK (attempt > 0),
+    wallet           address     NOT NULL,
+    quantity         uint256     NOT NULL,
+    verdict          text        NOT NULL CHECK (verdict IN ('approved', 'rejected')),
+    price            uint256,                                         -- of a whole token
+    payout           uint256,                                         -- for all of it
+    nav              uint256,                                         -- what a whole token was worth
+    nav_source       text,
+    nav_as_of        timestamptz,
+    rejection        text,                                            -- why it was rejected
+    decided_by       text        NOT NULL,
+    decided_at       timestamptz NOT NULL,
+    decision_key     text,                                            -- the client's own name for it
+    command_id       text        NOT NULL UNIQUE,                     -- in scope `system`
+    PRIMARY KEY (token_id, request_id, attempt),
+    CHECK (num_nulls(price, payout, nav, nav_source, nav_as_of) IN (0, 5)),
+    CHECK ((verdict = 'approved') = (payout IS NOT NULL)),
+    CHECK ((verdict = 'rejected') = (rejection IS NOT NULL))
+);
+
+-- Every request that was made here or at the desk itself, with what the desk has of it and what was decided on it last. One
+-- that a wallet has made by itself is called by its token and its number there.
+CREATE VIEW redemption_cases AS
+    SELECT r.*, t.instrument_id, t.decimals AS token_decimals, t.issuer_id, t.chain_id,
+           c.currency_id, c.symbol, c.decimals,
+           k.attempt, k.verdict, k.price, k.payout AS decided_payout, k.nav, k.nav_source, k.nav_as_of, k.rejection,
+           k.decided_by, k.decided_at, k.decision_key, k.command_id AS decision_command
+      FROM (SELECT i.redemption_id::text AS id, i.redemption_id, i.party_id, i.wallet, i.token_id, i.quantity, i.min_price,
+                   i.payment_token, i.min_payout, i.requested_by, i.idempotency_key, i.command_id, i.created_at,
+                   q.request_id, q.block_number, q.approved, q.payout, q.credit, q.end_operator, q.end_time, q.end_tx
+              FROM redemption_intents i
+              JOIN token_records o    ON o.token_id = i.token_id
+              LEFT JOIN redemptions q ON q.chain_id = o.chain_id AND q.wallet = i.wallet AND q.command_key = i.command_key
+             UNION ALL
+            SELECT o.token_id || '-' || q.request_id, NULL, p.party_id, q.wallet, o.token_id, q.quantity, NULL,
+                   q.payment_token, q.min_payout, NULL, NULL, NULL, to_timestamp(q.block_time),
+                   q.request_id, q.block_number, q.approved, q.payout, q.credit, q.end_operator, q.end_time, q.end_tx
+              FROM token_records o
+              JOIN token_deployments d    ON d.token_id = o.token_id
+              JOIN token_contracts n      ON n.chain_id = o.chain_id AND n.token = d.token AND n.kind = 'redemption_desk'
+              JOIN redemptions q          ON q.chain_id = o.chain_id AND q.token = d.token AND q.contract = n.contract
+              LEFT JOIN investor_wallets w ON w.chain_id = o.chain_id AND w.wallet = q.wallet
+              LEFT JOIN parties p         ON p.investor_id = w.investor_id
+             WHERE NOT EXISTS (SELECT FROM redemption_intents i WHERE i.command_key = q.command_key)) r
+      JOIN token_records t ON t.token_id = r.token_id
+      JOIN currencies c    ON c.chain_id = t.chain_id AND c.address = r.payment_token
+      LEFT JOIN LATERAL (SELECT e.*
+                           FROM redemption_decisions e
+                          WHERE e.token_id = r.token_id AND e.request_id = r.request_id
+                            AND e.wallet = r.wallet AND e.quantity = r.quantity
+                          ORDER BY e.attempt DESC
+                          LIMIT 1) k ON true;

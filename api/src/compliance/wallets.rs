@@ -233,7 +233,7 @@ impl Asked {
 }
 
 /// The reason that a rejection must give.
-pub(in crate::compliance) fn reason(body: &[u8]) -> Result<String, ApiError> {
+pub(crate) fn reason(body: &[u8]) -> Result<String, ApiError> {
     let mut body = Object::parse(body)?;
     let reason = body.read("reason", None, |raw| {
         let reason = text_of(1..=1_000)(raw)?;

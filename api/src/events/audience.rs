@@ -12,7 +12,7 @@ use crate::policy::{Operation, Role};
 use crate::store::issuers;
 
 /// Who may know of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     /// Whoever is signed in: what the chain says is public.
     Anyone,
@@ -20,6 +20,8 @@ pub(super) enum Audience {
     Command(Option<Uuid>),
     /// Those who may see the token's record: whom its offerings are for is not decided here.
     Record(Option<Uuid>),
+    /// The party that an investor acts for, and those who see what all parties ask for by this operation.
+    Party(Option<String>, Operation),
     /// Those who run the platform: accounts, parties, tokens of tools.
     Admin,
     /// It is of another chain.
@@ -27,13 +29,16 @@ pub(super) enum Audience {
 }
 
 impl Audience {
-    pub(super) fn has(self, viewer: &Viewer) -> bool {
+    pub(super) fn has(&self, viewer: &Viewer) -> bool {
         let own =
-            |issuer: Option<Uuid>| viewer.role != Role::Issuer || (issuer.is_some() && issuer == viewer.issuer_id);
+            |issuer: &Option<Uuid>| viewer.role != Role::Issuer || (issuer.is_some() && *issuer == viewer.issuer_id);
         match self {
             Audience::Anyone => true,
             Audience::Command(issuer) => viewer.may(Operation::GetTokenCommand) && own(issuer),
             Audience::Record(issuer) => viewer.may(Operation::GetToken) && own(issuer),
+            Audience::Party(party, operation) => {
+                viewer.may(*operation) || (party.is_some() && *party == viewer.party_id)
+            }
             Audience::Admin => viewer.role == Role::SuperAdmin,
             Audience::Nobody => false,
         }
@@ -63,6 +68,11 @@ pub(super) async fn of_all(
             let (issuer, instrument_id) = token(event).and_then(|id| tokens.get(id)).cloned().unzip();
             (Audience::Record(issuer), instrument_id)
         }
+        Some(("redemption", _)) => {
+            let (_, instrument_id) = token(event).and_then(|id| tokens.get(id)).cloned().unzip();
+            let party = event.payload["party_id"].as_str().map(str::to_owned);
+            (Audience::Party(party, Operation::ListRedemptions), instrument_id)
+        }
         _ => (Audience::Admin, None),
     });
     Ok(all.collect())
@@ -73,11 +83,11 @@ fn is_platforms(event: &Kept) -> bool {
     event.payload["scope"] == "system"
 }
 
-/// The token that an event of a record is about, its offerings included.
+/// The token that an event of a record is about, its offerings and redemptions included.
 fn token(event: &Kept) -> Option<&str> {
     match event.subject.split_once(':')? {
         ("token", id) => Some(id),
-        ("offering", _) => event.payload["token_id"].as_str(),
+        ("offering" | "redemption", _) => event.payload["token_id"].as_str(),
         _ => None,
     }
 }
@@ -119,21 +129,26 @@ mod tests {
         }
     }
 
-    fn told(audience: Audience) -> Vec<Role> {
+    fn told(audience: &Audience) -> Vec<Role> {
         Role::ALL.into_iter().filter(|role| audience.has(&viewer(*role))).collect()
     }
 
     #[test]
     fn an_issuer_is_told_of_its_own_and_an_investor_of_the_chain_alone() {
         use Role::{ComplianceOfficer, Issuer, SuperAdmin, TransferAgent};
-        assert_eq!(told(Audience::Anyone), Role::ALL);
-        assert_eq!(told(Audience::Command(Some(Uuid::max()))), [Issuer, TransferAgent, SuperAdmin]);
-        assert_eq!(told(Audience::Record(Some(Uuid::max()))), [Issuer, ComplianceOfficer, TransferAgent, SuperAdmin]);
+        assert_eq!(told(&Audience::Anyone), Role::ALL);
+        assert_eq!(told(&Audience::Command(Some(Uuid::max()))), [Issuer, TransferAgent, SuperAdmin]);
+        assert_eq!(told(&Audience::Record(Some(Uuid::max()))), [Issuer, ComplianceOfficer, TransferAgent, SuperAdmin]);
         for other in [None, Some(Uuid::nil())] {
-            assert_eq!(told(Audience::Command(other)), [TransferAgent, SuperAdmin]);
-            assert_eq!(told(Audience::Record(other)), [ComplianceOfficer, TransferAgent, SuperAdmin]);
+            assert_eq!(told(&Audience::Command(other)), [TransferAgent, SuperAdmin]);
+            assert_eq!(told(&Audience::Record(other)), [ComplianceOfficer, TransferAgent, SuperAdmin]);
         }
-        assert_eq!(told(Audience::Admin), [SuperAdmin]);
-        assert!(told(Audience::Nobody).is_empty());
+        for party in [None, Some("alice".to_owned())] {
+            assert_eq!(told(&Audience::Party(party, Operation::ListRedemptions)), [TransferAgent, SuperAdmin]);
+        }
+        let own = Viewer { party_id: Some("alice".to_owned()), ..viewer(Role::Investor) };
+        assert!(Audience::Party(Some("alice".to_owned()), Operation::ListRedemptions).has(&own));
+        assert_eq!(told(&Audience::Admin), [SuperAdmin]);
+        assert!(told(&Audience::Nobody).is_empty());
     }
 }

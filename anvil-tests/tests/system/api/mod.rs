@@ -16,6 +16,7 @@ mod investors;
 mod kyc;
 mod matrix;
 mod offerings;
+mod redemptions;
 mod replay;
 mod reports;
 mod shapes;

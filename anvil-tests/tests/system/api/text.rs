@@ -1,4 +1,4 @@
-//! The platform reference's own lines of Auth, Investors, Compliance and Tokenization, each called as it stands there and under
+//! The platform reference's own lines of Auth, Investors, Compliance, Tokenization and Redemptions, each called as it stands there and under
 //! `/v1`, against a whole stack; and what is answered is in the OpenAPI document.
 
 use tokenx_api::policy::POLICY;
@@ -6,7 +6,7 @@ use tokenx_api::policy::POLICY;
 use super::*;
 
 /// The lines: method, path, who calls it, what comes back.
-const LINES: [(&str, &str, Role, u16); 24] = [
+const LINES: [(&str, &str, Role, u16); 28] = [
     ("POST", "/auth/login", Role::Investor, 200),
     ("POST", "/auth/refresh", Role::Investor, 200),
     ("POST", "/auth/logout", Role::Investor, 204),
@@ -30,6 +30,10 @@ const LINES: [(&str, &str, Role, u16); 24] = [
     ("POST", "/tokenization/burn", Role::TransferAgent, 202),
     ("POST", "/tokenization/freeze", Role::TransferAgent, 202),
     ("POST", "/tokenization/force-transfer", Role::TransferAgent, 422),
+    ("POST", "/investor/redemptions", Role::Investor, 404),
+    ("GET", "/investor/redemptions", Role::Investor, 200),
+    ("GET", "/transfer-agent/redemptions", Role::TransferAgent, 200),
+    ("POST", "/transfer-agent/redemptions/:id/approve", Role::TransferAgent, 404),
     // Beyond the text, beside its freeze.
     ("POST", "/tokenization/unfreeze", Role::TransferAgent, 202),
 ];
@@ -47,6 +51,8 @@ fn body(path: &str, act: usize, refresh: &str, wallet_id: &str) -> Value {
         "/investors/wallets" => json!({ "kind": "hosted" }),
         "/tokenization/whitelist" => json!({ "command_id": command_id, "wallet_id": wallet_id }),
         "/compliance/applicants/:id/reject" => json!({ "reason": "a copy" }),
+        // Of a wallet that is another party's.
+        "/investor/redemptions" => json!({ "instrument_id": "rCC", "wallet_id": wallet_id, "quantity": "1" }),
         "/tokenization/mint" | "/tokenization/burn" => supply,
         // The whole wallet: a freeze of units waits for the one before.
         "/tokenization/freeze" | "/tokenization/unfreeze" => {
