@@ -530,13 +530,21 @@ pub struct Limits {
     pub writes_per_minute: u32,
     /// Reads a minute.
     pub reads_per_minute: u32,
+    /// Rows that GraphQL queries may answer, a minute.
+    pub graphql_rows_per_minute: u32,
     /// Lifts them all. Not in production.
     pub off: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { login_per_minute: 5, writes_per_minute: 120, reads_per_minute: 1_200, off: false }
+        Self {
+            login_per_minute: 5,
+            writes_per_minute: 120,
+            reads_per_minute: 1_200,
+            graphql_rows_per_minute: 60_000,
+            off: false,
+        }
     }
 }
 

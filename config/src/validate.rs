@@ -135,6 +135,7 @@ impl Settings {
             (u64::from(limits.login_per_minute), "limits.login_per_minute"),
             (u64::from(limits.writes_per_minute), "limits.writes_per_minute"),
             (u64::from(limits.reads_per_minute), "limits.reads_per_minute"),
+            (u64::from(limits.graphql_rows_per_minute), "limits.graphql_rows_per_minute"),
         ];
         for (value, key) in positive {
             problems.unless(value > 0, key, "is 0: set it to 1 or more");

@@ -8,7 +8,11 @@ use async_graphql::{ErrorExtensions, Response, ServerError, ServerResult, Valida
 use std::sync::Arc;
 
 use super::limits::{MAX_COMPLEXITY, TOO_COMPLEX};
+use super::meter::Meter;
 use crate::error::ApiError;
+
+/// The extension of a refusal that says in how many seconds it is none.
+pub(super) const RETRY_AFTER: &str = "retryAfter";
 
 /// The codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,7 +162,7 @@ impl Extension for Codes {
         ctx: &ExtensionContext<'_>,
         next: NextValidation<'_>,
     ) -> Result<ValidationResult, Vec<ServerError>> {
-        next.run(ctx).await.map_err(|errors| {
+        let found = next.run(ctx).await.map_err(|errors| {
             errors
                 .into_iter()
                 .map(|mut error| {
@@ -168,8 +172,11 @@ impl Extension for Codes {
                     }
                     coded(error, Code::ValidationFailed)
                 })
-                .collect()
-        })
+                .collect::<Vec<_>>()
+        })?;
+        let meter = ctx.data::<Meter>().map_err(|error| vec![Fault::internal(error.message).into()])?;
+        meter.charge(found.complexity).map_err(|error| vec![limited(error)])?;
+        Ok(found)
     }
 
     async fn execute(
@@ -183,6 +190,16 @@ impl Extension for Codes {
         response.errors = response.errors.into_iter().map(|error| coded(error, Code::BadUserInput)).collect();
         response
     }
+}
+
+/// A refusal that says when to come back.
+fn limited(error: ApiError) -> ServerError {
+    let seconds = if let ApiError::TooManyRequests(state) = &error { Some(state.retry_after) } else { None };
+    let mut error = ServerError::from(Fault::from(error));
+    if let Some(seconds) = seconds {
+        error.extensions.get_or_insert_default().set(RETRY_AFTER, seconds);
+    }
+    error
 }
 
 fn coded(mut error: ServerError, code: Code) -> ServerError {

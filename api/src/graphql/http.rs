@@ -1,16 +1,19 @@
 //! `POST /graphql`: one query.
 
-use async_graphql::{Request, Response as Answer};
+use async_graphql::{Request, Response as Answer, ServerError, Value};
 use axum::body::{Body, to_bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use super::access::Access;
+use super::fault::RETRY_AFTER;
 use super::limits::MAX_BODY;
+use super::meter::Meter;
 use crate::app::App;
 use crate::auth;
 use crate::error::{ApiError, FieldError};
+use crate::http::client::ClientAddress;
 
 /// The media type of the GraphQL-over-HTTP specification, in which a refused query is no 200.
 const GRAPHQL_JSON: &str = "application/graphql-response+json";
@@ -37,10 +40,17 @@ pub(crate) struct QueryRequest {
     request_body = QueryRequest,
     responses((status = 200, description = "The answer, or `errors` with a code each in `extensions.code`", body = Object)),
 )]
-pub(crate) async fn query(State(app): State<App>, headers: HeaderMap, body: Body) -> Result<Response, ApiError> {
+pub(crate) async fn query(
+    State(app): State<App>,
+    address: ClientAddress,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
     let viewer = auth::viewer(&app, &headers).await?;
     let request = read(&headers, body).await?;
-    let answer = super::answer(&app, Access::of(viewer), request).await;
+    let access = Access::of(viewer);
+    let meter = Meter::of(&app, &access, address);
+    let answer = super::answer(&app, access, meter, request).await;
     Ok(render(&headers, &answer))
 }
 
@@ -64,13 +74,27 @@ fn render(headers: &HeaderMap, answer: &Answer) -> Response {
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let (kind, status) = if accept.contains(GRAPHQL_JSON) {
         // Refused before it ran: there is no data, not even null for a field.
-        let refused = answer.is_err() && answer.data == async_graphql::Value::Null;
+        let refused = answer.is_err() && answer.data == Value::Null;
         (GRAPHQL_JSON, if refused { StatusCode::BAD_REQUEST } else { StatusCode::OK })
     } else {
         ("application/json", StatusCode::OK)
     };
-    match serde_json::to_vec(answer) {
-        Ok(body) => (status, [(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response(),
-        Err(error) => ApiError::internal(error).into_response(),
+    let body = match serde_json::to_vec(answer) {
+        Ok(body) => body,
+        Err(error) => return ApiError::internal(error).into_response(),
+    };
+    let mut response = (status, [(header::CONTENT_TYPE, HeaderValue::from_static(kind))], body).into_response();
+    // Said as REST says it too: libraries and proxies know what to do then.
+    if let Some(seconds) = answer.errors.iter().find_map(retry_after) {
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+fn retry_after(error: &ServerError) -> Option<u64> {
+    match error.extensions.as_ref()?.get(RETRY_AFTER)? {
+        Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
     }
 }

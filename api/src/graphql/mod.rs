@@ -10,6 +10,7 @@ pub(crate) mod http;
 mod limits;
 mod live;
 mod loaders;
+mod meter;
 mod page;
 mod query;
 mod reader;
@@ -27,6 +28,7 @@ pub use access::Access;
 pub(crate) use live::Live;
 
 use self::fault::{Code, Codes, Fault};
+use self::meter::Meter;
 use self::query::Query;
 use self::reader::Reader;
 use self::subscription::Subscriptions;
@@ -48,12 +50,12 @@ pub fn sdl() -> String {
 }
 
 /// Answers one query.
-pub async fn answer(app: &App, access: Access, mut request: Request) -> Response {
+async fn answer(app: &App, access: Access, meter: Meter, mut request: Request) -> Response {
     if let Err(fault) = admit(&mut request) {
         return fault.response();
     }
     let reader = Reader::new(app, access);
-    let answer = tokio::time::timeout(limits::TIME, SCHEMA.execute(request.data(reader))).await;
+    let answer = tokio::time::timeout(limits::TIME, SCHEMA.execute(request.data(reader).data(meter))).await;
     answer.unwrap_or_else(|_| fault::timeout().response())
 }
 

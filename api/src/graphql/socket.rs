@@ -22,11 +22,11 @@ use tokio::sync::{Semaphore, oneshot};
 use super::access::Access;
 use super::fault::{Code, Fault};
 use super::limits::MAX_BODY;
+use super::meter::Meter;
 use crate::app::App;
 use crate::auth::{self, Viewer};
 use crate::error::ApiError;
 use crate::http::client::ClientAddress;
-use crate::policy::RateClass;
 
 /// The protocol spoken; the older `graphql-ws` is not.
 const PROTOCOL: &str = "graphql-transport-ws";
@@ -176,20 +176,17 @@ impl Session {
     fn begin(&self, mut request: Request) -> Result<BoxStream<'static, Answer>, Fault> {
         let access =
             self.access.get().cloned().ok_or_else(|| Fault::internal("an operation before the first message"))?;
-        let key = match access.viewer() {
-            Some(viewer) => format!("token:{}", viewer.token_id),
-            None => format!("address:{}", self.address.0),
-        };
-        self.app.limits().take(RateClass::Read, &key)?;
+        let meter = Meter::of(&self.app, &access, self.address);
+        meter.count()?;
         let slot = self.slots.clone().try_acquire_owned().map_err(|_| {
             let message = format!("{MAX_OPERATIONS} operations are under way on this socket: complete one first");
             Fault::new(Code::TooManyRequests, message)
         })?;
         let app = self.app.clone();
         let answers = if super::admit(&mut request)? {
-            super::SCHEMA.execute_stream(request.data(app).data(access)).boxed()
+            super::SCHEMA.execute_stream(request.data(app).data(access).data(meter)).boxed()
         } else {
-            stream::once(async move { super::answer(&app, access, request).await }).boxed()
+            stream::once(async move { super::answer(&app, access, meter, request).await }).boxed()
         };
         Ok(answers
             .map(move |answer| {

@@ -124,3 +124,30 @@ async fn the_introspection_query_of_client_libraries_is_answered() {
     }
     kit.end().await;
 }
+
+#[tokio::test]
+async fn queries_cost_the_rows_that_they_may_answer_and_a_poor_account_is_told_when_to_come_back() {
+    let kit = Kit::bare_with(|settings| {
+        settings.limits.off = false;
+        settings.limits.login_per_minute = 100;
+        settings.limits.graphql_rows_per_minute = 60;
+    })
+    .await;
+    let ask = async |token: Option<&str>, rows: usize| {
+        let query = format!("{{ tokens(first: {rows}) {{ totalCount }} }}");
+        kit.post("/graphql", token, &json!({ "query": query })).await
+    };
+    let issuer = kit.token(Role::Issuer);
+    assert_eq!(ask(issuer, 50).await.status, 200);
+    let refused = ask(issuer, 50).await;
+    assert_eq!(refused.status, 429, "{}", refused.text);
+    let seconds: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&seconds), "{seconds}");
+    let error = &refused.json()["errors"][0]["extensions"];
+    assert_eq!((&error["code"], error["retryAfter"].as_u64()), (&json!("TOO_MANY_REQUESTS"), Some(seconds)));
+    // A cheap one may pass still; so may somebody else, and whoever has no token pays by the address.
+    assert_eq!(ask(issuer, 1).await.status, 200);
+    assert_eq!(ask(kit.token(Role::SuperAdmin), 50).await.status, 200);
+    assert_eq!((ask(None, 50).await.status.as_u16(), ask(None, 50).await.status.as_u16()), (200, 429));
+    kit.end().await;
+}
