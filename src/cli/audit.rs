@@ -38,7 +38,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let settings = arguments.flags.read()?;
     let pool = services::database(&settings).await?;
     let What::Verify { json } = arguments.what;
-    let found = audit::verify(&pool, settings.chain.chain_id).await.context("the audit log could not be read")?;
+    let found =
+        audit::verify(&pool, settings.chain.chain_id, None, None).await.context("the audit log could not be read")?;
     let mut out = stdout();
     if json {
         writeln!(out, "{}", serde_json::to_string_pretty(&AuditVerification::from(found.clone()))?)?;

@@ -1,6 +1,7 @@
 //! The audit log's seals, on a real Postgres: what they name, that nothing slips past them, and what they find.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use alloy::primitives::{B256, keccak256};
 use serde_json::json;
@@ -48,7 +49,7 @@ impl Log {
 
     async fn verify(&self, anchors: &[Anchor]) -> Verification {
         let mut tx = begin_snapshot(&self.pool).await.unwrap();
-        seal::verify(&mut tx, anchors).await.unwrap()
+        seal::verify(&mut tx, anchors, None, None).await.unwrap()
     }
 
     /// What is found, by kind and seal.
@@ -100,6 +101,30 @@ async fn seals_follow_each_other_and_hold() {
     append(&mut tx, "wallet:late").await;
     tx.commit().await.unwrap();
     assert_eq!(log.verify(&[]).await.unsealed, 1);
+    log.end().await;
+}
+
+#[tokio::test]
+async fn a_check_in_parts_finds_what_a_check_of_all_finds() {
+    const SEALS: usize = 130;
+    let log = Log::of(SEALS, 1).await;
+    log.by_force("UPDATE audit_log SET actor = 'cli:else' WHERE subject = 'party:100'").await;
+    let mut tx = begin_snapshot(&log.pool).await.unwrap();
+    // Its time is over at once: each part is as small as can be.
+    let mut part = seal::verify(&mut tx, &[], None, Some(Instant::now())).await.unwrap();
+    let (mut parts, mut seals) = (1, part.seals);
+    while !part.complete {
+        let last = part.head.unwrap().number;
+        part = seal::verify(&mut tx, &[], Some(last), Some(Instant::now())).await.unwrap();
+        parts += 1;
+        seals += part.seals;
+    }
+    let found = part.difference.map(|found| (found.kind, found.seal));
+    assert_eq!((found, seals), (Some((Kind::Tampered, 101)), 100));
+    assert!(parts > 1, "all was one part");
+    let beyond = seal::verify(&mut tx, &[], Some(131), None).await.unwrap();
+    assert_eq!(beyond.difference.map(|found| (found.kind, found.seal)), Some((Kind::Seal, 131)));
+    tx.rollback().await.unwrap();
     log.end().await;
 }
 

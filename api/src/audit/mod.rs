@@ -7,6 +7,8 @@ pub(crate) mod anchor;
 pub mod routes;
 pub(crate) mod sealer;
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -16,14 +18,20 @@ pub use routes::AuditVerification;
 
 use crate::token_app::timestamp;
 
-/// Checks the whole log: entries against seals, seals against each other and against their hashes on the indexed chain.
+/// Checks the log, all of it or what comes after a seal: entries against seals, seals against each other and against their
+/// hashes on the indexed chain. Ends some entries after `until`.
 ///
 /// # Errors
 /// The database's.
-pub async fn verify(pool: &PgPool, chain_id: u64) -> Result<Verification, sqlx::Error> {
+pub async fn verify(
+    pool: &PgPool,
+    chain_id: u64,
+    after: Option<u64>,
+    until: Option<Instant>,
+) -> Result<Verification, sqlx::Error> {
     let mut tx = tokenx_migrations::begin_snapshot(pool).await?;
     let anchors = anchor::indexed(&mut tx, chain_id).await?;
-    seal::verify(&mut tx, &anchors).await
+    seal::verify(&mut tx, &anchors, after, until).await
 }
 
 /// What `/status` tells of it: how far it is sealed, how long the oldest entry has waited, and the seal whose hash is on chain.

@@ -1,5 +1,7 @@
 //! `GET /compliance/audit-log` and `/compliance/audit-log/verify`.
 
+use std::time::Instant;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
@@ -18,6 +20,8 @@ use crate::http::query::Query;
 const PAGE: (u64, u64) = (100, 1_000);
 /// The longest name that is looked for, in bytes: no actor, action or subject is longer.
 const MAX_NAME: usize = 512;
+/// No seal has a greater number.
+const MAX_SEAL: u64 = i64::MAX as u64;
 
 /// A page of the audit log.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,12 +67,14 @@ pub struct AuditSeal {
     sealed_at: String,
 }
 
-/// What a check of the whole log found.
+/// What a check of the log found.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct AuditVerification {
-    /// Whether everything is as it was sealed.
+    /// Whether everything that was looked at is as it was sealed.
     intact: bool,
-    /// Seals that hold.
+    /// Whether everything was looked at. Else ask for the rest, by `after_seal`.
+    complete: bool,
+    /// Seals that hold, of those that were looked at.
     seals: u64,
     /// Entries that they name.
     entries: u64,
@@ -135,21 +141,33 @@ pub(crate) async fn page(State(app): State<App>, mut query: Query) -> Result<Jso
     Ok(Json(AuditPage { items, next_cursor, head }))
 }
 
-/// Checks the whole log against its seals, and these against what the chain has of them. It takes longer the longer the log
-/// is: `tokenx audit verify` has no deadline.
+/// Checks the log against its seals, and these against what the chain has of them: as much as can be in half of a request's
+/// time. Where `complete` is false, the rest is asked for with the last seal that holds; `tokenx audit verify` does all at
+/// once.
 #[utoipa::path(
     get,
     path = "/compliance/audit-log/verify",
+    params(
+        ("after_seal" = Option<u64>, Query, description = "Only what comes after this seal: `head.number` of an answer \
+            that was not complete", minimum = 1),
+    ),
     responses((status = 200, description = "What was found", body = AuditVerification))
 )]
-pub(crate) async fn verify(State(app): State<App>) -> Result<Json<AuditVerification>, ApiError> {
-    Ok(Json(super::verify(app.pool(), app.chain_id()).await?.into()))
+pub(crate) async fn verify(State(app): State<App>, mut query: Query) -> Result<Json<AuditVerification>, ApiError> {
+    let after = query.text("after_seal", |text| {
+        let number = text.parse::<u64>().ok().filter(|number| (1..=MAX_SEAL).contains(number));
+        number.ok_or("value is not the number of a seal")
+    });
+    query.finish()?;
+    let until = Instant::now() + app.settings().server.request_timeout() / 2;
+    Ok(Json(super::verify(app.pool(), app.chain_id(), after, Some(until)).await?.into()))
 }
 
 impl From<Verification> for AuditVerification {
     fn from(found: Verification) -> AuditVerification {
         AuditVerification {
             intact: found.difference.is_none(),
+            complete: found.complete,
             seals: found.seals,
             entries: found.entries,
             unsealed: found.unsealed,

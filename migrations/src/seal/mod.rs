@@ -123,15 +123,23 @@ pub async fn head(db: impl PgExecutor<'_>) -> Result<Option<Head>, sqlx::Error> 
     )
     .fetch_optional(db)
     .await?;
-    row.map(|row| {
-        Ok(Head {
-            number: row.try_get::<i64, _>("number")?.cast_unsigned(),
-            last: Position::from_columns(row.try_get("last_xid")?, row.try_get("last_seq")?)?,
-            hash: row.try_get::<Word, _>("hash")?.0,
-            sealed_at: row.try_get("sealed_at")?,
-        })
-    })
-    .transpose()
+    row.as_ref().map(Head::read).transpose()
+}
+
+/// The seal of this number.
+///
+/// # Errors
+/// The database's.
+async fn numbered(db: impl PgExecutor<'_>, number: u64) -> Result<Option<Head>, sqlx::Error> {
+    let row = sqlx::query(
+        "SELECT number, last_xid::text AS last_xid, last_seq, hash, sealed_at
+           FROM audit_seals
+          WHERE number = $1",
+    )
+    .bind(number.cast_signed())
+    .fetch_optional(db)
+    .await?;
+    row.as_ref().map(Head::read).transpose()
 }
 
 /// When the oldest entry that no seal names was appended; `None` where there is none.
@@ -173,6 +181,17 @@ pub async fn seals_of(db: impl PgExecutor<'_>, places: &[Position]) -> Result<Ve
     .fetch_all(db)
     .await?;
     Ok(numbers.into_iter().map(|number| number.map(i64::cast_unsigned)).collect())
+}
+
+impl Head {
+    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            number: row.try_get::<i64, _>("number")?.cast_unsigned(),
+            last: Position::from_columns(row.try_get("last_xid")?, row.try_get("last_seq")?)?,
+            hash: row.try_get::<Word, _>("hash")?.0,
+            sealed_at: row.try_get("sealed_at")?,
+        })
+    }
 }
 
 impl Seal {

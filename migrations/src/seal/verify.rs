@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::time::Instant;
 
 use alloy::primitives::B256;
 use sqlx::PgConnection;
@@ -27,7 +28,7 @@ pub struct Anchor {
 /// What a check found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// Seals that hold.
+    /// Seals that hold, of those that were looked at.
     pub seals: u64,
     /// Entries that they name.
     pub entries: u64,
@@ -39,6 +40,8 @@ pub struct Verification {
     pub head: Option<Head>,
     /// The first thing that is not as it was; all before it is.
     pub difference: Option<Difference>,
+    /// Whether everything was looked at, up to the difference; else the rest comes after [`Verification::head`].
+    pub complete: bool,
 }
 
 /// Something that is not as it was when it was sealed.
@@ -105,19 +108,34 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Checks the whole log in the caller's transaction, which should see one state throughout, a few thousand entries at a
-/// time. Ends at the first difference.
+/// Checks the log in the caller's transaction, which should see one state throughout, a few thousand entries at a time: all
+/// of it, or what comes after a seal that was found to hold before. Ends at the first difference, or some entries after
+/// `until`.
 ///
 /// # Errors
 /// The database's.
-pub async fn verify(conn: &mut PgConnection, anchors: &[Anchor]) -> Result<Verification, sqlx::Error> {
+pub async fn verify(
+    conn: &mut PgConnection,
+    anchors: &[Anchor],
+    after: Option<u64>,
+    until: Option<Instant>,
+) -> Result<Verification, sqlx::Error> {
+    let mut found =
+        Verification { seals: 0, entries: 0, unsealed: 0, anchors: 0, head: None, difference: None, complete: true };
+    if let Some(number) = after {
+        found.head = super::numbered(&mut *conn, number).await?;
+        if found.head.is_none() {
+            let what = "it is missing".to_owned();
+            found.difference = Some(Difference { kind: Kind::Seal, seal: number, position: None, what });
+            return Ok(found);
+        }
+    }
     let mut anchored: BTreeMap<u64, Vec<&Anchor>> = BTreeMap::new();
-    for anchor in anchors {
+    for anchor in anchors.iter().filter(|anchor| after.is_none_or(|after| anchor.number > after)) {
         anchored.entry(anchor.number).or_default().push(anchor);
     }
-    let mut found = Verification { seals: 0, entries: 0, unsealed: 0, anchors: 0, head: None, difference: None };
     loop {
-        let seals = seals_after(conn, found.seals).await?;
+        let seals = seals_after(conn, found.head.map_or(0, |head| head.number)).await?;
         let Some(last) = seals.last() else { break };
         let named: usize = seals.iter().map(|seal| seal.entries.len()).sum();
         // One more than is named: enough to see that there are more.
@@ -141,10 +159,14 @@ pub async fn verify(conn: &mut PgConnection, anchors: &[Anchor]) -> Result<Verif
             found.head =
                 Some(Head { number: seal.number, last: seal.last, hash: seal.hash, sealed_at: seal.sealed_at });
         }
+        if until.is_some_and(|until| Instant::now() >= until) {
+            return Ok(Verification { complete: false, ..found });
+        }
     }
     if let Some((number, hashes)) = anchored.pop_first() {
         let place = hashes.first().map_or_else(String::new, |anchor| anchor.place.clone());
-        let what = format!("the chain has a hash of it ({place}), the log ends at seal {}", found.seals);
+        let end = found.head.map_or(0, |head| head.number);
+        let what = format!("the chain has a hash of it ({place}), the log ends at seal {end}");
         found.difference = Some(Difference { kind: Kind::Anchor, seal: number, position: None, what });
         return Ok(found);
     }
