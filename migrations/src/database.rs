@@ -108,6 +108,15 @@ pub async fn migrate(pool: &PgPool) -> Result<(), DatabaseError> {
     })
 }
 
+/// Lets a role that owns nothing do what serving takes: read and write, but change nothing that was audited or migrated.
+///
+/// # Errors
+/// [`DatabaseError::Query`], with what Postgres says: there is no such role, or it has the owner's own rights.
+pub async fn open_to(pool: &PgPool, role: &str) -> Result<(), DatabaseError> {
+    sqlx::query("SELECT open_to($1::name)").bind(role).execute(pool).await?;
+    Ok(())
+}
+
 /// Refuses a database that is not exactly at this binary's migrations.
 ///
 /// # Errors

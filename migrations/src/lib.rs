@@ -13,7 +13,7 @@ mod session;
 mod transaction;
 
 pub use bytes::{Addr, Word};
-pub use database::{DatabaseError, check, connect, migrate, retryable};
+pub use database::{DatabaseError, check, connect, migrate, open_to, retryable};
 pub use numeric::{Delta, Uint256};
 pub use position::{NoPosition, Position};
 pub use session::Session;

@@ -58,7 +58,7 @@ enum Command {
     #[command(name = "command")]
     Asked(command::Arguments),
     /// Bring a database to this version's tables
-    Migrate(Flags),
+    Migrate(migrate::Arguments),
     /// Put the contracts on a chain, as far as they are not there yet
     #[command(after_long_help = deploy::HELP)]
     Deploy(deploy::Arguments),
@@ -123,7 +123,7 @@ async fn execute(command: Command) -> Result<i32> {
         Command::Audit(arguments) => audit::run(arguments).await?,
         Command::Token(arguments) => token::run(arguments).await?,
         Command::Asked(arguments) => command::run(arguments).await?,
-        Command::Migrate(flags) => migrate::run(&flags).await?,
+        Command::Migrate(arguments) => migrate::run(&arguments).await?,
         Command::Deploy(arguments) => deploy::run(arguments).await?,
         Command::Reindex(arguments) => reindex::run(arguments).await?,
         Command::Config { flags, command } => config::run(&command, &flags)?,

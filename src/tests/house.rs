@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 24] = [
+const WRITERS: &[(&str, &str)] = &[
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -47,6 +47,8 @@ const WRITERS: [(&str, &str); 24] = [
     ("0022_rewrites.sql", "indexer"),
     ("0023_mandates.sql", "keeper"),
     ("0025_payouts.sql", "api"),
+    ("0026_accounts.sql", "api"),
+    ("0027_roles.sql", "migrations"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

@@ -2,6 +2,7 @@
 
 use std::process::{Child, Command, Output, Stdio};
 
+use secrecy::ExposeSecret;
 use tokenx::local::postgres::free_port;
 use tokenx_anvil_tests::{TestDatabase, World, eventually, process};
 use tokenx_config::Settings;
@@ -124,4 +125,77 @@ async fn reindex_tells_a_changed_row_by_its_exit_code_and_puts_it_back() {
     assert!(String::from_utf8_lossy(&put_back.stdout).starts_with("instruments token 0x"));
     let (equal, said) = output(tokenx(&settings, &["reindex", "--verify"]));
     assert!(equal.status.success(), "{said}");
+}
+
+/// Makes a role, or takes it away with all that it may do.
+async fn role(pool: &sqlx::PgPool, name: &str, statement: &'static str) {
+    let mut conn = pool.acquire().await.unwrap();
+    sqlx::query("SELECT set_config('test.role', $1, false)").bind(name).execute(&mut *conn).await.unwrap();
+    sqlx::query(statement).execute(&mut *conn).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_role_that_serves_does_all_of_its_work_and_changes_nothing_that_was_audited() {
+    let world = World::start().await.unwrap();
+    let deployment = world.deploy().await.unwrap();
+    let mut settings = world.settings(&deployment).unwrap();
+    settings.server.bind.set_port(free_port().unwrap());
+    let name = format!("tokenx_app_{}", std::process::id());
+    let make = "DO $$ BEGIN
+        EXECUTE format('CREATE ROLE %I LOGIN PASSWORD ''app''', current_setting('test.role'));
+    END $$";
+    role(&world.pool, &name, make).await;
+
+    let owner = settings.clone();
+    let (refused, said) = output(tokenx(&owner, &["migrate", "--app-role", "nobody-of-this-name"]));
+    assert!(!refused.status.success() && said.contains("nobody-of-this-name"), "{said}");
+    let owns: String = sqlx::query_scalar("SELECT current_user::text").fetch_one(&world.pool).await.unwrap();
+    let (refused, said) = output(tokenx(&owner, &["migrate", "--app-role", &owns]));
+    assert!(!refused.status.success() && said.contains("owns the tables"), "{said}");
+    let (done, said) = output(tokenx(&owner, &["migrate", "--app-role", &name]));
+    assert!(done.status.success(), "{said}");
+
+    let mut url = reqwest::Url::parse(settings.database.url.expose_secret()).unwrap();
+    url.set_username(&name).unwrap();
+    url.set_password(Some("app")).unwrap();
+    settings.database.url = url.as_str().into();
+    let all = tokenx(&settings, &["run"]).spawn().unwrap();
+    ready(&settings).await;
+    let (added, said) = output(tokenx(&settings, &["admin", "issuer", "add", "--name", "An Issuer"]));
+    assert!(added.status.success(), "{said}");
+    eventually("keys are made, blocks indexed, entries sealed", || async {
+        let done: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM hosted_keys) AND EXISTS (SELECT FROM blocks) AND EXISTS (SELECT FROM audit_seals)",
+        )
+        .fetch_one(&world.pool)
+        .await
+        .unwrap();
+        done.then_some(())
+    })
+    .await;
+
+    let app = tokenx_migrations::connect(url.as_str(), 1).await.unwrap();
+    for statement in [
+        "UPDATE audit_log SET actor = 'x'",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+        "UPDATE audit_seals SET hash = previous",
+        "DELETE FROM audit_seals",
+        "ALTER TABLE audit_log DISABLE TRIGGER ALL",
+        "DROP TABLE audit_seals",
+        "SET session_replication_role = replica",
+        "CREATE OR REPLACE FUNCTION audit_log_is_append_only() RETURNS trigger LANGUAGE sql AS 'SELECT NULL'",
+        "DELETE FROM _sqlx_migrations",
+    ] {
+        let refused = sqlx::query(statement).execute(&app).await.unwrap_err();
+        let code = refused.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+        assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+    }
+    app.close().await;
+    ends_when_asked(all).await;
+    let drop = "DO $$ BEGIN
+        EXECUTE format('DROP OWNED BY %I', current_setting('test.role'));
+        EXECUTE format('DROP ROLE %I', current_setting('test.role'));
+    END $$";
+    role(&world.pool, &name, drop).await;
 }
