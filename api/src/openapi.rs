@@ -10,14 +10,15 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use utoipa::openapi::extensions::ExtensionsBuilder;
-use utoipa::openapi::path::Operation as Described;
+use utoipa::openapi::path::{Operation as Described, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::server::Server;
-use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 
 use crate::error::Surface;
+use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, RateClass, Role, Rule, Who};
 
 /// Name of the one way to authenticate.
@@ -103,6 +104,7 @@ const BEARER: &str = "bearer";
         crate::investors::wallets::wallets,
         crate::investors::wallets::register,
         crate::investors::wallets::challenge,
+        crate::investors::wallets::make_primary,
         crate::compliance::wallets::wallets,
         crate::compliance::wallets::approve,
         crate::compliance::wallets::reject,
@@ -263,6 +265,18 @@ fn apply(rule: &Rule, described: &mut Described) {
         extensions = extensions.add("x-tokenx-roles", json!(roles)).add("x-tokenx-scopes", json!(scopes));
     }
     described.extensions = Some(extensions.build());
+    if rule.remembered {
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let header = ParameterBuilder::new()
+            .name(idempotency::KEY.as_str())
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(
+                "The client's own name for this request: asked again within a day, it is answered as before",
+            ))
+            .schema(Some(text));
+        described.parameters.get_or_insert_default().push(RefOr::T(header.build()));
+    }
     for status in errors_of(rule) {
         let (media, schema) = match (rule.surface, status) {
             (Surface::TokenApp, 422) => ("application/json", "ValidationDetail"),
@@ -331,7 +345,9 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         }
         // A token is optional, a bad one is refused; a link can have ended.
         Operation::GetFile => errors.extend([400, 401, 403, 404]),
-        Operation::ListTokens | Operation::ListOfferings | Operation::AuditLog => errors.push(400),
+        Operation::ListTokens | Operation::ListOfferings | Operation::AuditLog | Operation::VerifyAuditLog => {
+            errors.push(400);
+        }
         Operation::StartKyc => errors.extend([400, 409, 413]),
         Operation::HearKyc => errors.extend([400, 401, 404, 413, 422]),
         Operation::ListApplicants => errors.push(400),
@@ -340,6 +356,7 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         Operation::ListOwnWallets | Operation::ListWallets => errors.push(400),
         Operation::RegisterWallet => errors.extend([400, 409, 413]),
         Operation::ChallengeWallet => errors.extend([400, 413]),
+        Operation::MakeWalletPrimary => errors.extend([404, 409]),
         Operation::ApproveWallet => errors.extend([400, 404, 409, 413, 422]),
         Operation::RejectWallet => errors.extend([400, 404, 409, 413]),
         Operation::RequestRedemption | Operation::ApproveRedemption => errors.extend([400, 404, 409, 413, 422]),

@@ -222,6 +222,7 @@ pub enum Operation {
     ListOwnWallets,
     RegisterWallet,
     ChallengeWallet,
+    MakeWalletPrimary,
     ListWallets,
     ApproveWallet,
     RejectWallet,
@@ -282,6 +283,8 @@ pub struct Rule {
     pub rate: RateClass,
     /// Beyond the reference texts.
     pub extension: bool,
+    /// A write that ends here: with an `Idempotency-Key` its answer is kept for a day.
+    pub remembered: bool,
 }
 
 impl Rule {
@@ -340,30 +343,30 @@ pub const POLICY: &[Rule] = &{
         rule(Op::ListBurns,    "list_burns",       GET,  "/data/admin/burns",                TokenApp, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
         rule(Op::ListHoldings, "list_holdings",    GET,  "/data/admin/holdings",             TokenApp, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
         rule(Op::GetStatus,    "get_status",       GET,  "/status",                          TokenApp, Who::Any,       &[Scope::OpsRead, Scope::DataRead],    Rate::Read),
-        rule(Op::CreateToken,  "create_token",     POST, "/v2/admin/token",                  Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::CreateToken,  "create_token",     POST, "/v2/admin/token",                  Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write).extension().remembered(),
         rule(Op::EditToken,    "update_token",     PATCH, "/v2/admin/token/{token_id}",      Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::GetToken,     "get_token",        GET,  "/v2/admin/token/{token_id}",       Platform, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read),
         rule(Op::ListTokens,   "list_tokens",      GET,  "/v2/admin/token",                  Platform, LEDGER_READERS, &[Scope::DataRead],                    Rate::Read).extension(),
-        rule(Op::AddImage,     "add_token_image",  POST, "/v2/admin/token/{token_id}/images", Platform, ISSUERS,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
-        rule(Op::AddDocument,  "add_token_document", POST, "/v2/admin/token/{token_id}/documents", Platform, ISSUERS,  &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::AddImage,     "add_token_image",  POST, "/v2/admin/token/{token_id}/images", Platform, ISSUERS,       &[Scope::LedgerWrite],                 Rate::Write).extension().remembered(),
+        rule(Op::AddDocument,  "add_token_document", POST, "/v2/admin/token/{token_id}/documents", Platform, ISSUERS,  &[Scope::LedgerWrite],                 Rate::Write).extension().remembered(),
         rule(Op::RemoveImage,  "remove_token_image", DELETE, "/v2/admin/token/{token_id}/images/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite],         Rate::Write).extension(),
         rule(Op::RemoveDocument, "remove_token_document", DELETE, "/v2/admin/token/{token_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
         rule(Op::GetFile,      "get_file",         GET,  "/files/{token_id}/{file}",         Platform, Who::Anyone,    &[],                                   Rate::Read).extension(),
-        rule(Op::AddPrice,     "add_token_price",  POST, "/v2/admin/token/{token_id}/prices", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
+        rule(Op::AddPrice,     "add_token_price",  POST, "/v2/admin/token/{token_id}/prices", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension().remembered(),
         rule(Op::DeployToken,  "deploy_token",     POST, "/v2/admin/token/{token_id}/deploy", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::ListToken,    "list_token",       POST, "/v2/admin/token/{token_id}/list",  Platform, ADMIN,          &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::DelistToken,  "delist_token",     POST, "/v2/admin/token/{token_id}/delist", Platform, ISSUING,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::PassivateToken, "passivate_token", POST, "/v2/admin/token/{token_id}/passivate", Platform, ISSUING,   &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::BurnToken,    "burn_token",       POST, "/v2/admin/token/{token_id}/burn",  Platform, ISSUING,        &[Scope::LedgerWrite],                 Rate::Write).extension(),
         rule(Op::GetTokenCommand, "get_token_command", GET, "/v2/admin/command/{command_id}", Platform, ISSUING,       &[Scope::LedgerWrite, Scope::DataRead], Rate::Read).extension(),
-        rule(Op::CreateOffering, "create_offering", POST, "/offerings",                      Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write),
+        rule(Op::CreateOffering, "create_offering", POST, "/offerings",                      Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write).remembered(),
         rule(Op::EditOffering, "update_offering",  PATCH, "/offerings/{offering_id}",        Platform, ISSUERS,        &[Scope::LedgerWrite],                 Rate::Write),
         rule(Op::GetOffering,  "get_offering",     GET,  "/offerings/{offering_id}",         Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read),
         rule(Op::ListOfferings, "list_offerings",  GET,  "/offerings",                       Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read),
-        rule(Op::PublishOffering, "publish_offering", POST, "/offerings/{offering_id}/publish", Platform, ISSUERS,     &[Scope::LedgerWrite],                 Rate::Write),
-        rule(Op::ApproveOffering, "approve_offering", POST, "/offerings/{offering_id}/approve", Platform, ADMIN,       &[Scope::LedgerWrite],                 Rate::Write).extension(),
-        rule(Op::RejectOffering, "reject_offering", POST, "/offerings/{offering_id}/reject", Platform, ADMIN,          &[Scope::LedgerWrite],                 Rate::Write).extension(),
-        rule(Op::AddOfferingDocument, "add_offering_document", POST, "/offerings/{offering_id}/documents", Platform, ISSUERS, &[Scope::LedgerWrite],          Rate::Write).extension(),
+        rule(Op::PublishOffering, "publish_offering", POST, "/offerings/{offering_id}/publish", Platform, ISSUERS,     &[Scope::LedgerWrite],                 Rate::Write).remembered(),
+        rule(Op::ApproveOffering, "approve_offering", POST, "/offerings/{offering_id}/approve", Platform, ADMIN,       &[Scope::LedgerWrite],                 Rate::Write).extension().remembered(),
+        rule(Op::RejectOffering, "reject_offering", POST, "/offerings/{offering_id}/reject", Platform, ADMIN,          &[Scope::LedgerWrite],                 Rate::Write).extension().remembered(),
+        rule(Op::AddOfferingDocument, "add_offering_document", POST, "/offerings/{offering_id}/documents", Platform, ISSUERS, &[Scope::LedgerWrite],          Rate::Write).extension().remembered(),
         rule(Op::RemoveOfferingDocument, "remove_offering_document", DELETE, "/offerings/{offering_id}/documents/{file_id}", Platform, ISSUERS, &[Scope::LedgerWrite], Rate::Write).extension(),
         rule(Op::TokenizeWhitelist, "whitelist_wallet", POST, "/tokenization/whitelist", Platform, WHITELISTERS, &[Scope::LedgerWrite, Scope::ComplianceWrite], Rate::Write),
         rule(Op::TokenizeMint, "mint_tokens", POST, "/tokenization/mint", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
@@ -387,6 +390,7 @@ pub const POLICY: &[Rule] = &{
         rule(Op::ListOwnWallets, "list_own_wallets", GET, "/investors/wallets",              Platform, Who::Investors, &[],                                   Rate::Read),
         rule(Op::RegisterWallet, "create_wallet",  POST, "/investors/wallets",               Platform, Who::Investors, &[],                                   Rate::Write),
         rule(Op::ChallengeWallet, "challenge_wallet", POST, "/investors/wallets/challenge",  Platform, Who::Investors, &[],                                   Rate::Write).extension(),
+        rule(Op::MakeWalletPrimary, "make_wallet_primary", POST, "/investors/wallets/{wallet_id}/primary", Platform, Who::Investors, &[],                      Rate::Write).extension(),
         rule(Op::ListWallets,  "list_wallets",     GET,  "/compliance/wallets",              Platform, OFFICERS,       &[Scope::ComplianceRead],              Rate::Read),
         rule(Op::ApproveWallet, "approve_wallet",  POST, "/compliance/wallets/{wallet_id}/approve", Platform, OFFICERS, &[Scope::ComplianceWrite],            Rate::Write),
         rule(Op::RejectWallet, "reject_wallet",    POST, "/compliance/wallets/{wallet_id}/reject", Platform, OFFICERS, &[Scope::ComplianceWrite],             Rate::Write).extension(),
@@ -417,12 +421,16 @@ const fn rule(
     scopes: &'static [Scope],
     rate: RateClass,
 ) -> Rule {
-    Rule { operation, id, method, path, surface, who, scopes, rate, extension: false }
+    Rule { operation, id, method, path, surface, who, scopes, rate, extension: false, remembered: false }
 }
 
 impl Rule {
     const fn extension(self) -> Rule {
         Rule { extension: true, ..self }
+    }
+
+    const fn remembered(self) -> Rule {
+        Rule { remembered: true, ..self }
     }
 }
 

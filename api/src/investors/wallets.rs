@@ -2,7 +2,8 @@
 
 use alloy::primitives::Address;
 use axum::Json;
-use axum::extract::State as Extract;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State as Extract};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
@@ -25,10 +26,12 @@ use crate::http::envelope::RequestId;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
 use crate::http::object::{Object, text, text_of};
 use crate::http::query::Query;
+use crate::store::parties;
 use crate::tokens::details::timestamp;
 use crate::tokens::routes::now;
 use crate::wallets::challenge::{self, Binding, Challenge};
 use crate::wallets::record::{self, Filter, Kind, Record};
+use crate::wallets::state::State;
 use crate::wallets::view::{self, WalletPage, WalletView};
 
 /// Page size unless asked otherwise, and at most.
@@ -211,6 +214,42 @@ pub(crate) async fn register(
     let answer = answer(&app, &mut tx, record).await?;
     tx.commit().await?;
     Ok(answer)
+}
+
+/// Has the party's name stand for another one of its wallets, which must be approved: mints by party go there from now on,
+/// burns are taken from there. Twice is once.
+#[utoipa::path(
+    post,
+    path = "/investors/wallets/{wallet_id}/primary",
+    params(("wallet_id" = Uuid, Path, description = "The wallet")),
+    responses((status = 200, description = "The wallet, now the primary one", body = WalletView))
+)]
+pub(crate) async fn make_primary(
+    Extract(app): Extract<App>,
+    request_id: RequestId,
+    viewer: Viewer,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, ApiError> {
+    let unknown = || ApiError::NotFound("the party has no wallet with this id".into());
+    let wallet_id: Uuid = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
+    let party = lock(&app, &mut tx, &viewer).await?;
+    let record = record::find(&mut *tx, wallet_id).await?.filter(|record| record.party_id == party.party_id);
+    let shown = view::one(&app, &mut tx, record.ok_or_else(unknown)?).await?;
+    if shown.state != State::Approved {
+        let detail = format!("the wallet is {}: only an approved one can be the primary one", shown.state.as_str());
+        return Err(ApiError::Conflict(detail));
+    }
+    if parties::choose_primary(&mut tx, &party.party_id, wallet_id).await? {
+        let actor = viewer.actor();
+        let by = By { actor: &actor, request_id: Some(&request_id.0) };
+        let subject = format!("wallet:{wallet_id}");
+        let detail = json!({ "party_id": party.party_id, "address": shown.record.address.to_checksum(None) });
+        admin::note(&mut tx, by, Note { action: "wallet.make_primary", subject, detail }).await?;
+    }
+    let shown = view::one(&app, &mut tx, shown.record).await?;
+    tx.commit().await?;
+    Ok(Json(WalletView::from(shown)).into_response())
 }
 
 /// What is to be registered.

@@ -145,6 +145,23 @@ pub async fn owners(db: impl PgExecutor<'_>, party_ids: &[&str]) -> Result<HashM
     Ok(rows.into_iter().map(party).collect())
 }
 
+/// Has the party's name stand for this wallet of its; whether it did not before.
+///
+/// # Errors
+/// The database's.
+pub async fn choose_primary(conn: &mut PgConnection, party_id: &str, wallet_id: Uuid) -> Result<bool, sqlx::Error> {
+    let chosen = sqlx::query(
+        "UPDATE parties
+            SET primary_wallet_id = $2
+          WHERE party_id = $1 AND primary_wallet_id IS DISTINCT FROM $2",
+    )
+    .bind(party_id)
+    .bind(wallet_id)
+    .execute(conn)
+    .await?;
+    Ok(chosen.rows_affected() > 0)
+}
+
 /// The party's primary wallet: the one it chose, else the first that the registry approved. `None` while it has none.
 ///
 /// # Errors

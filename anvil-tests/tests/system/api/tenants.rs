@@ -6,11 +6,12 @@ use super::tokens::files::{BOUNDARY, Form, PDF, png};
 use super::tokens::life::Life;
 use super::*;
 
-/// Ids of the first issuer's things.
+/// Ids of the first issuer's things, and of another party's wallet.
 struct Theirs {
     token_id: String,
     offering_id: String,
     command_id: String,
+    wallet_id: String,
 }
 
 /// An operation's path with the first tenant's ids; `None` where nobody has said whose they are.
@@ -22,6 +23,7 @@ fn path(rule: &Rule, theirs: &Theirs) -> Option<String> {
         .replace("{offering_id}", &theirs.offering_id)
         .replace("{offering}", &theirs.offering_id)
         .replace("{command_id}", &theirs.command_id)
+        .replace("{wallet_id}", &theirs.wallet_id)
         // Of a token that is not the viewer's even an id of nothing is told as nothing.
         .replace("{file_id}", &"0".repeat(24))
         .replace("{file}", &format!("{nobody}.pdf"));
@@ -43,6 +45,10 @@ async fn another_tenants_ids_name_nothing_whatever_the_operation() {
         token_id: token_id.clone(),
         offering_id: offering["id"].as_str().unwrap().to_owned(),
         command_id: command["command_id"].as_str().unwrap().to_owned(),
+        wallet_id: sqlx::query_scalar("SELECT wallet_id::text FROM wallets LIMIT 1")
+            .fetch_one(&life.kit().pool)
+            .await
+            .unwrap(),
     };
     let kit = life.kit();
     let (_, issuer) = kit.service_token(Role::Issuer, Some(1), &Scope::ALL).await;

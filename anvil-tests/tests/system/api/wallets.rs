@@ -193,6 +193,54 @@ async fn an_approved_wallet_is_whitelisted_on_chain_and_can_receive_a_mint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_party_chooses_for_which_of_its_approved_wallets_its_name_stands() {
+    let kit = Kit::whole().await;
+    let (dora, eve) = (kit.investor("dora").await, kit.investor("eve").await);
+    let mut wallets = Vec::new();
+    for _ in 0..3 {
+        wallets.push(kit.register(&dora, &json!({})).await);
+    }
+    let [first, second, waiting] = &wallets[..] else { unreachable!() };
+    for wallet in [first, second] {
+        assert_eq!(kit.decide(&wallet["id"], "approve", &json!({})).await.status, 202);
+        kit.wallet_becomes(&dora, &wallet["id"], "approved").await;
+    }
+    let choose = async |token: &str, id: &Value| {
+        let path = format!("/investors/wallets/{}/primary", id.as_str().unwrap());
+        kit.post(&path, Some(token), &json!({})).await
+    };
+    assert_eq!(choose(&dora, &waiting["id"]).await.status, 409, "nobody has approved it");
+    assert_eq!(choose(&eve, &second["id"]).await.status, 404, "it is dora's");
+    assert_eq!(choose(&dora, &json!("7")).await.status, 404);
+    for _ in 0..2 {
+        let chosen = choose(&dora, &second["id"]).await;
+        assert_eq!((chosen.status.as_u16(), &chosen.json()["primary"]), (200, &json!(true)), "{}", chosen.text);
+    }
+    let page = kit.get("/investors/wallets", Some(&dora)).await.json();
+    let primary = page["items"].as_array().unwrap().iter().filter(|wallet| wallet["primary"] == true);
+    assert_eq!(primary.map(|wallet| &wallet["id"]).collect::<Vec<_>>(), [&second["id"]]);
+    let noted: i64 = sqlx::query_scalar("SELECT count(*) FROM audit_log WHERE action = 'wallet.make_primary'")
+        .fetch_one(&kit.pool)
+        .await
+        .unwrap();
+    assert_eq!(noted, 1, "twice is once");
+
+    let minted = kit.mint("by-name", "dora", "5").await;
+    assert_eq!(minted.status, 200, "{}", minted.text);
+    let wallet: Address = second["address"].as_str().unwrap().parse().unwrap();
+    eventually("the mint has gone to the chosen wallet", || async {
+        let held: Option<String> = sqlx::query_scalar("SELECT balance::text FROM holdings WHERE wallet = $1")
+            .bind(wallet.as_slice())
+            .fetch_optional(&kit.pool)
+            .await
+            .unwrap();
+        held
+    })
+    .await;
+    kit.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn asked_again_under_its_key_a_wallet_is_registered_once_and_decided_on_once() {
     let kit = Kit::whole().await;
     let dora = kit.investor("dora").await;
