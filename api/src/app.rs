@@ -20,6 +20,7 @@ use crate::files::store::FileStore;
 use crate::graphql::Live;
 use crate::http::limits::Limits;
 use crate::http::metrics;
+use crate::http::remembered;
 use crate::kyc::Kyc;
 use crate::service::ServeError;
 use crate::token_app::register::Register;
@@ -194,6 +195,9 @@ impl App {
                     self.0.limits.forget_idle();
                     if let Err(error) = session::forget_expired(&self.0.pool).await {
                         tracing::warn!(error = %error, "expired tokens could not be removed");
+                    }
+                    if let Err(error) = remembered::forget_old(&self.0.pool).await {
+                        tracing::warn!(error = %error, "old answers could not be removed");
                     }
                     if let Err(error) = challenge::forget_expired(&self.0.pool).await {
                         tracing::warn!(error = %error, "expired challenges could not be removed");

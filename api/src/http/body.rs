@@ -123,7 +123,7 @@ impl FromRequest<App> for RawBody {
 }
 
 /// Reads a body to its end, or to the limit in bytes.
-async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, ApiError> {
     axum::body::to_bytes(body, limit).await.map_err(|error| {
         let source = std::error::Error::source(&error);
         let too_long = source.is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);

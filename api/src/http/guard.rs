@@ -5,6 +5,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::client::ClientAddress;
+use super::idempotency::IdempotencyKey;
+use super::remembered;
 use crate::app::App;
 use crate::auth;
 use crate::error::ApiError;
@@ -27,6 +29,7 @@ pub async fn guard(
     next: Next,
 ) -> Result<Response, ApiError> {
     let address = ClientAddress::of(&app, request.extensions(), request.headers());
+    let mut named = None;
     let state = if rule.who == Who::Anyone {
         app.limits().take(rule.rate, &address.key())?
     } else {
@@ -54,10 +57,16 @@ pub async fn guard(
             let needed: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();
             return Err(ApiError::Forbidden(format!("this service token lacks the scope {}", needed.join(" or "))));
         }
+        if rule.remembered {
+            named = IdempotencyKey::of(request.headers())?.0.map(|key| (viewer.actor(), key));
+        }
         request.extensions_mut().insert(viewer);
         state
     };
-    let mut response = next.run(request).await;
+    let mut response = match named {
+        Some((caller, key)) => remembered::once(&app, (&caller, rule, &key), request, next).await?,
+        None => next.run(request).await,
+    };
     if let Some(state) = state {
         state.write(response.headers_mut());
     }

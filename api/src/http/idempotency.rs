@@ -1,8 +1,8 @@
 //! A client's own name for a request, so that its repetition is none.
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderName;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 
 use crate::error::{ApiError, FieldError};
 
@@ -19,7 +19,17 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<IdempotencyKey, ApiError> {
-        let mut sent = parts.headers.get_all(KEY).iter();
+        IdempotencyKey::of(&parts.headers)
+    }
+}
+
+impl IdempotencyKey {
+    /// Of these headers.
+    ///
+    /// # Errors
+    /// When there are two, or one that is too long or holds what cannot be read.
+    pub(super) fn of(headers: &HeaderMap) -> Result<IdempotencyKey, ApiError> {
+        let mut sent = headers.get_all(KEY).iter();
         let Some(value) = sent.next() else { return Ok(IdempotencyKey(None)) };
         let key = value
             .to_str()

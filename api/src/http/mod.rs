@@ -11,4 +11,5 @@ pub mod metrics;
 pub mod object;
 pub mod precondition;
 pub mod query;
+pub(crate) mod remembered;
 pub mod serve;
