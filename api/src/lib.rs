@@ -16,6 +16,7 @@ pub mod graphql;
 pub mod http;
 pub mod investors;
 pub mod kyc;
+pub mod money;
 pub mod object_id;
 pub mod offerings;
 pub mod openapi;

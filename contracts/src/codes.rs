@@ -155,6 +155,7 @@ catalogue! {
     InstrumentNotOperated   "INSTRUMENT_NOT_OPERATED"   None, "the instrument is followed but not operated here";
     PositionBusy            "POSITION_BUSY"             None, "a freeze or a forced command of this position is still open, try again once it is mined";
     PermitUnsupported       "PERMIT_UNSUPPORTED"        None, "the payment token knows no permits, give an allowance on chain";
+    InsufficientFunds       "INSUFFICIENT_FUNDS"        None, "the wallet has less money that is free and allowed";
     CommandConflict         "COMMAND_CONFLICT"          None, "the command id was used for another command";
     CommandExpired          "COMMAND_EXPIRED"           None, "the command was not executed in time";
     CommandCancelled        "COMMAND_CANCELLED"         None, "the command was cancelled";

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::follow::Follower;
+use crate::payments::Purses;
 use crate::reconcile::Sweep;
 use crate::source::Source;
 use crate::{AccountWatch, IndexerError, Projection, monitor};
@@ -70,8 +71,11 @@ impl Indexer {
     pub async fn run(self, stop: CancellationToken) -> Result<(), IndexerError> {
         let Self { follower, monitor, reconcile } = self;
         let source = Source::connect(&follower.chain)?;
-        // Monitor and sweep end with the follower, however that ends.
+        // All that runs beside the follower ends with it, however that ends.
         let done = stop.child_token();
+        let (pool, chain_id) = (follower.pool.clone(), follower.chain.chain_id);
+        let purses = Purses { pool, chain_id, source: source.clone() };
+        let reading = AbortOnDropHandle::new(tokio::spawn(purses.run(done.clone())));
         let watching = monitor.map(|interval| {
             let (pool, chain_id) = (follower.pool.clone(), follower.chain.chain_id);
             AbortOnDropHandle::new(tokio::spawn(monitor::run(pool, chain_id, interval, done.clone())))
@@ -88,6 +92,7 @@ impl Indexer {
         });
         let result = follower.run(stop).await;
         done.cancel();
+        let _ = reading.await;
         if let Some(sweeping) = sweeping {
             let _ = sweeping.await;
         }

@@ -9,6 +9,7 @@ mod follow;
 mod indexer;
 mod metrics;
 mod monitor;
+pub mod payments;
 mod project;
 mod projection;
 pub mod read;

@@ -8,6 +8,7 @@ mod late;
 mod mint;
 mod node;
 mod past;
+mod payments;
 mod register;
 mod reorg;
 mod restart;

@@ -1,0 +1,108 @@
+//! What wallets can pay: what they have and allow as of the indexed head, less what is promised already.
+
+use std::time::Duration;
+
+use alloy::primitives::{Address, U256};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use tokenx_contracts::codes::ReasonCode;
+use tokenx_indexer::{payments, read};
+use tokenx_keeper::Contract;
+use tokenx_migrations::{Addr, Uint256};
+
+use crate::app::App;
+use crate::error::{ApiError, FieldError};
+use crate::wallets::record::{Kind, Record as Wallet};
+
+/// How long a wallet's money is watched after it was asked about.
+const WATCHED: time::Duration = time::Duration::hours(24);
+/// How long the first look at it may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between looks whether it was read.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Who is to be paid, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Towards {
+    /// What contract of the node that is.
+    pub contract: Contract,
+    /// Where it is.
+    pub address: Address,
+    /// What a permit allows that comes with the request.
+    pub permit: Option<U256>,
+}
+
+/// Has a wallet's money watched, and waits until it is known. Call it before the transaction that asks
+/// [`buying_power`]: nobody should wait while he holds a lock.
+///
+/// # Errors
+/// `Unavailable` where no indexer reads it in time.
+pub async fn watch(app: &App, wallet: Address, payment_token: Address, spender: Address) -> Result<(), ApiError> {
+    let whose = (wallet, payment_token, spender);
+    payments::watch(app.pool(), app.chain_id(), whose, OffsetDateTime::now_utc() + WATCHED).await?;
+    let known = async {
+        while read::purse(app.pool(), app.chain_id(), whose).await?.is_none() {
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(PATIENCE, known).await.unwrap_or_else(|_| Err(unread()))
+}
+
+/// Base units of a payment token that a wallet can pay towards a contract: the lesser of what it has and what it allows,
+/// less what is reserved of it. A wallet whose key is held here allows whatever it is asked for.
+///
+/// # Errors
+/// `Unavailable` where nobody has looked yet: see [`watch`].
+pub async fn buying_power(
+    conn: &mut PgConnection,
+    chain_id: u64,
+    wallet: &Wallet,
+    payment_token: Address,
+    towards: Towards,
+) -> Result<U256, ApiError> {
+    let whose = (wallet.address, payment_token, towards.address);
+    let purse = read::purse(&mut *conn, chain_id, whose).await?.ok_or_else(unread)?;
+    let allowed = match wallet.kind {
+        Kind::Hosted => U256::MAX,
+        Kind::SelfCustody => purse.allowance.max(towards.permit.unwrap_or_default()),
+    };
+    let reserved = reserved(conn, wallet.address, payment_token, purse.block).await?;
+    Ok(purse.balance.min(allowed).saturating_sub(reserved))
+}
+
+/// Refuses what a wallet cannot pay.
+///
+/// # Errors
+/// 422, by the wallet.
+pub fn covers(power: U256, cost: U256) -> Result<(), ApiError> {
+    if cost <= power {
+        return Ok(());
+    }
+    let message = format!("it costs {cost} base units of the payment token, and {power} are free and allowed");
+    Err(ApiError::Rejected(vec![FieldError::refused("wallet_id", ReasonCode::InsufficientFunds, message)]))
+}
+
+/// What is promised of a wallet's money after the block that its balance is as of: one line a room.
+async fn reserved(
+    conn: &mut PgConnection,
+    wallet: Address,
+    payment_token: Address,
+    block: u64,
+) -> Result<U256, sqlx::Error> {
+    let reserved: Uint256 = sqlx::query_scalar(
+        "SELECT coalesce(sum(amount), 0)
+           FROM (SELECT 0::numeric AS amount
+                  WHERE $1::bytea IS NULL OR $2::bytea IS NULL OR $3::bigint IS NULL) r",
+    )
+    .bind(Addr(wallet))
+    .bind(Addr(payment_token))
+    .bind(i64::try_from(block).unwrap_or(i64::MAX))
+    .fetch_one(conn)
+    .await?;
+    Ok(reserved.0)
+}
+
+fn unread() -> ApiError {
+    ApiError::Unavailable("what the wallet can pay has not been read yet: try again in a few seconds".into())
+}
