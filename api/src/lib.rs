@@ -26,6 +26,7 @@ pub mod redemptions;
 mod router;
 mod service;
 pub mod store;
+pub mod subscriptions;
 pub mod token_app;
 pub mod tokenization;
 pub mod tokens;

@@ -15,7 +15,7 @@ use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
     admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, redemptions,
-    token_app, tokenization, tokens,
+    subscriptions, token_app, tokenization, tokens,
 };
 
 /// Every route, guarded by its row of the policy table.
@@ -115,6 +115,9 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::RejectOffering => on(method, offerings::decide::reject),
         Operation::AddOfferingDocument => on(method, offerings::documents::add),
         Operation::RemoveOfferingDocument => on(method, offerings::documents::remove),
+        Operation::Subscribe => on(method, subscriptions::place::subscribe),
+        Operation::ListSubscriptions => on(method, subscriptions::routes::of_offering),
+        Operation::ListOwnSubscriptions => on(method, subscriptions::routes::of_investor),
         Operation::TokenizeWhitelist => on(method, tokenization::whitelist::whitelist),
         Operation::TokenizeMint => on(method, tokenization::routes::mint),
         Operation::TokenizeBurn => on(method, tokenization::routes::burn),

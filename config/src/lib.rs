@@ -14,6 +14,6 @@ pub use load::SettingsError;
 pub use secret::{is_dev_key, key_bytes};
 pub use settings::{
     Argon2, Auth, Chain, Database, Files, Finality, Follow, Keeper, Kyc, KycProvider, Limits, LogFormat, Monitor,
-    Profile, Reconcile, Server, Settings, Signer, Telemetry,
+    Profile, Reconcile, Server, Settings, Signer, Subscription, Telemetry,
 };
 pub use validate::{Invalid, Problem};

@@ -2,6 +2,7 @@
 //! and a test holds the two together.
 
 mod kyc;
+mod subscription;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use kyc::{Kyc, KycProvider};
+pub use subscription::Subscription;
 
 use crate::secret::{redact, redact_all, redact_some};
 
@@ -44,6 +46,8 @@ pub struct Settings {
     pub auth: Auth,
     /// Who looks at applicants' papers.
     pub kyc: Kyc,
+    /// What investors ask to buy.
+    pub subscription: Subscription,
     /// Rate limits.
     pub limits: Limits,
     /// Logs.

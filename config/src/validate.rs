@@ -130,6 +130,7 @@ impl Settings {
             (self.kyc.request_timeout_ms, "kyc.request_timeout_ms"),
             (self.kyc.max_response_bytes as u64, "kyc.max_response_bytes"),
             (u64::from(self.kyc.valid_days), "kyc.valid_days"),
+            (u64::from(self.subscription.ttl_seconds), "subscription.ttl_seconds"),
             (auth.access_ttl_seconds, "auth.access_ttl_seconds"),
             (auth.refresh_ttl_seconds, "auth.refresh_ttl_seconds"),
             (u64::from(limits.login_per_minute), "limits.login_per_minute"),

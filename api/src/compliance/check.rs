@@ -142,7 +142,8 @@ async fn verdict(
     })
 }
 
-async fn token(conn: &mut PgConnection, instrument: &Instrument) -> Result<Token, sqlx::Error> {
+/// The token, as its rules look at it.
+pub(crate) async fn token(conn: &mut PgConnection, instrument: &Instrument) -> Result<Token, sqlx::Error> {
     let holders: i64 = match instrument.max_holders {
         None => 0,
         Some(_) => {
@@ -163,7 +164,12 @@ async fn token(conn: &mut PgConnection, instrument: &Instrument) -> Result<Token
     })
 }
 
-async fn wallet(conn: &mut PgConnection, instrument: &Instrument, address: Address) -> Result<Wallet, sqlx::Error> {
+/// A wallet, as the token's rules look at it.
+pub(crate) async fn wallet(
+    conn: &mut PgConnection,
+    instrument: &Instrument,
+    address: Address,
+) -> Result<Wallet, sqlx::Error> {
     let chain_id = instrument.chain_id;
     let position = read::position(&mut *conn, chain_id, instrument.token, address).await?;
     let record = read::investor_wallet(conn, chain_id, address).await?;

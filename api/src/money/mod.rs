@@ -83,7 +83,8 @@ pub fn covers(power: U256, cost: U256) -> Result<(), ApiError> {
     Err(ApiError::Rejected(vec![FieldError::refused("wallet_id", ReasonCode::InsufficientFunds, message)]))
 }
 
-/// What is promised of a wallet's money after the block that its balance is as of: one line a room.
+/// What is promised of a wallet's money: open subscriptions, and those that were paid for after the block that its balance
+/// is as of.
 async fn reserved(
     conn: &mut PgConnection,
     wallet: Address,
@@ -92,8 +93,14 @@ async fn reserved(
 ) -> Result<U256, sqlx::Error> {
     let reserved: Uint256 = sqlx::query_scalar(
         "SELECT coalesce(sum(amount), 0)
-           FROM (SELECT 0::numeric AS amount
-                  WHERE $1::bytea IS NULL OR $2::bytea IS NULL OR $3::bigint IS NULL) r",
+           FROM (SELECT cost::numeric AS amount
+                   FROM subscriptions_open
+                  WHERE wallet = $1 AND payment_token = $2
+                  UNION ALL
+                 SELECT p.cost::numeric
+                   FROM subscriptions s
+                   JOIN subscription_purchases p USING (subscription_id)
+                  WHERE s.wallet = $1 AND s.payment_token = $2 AND p.block_number > $3) r",
     )
     .bind(Addr(wallet))
     .bind(Addr(payment_token))

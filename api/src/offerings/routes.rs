@@ -262,7 +262,11 @@ pub(super) async fn lock(
     viewer: &Viewer,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Record, ApiError> {
-    let record = record::lock(conn, offering_id(id)?).await?;
+    own(viewer, record::lock(conn, offering_id(id)?).await?)
+}
+
+/// An offering, where the viewer may know all of it: an issuer its own, staff every one.
+pub(crate) fn own(viewer: &Viewer, record: Option<Record>) -> Result<Record, ApiError> {
     record.filter(|record| viewer.issuer_id.is_none_or(|own| own == record.issuer_id)).ok_or_else(unknown)
 }
 

@@ -20,6 +20,7 @@ mod redemptions;
 mod replay;
 mod reports;
 mod shapes;
+mod subscriptions;
 mod tenants;
 mod text;
 mod tokenization;
