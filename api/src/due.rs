@@ -1,4 +1,4 @@
-//! What is due without anybody asking: the next steps of approved offerings, terms that follow records, documents and the audit log on their way to the
+//! What is due without anybody asking: the next steps of approved offerings, terms that follow records, rent, documents and the audit log on their way to the
 //! chain, and records that the registry could not take before. Rows say what is due, so it does not matter which process
 //! looks, nor how many, nor how often one of them dies.
 
@@ -9,6 +9,7 @@ use crate::audit::anchor;
 use crate::error::ApiError;
 use crate::kyc::consequence;
 use crate::offerings::listing;
+use crate::rent::{period, push};
 use crate::tokens::{anchors, terms};
 
 /// How often it is looked for.
@@ -25,6 +26,8 @@ pub(crate) async fn keep_going(app: App) {
         }
         say("approved offerings", listing::go_on(&app).await);
         say("terms of tokens", terms::go_on(&app).await);
+        say("rent periods", period::go_on(&app).await);
+        say("rent payments", push::go_on(&app).await);
         say("documents", anchors::go_on(&app).await);
         say("registry records", consequence::go_on(&app).await);
         say("the audit log's anchors", anchor::go_on(&app).await);

@@ -23,6 +23,7 @@ pub mod openapi;
 pub mod ops;
 pub mod policy;
 pub mod redemptions;
+pub mod rent;
 mod router;
 mod service;
 pub mod store;

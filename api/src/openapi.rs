@@ -67,6 +67,8 @@ const BEARER: &str = "bearer";
         crate::tokens::uploads::remove_document,
         crate::files::serve::file,
         crate::tokens::prices::add,
+        crate::rent::act::act,
+        crate::rent::view::rent,
         crate::tokens::actions::deploy,
         crate::tokens::actions::list,
         crate::tokens::actions::delist,
@@ -328,7 +330,9 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         }
         Operation::Logout => errors.push(409),
         Operation::AddPrice => errors.extend([400, 404, 409, 413]),
+        Operation::GetRent => errors.extend([400, 404]),
         Operation::DeployToken
+        | Operation::ActOnRent
         | Operation::ListToken
         | Operation::DelistToken
         | Operation::PassivateToken

@@ -15,7 +15,7 @@ use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
     admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, redemptions,
-    subscriptions, token_app, tokenization, tokens,
+    rent, subscriptions, token_app, tokenization, tokens,
 };
 
 /// Every route, guarded by its row of the policy table.
@@ -100,6 +100,8 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::RemoveDocument => on(method, tokens::uploads::remove_document),
         Operation::GetFile => on(method, files::serve::file),
         Operation::AddPrice => on(method, tokens::prices::add),
+        Operation::ActOnRent => on(method, rent::act::act),
+        Operation::GetRent => on(method, rent::view::rent),
         Operation::DeployToken => on(method, tokens::actions::deploy),
         Operation::ListToken => on(method, tokens::actions::list),
         Operation::DelistToken => on(method, tokens::actions::delist),

@@ -197,3 +197,67 @@ CREATE VIEW redemption_cases AS
                             AND e.wallet = r.wallet AND e.quantity = r.quantity
                           ORDER BY e.attempt DESC
                           LIMIT 1) k ON true;
+
+-- ---------------------------------------------------------------- rent
+
+-- Periods that were asked to be opened. A command's id is derived from its row.
+CREATE TABLE rent_openings (
+    token_id         text        NOT NULL REFERENCES tokens,
+    period           integer     NOT NULL CHECK (period > 0),
+    attempt          integer     NOT NULL CHECK (attempt > 0),
+    amount           uint256     NOT NULL,                            -- base units of the payment token
+    command_id       text        NOT NULL UNIQUE,                     -- in scope `system`
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (token_id, period, attempt)
+);
+
+-- Wallets that were asked to be paid after a period, each once unless its command came to nothing.
+CREATE TABLE rent_pushes (
+    token_id         text        NOT NULL REFERENCES tokens,
+    period           integer     NOT NULL CHECK (period > 0),
+    attempt          integer     NOT NULL CHECK (attempt > 0),
+    wallets          bytea[]     NOT NULL,
+    command_id       text        NOT NULL UNIQUE,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (token_id, period, attempt)
+);
+
+-- When everybody who could be paid after a token's last period was asked to be; somebody may have become payable since.
+CREATE TABLE rent_rounds (
+    token_id         text        PRIMARY KEY REFERENCES tokens,
+    period           integer     NOT NULL,
+    settled_at       timestamptz NOT NULL
+);
+
+-- What people asked for: payments into a fund, openings, claims. A client's own key leads to the same row for ever.
+CREATE TABLE rent_acts (
+    act_id           uuid        PRIMARY KEY,
+    token_id         text        NOT NULL REFERENCES tokens,
+    action           text        NOT NULL CHECK (action IN ('fund', 'open', 'claim')),
+    asked            jsonb       NOT NULL,                            -- what tells it from another one
+    asked_by         text        NOT NULL,
+    idempotency_key  text,
+    command_id       text        NOT NULL,
+    created_at       timestamptz NOT NULL
+);
+CREATE UNIQUE INDEX rent_acts_by_key ON rent_acts (asked_by, token_id, idempotency_key);
+
+-- The rent of each token that has not ended and whose record speaks of rent: its terms on chain, the last period opened and
+-- what the fund has. `terms_hold`: they are what the record says.
+CREATE VIEW rent_schedules AS
+    SELECT t.chain_id, t.token_id, t.instrument_id, t.issuer_id, d.token, k.contract, t.decimals AS token_decimals,
+           t.rental_income::numeric AS income, t.rental_currency AS currency_id, t.rental_address AS payment_token,
+           t.rental_symbol AS symbol, t.rental_decimals AS decimals, r.start_at, r.length,
+           coalesce(r.payment_token = t.rental_address, false) AS terms_hold,
+           coalesce(r.period, 0) AS period, coalesce(r.minimum::numeric, 0) AS minimum,
+           coalesce((SELECT f.available::numeric
+                       FROM fund_changes f
+                      WHERE f.chain_id = t.chain_id AND f.contract = k.contract AND f.token = d.token
+                        AND f.payment_token = t.rental_address
+                      ORDER BY f.block_number DESC, f.log_index DESC
+                      LIMIT 1), 0) AS available
+      FROM token_records t
+      JOIN token_deployments d ON d.token_id = t.token_id AND NOT d.retired
+      JOIN token_contracts k   ON k.chain_id = t.chain_id AND k.token = d.token AND k.kind = 'rent_distributor'
+      JOIN token_rents r       ON r.chain_id = t.chain_id AND r.token = d.token AND r.distributor = k.contract
+     WHERE t.rental_income > 0;

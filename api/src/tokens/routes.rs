@@ -279,7 +279,7 @@ pub(crate) fn tenant(viewer: &Viewer) -> Option<Uuid> {
 }
 
 /// A token's id in a path. What could not be one names nothing.
-pub(super) fn token_id(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
+pub(crate) fn token_id(id: Result<Path<String>, PathRejection>) -> Result<String, ApiError> {
     id.ok().map(|Path(id)| id).filter(|id| object_id::is_valid(id)).ok_or_else(unknown)
 }
 

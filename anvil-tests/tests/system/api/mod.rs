@@ -17,6 +17,7 @@ mod kyc;
 mod matrix;
 mod offerings;
 mod redemptions;
+mod rent;
 mod replay;
 mod reports;
 mod shapes;

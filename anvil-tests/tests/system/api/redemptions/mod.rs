@@ -21,14 +21,14 @@ use super::*;
 const TREASURY: Address = Address::repeat_byte(0x77);
 
 /// The sample token, redeemed at 30 USDT out of a fund of 3,000; Dora has 100 in a wallet of her own.
-struct Desk {
-    life: Life,
-    token_id: String,
-    token: Address,
+pub(super) struct Desk {
+    pub(super) life: Life,
+    pub(super) token_id: String,
+    pub(super) token: Address,
     /// Dora's access token, her key, and the id of its wallet.
-    dora: String,
-    key: PrivateKeySigner,
-    wallet: Value,
+    pub(super) dora: String,
+    pub(super) key: PrivateKeySigner,
+    pub(super) wallet: Value,
 }
 
 impl Desk {
@@ -37,8 +37,20 @@ impl Desk {
     }
 
     async fn funded(count: u64) -> Desk {
+        let desk = Desk::of(|_| {}).await;
+        desk.mint("units", &desk.wallet, "100").await;
+        if count > 0 {
+            desk.pay_in(count).await;
+        }
+        desk
+    }
+
+    /// The sample token, said otherwise, with no units and no funds.
+    pub(super) async fn of(change: impl FnOnce(&mut Value)) -> Desk {
         let life = Life::start().await;
-        let token_id = life.draft().await;
+        let mut sample = life.ground.sample();
+        change(&mut sample);
+        let token_id = life.ground.add(&sample).await["id"].as_str().unwrap().to_owned();
         life.does(&token_id, "deploy", Role::Issuer, 4).await;
         let kit = life.kit();
         let instrument = read::instrument(&kit.pool, kit.settings.chain.chain_id, "TKN").await.unwrap().unwrap();
@@ -49,19 +61,15 @@ impl Desk {
         assert_eq!(kit.decide(&wallet, "approve", &json!({})).await.status, 202);
         kit.wallet_becomes(&dora, &wallet, "approved").await;
         let desk = Desk { token_id, token: instrument.token, dora, key, wallet, life };
-        desk.mint("units", &desk.wallet, "100").await;
         desk.follows().await;
-        if count > 0 {
-            desk.pay_in(count).await;
-        }
         desk
     }
 
-    fn kit(&self) -> &Kit {
+    pub(super) fn kit(&self) -> &Kit {
         self.life.kit()
     }
 
-    fn money(&self) -> Address {
+    pub(super) fn money(&self) -> Address {
         self.life.deployment.suite.payment_token.unwrap()
     }
 
@@ -69,14 +77,14 @@ impl Desk {
         self.life.deployment.nodes[0].node.contracts.redemption_desk
     }
 
-    async fn mint(&self, command_id: &str, wallet_id: &Value, amount: &str) {
+    pub(super) async fn mint(&self, command_id: &str, wallet_id: &Value, amount: &str) {
         let body =
             json!({ "command_id": command_id, "instrument_id": "TKN", "wallet_id": wallet_id, "amount": amount });
         self.tokenizes("mint", body).await;
     }
 
     /// As the transfer agent, and waits until the chain has done it.
-    async fn tokenizes(&self, act: &str, body: Value) {
+    pub(super) async fn tokenizes(&self, act: &str, body: Value) {
         let agent = self.kit().token(Role::TransferAgent);
         let answer = self.kit().post(&format!("/tokenization/{act}"), agent, &body).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
@@ -90,15 +98,14 @@ impl Desk {
         .await;
     }
 
-    /// Waits until the desk's terms follow what the token is worth.
-    async fn follows(&self) {
-        eventually("the desk's terms are what the record says", || async {
-            let due: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM token_terms_wanted WHERE kind = 'redemption_terms' AND wanted IS DISTINCT FROM said",
-            )
-            .fetch_one(&self.kit().pool)
-            .await
-            .unwrap();
+    /// Waits until the node's contracts say what record and price say.
+    pub(super) async fn follows(&self) {
+        eventually("terms are what the record says", || async {
+            let due: i64 =
+                sqlx::query_scalar("SELECT count(*) FROM token_terms_wanted WHERE wanted IS DISTINCT FROM said")
+                    .fetch_one(&self.kit().pool)
+                    .await
+                    .unwrap();
             (due == 0).then_some(())
         })
         .await;
@@ -200,7 +207,7 @@ impl Desk {
     }
 
     /// What the chain's newest state says.
-    async fn view<C: SolCall>(&self, to: Address, call: C) -> C::Return {
+    pub(super) async fn view<C: SolCall>(&self, to: Address, call: C) -> C::Return {
         let call = json!([{ "to": to, "data": Bytes::from(call.abi_encode()) }, "latest"]);
         let answer = self.kit()._world.as_ref().unwrap().chain.rpc("eth_call", call).await.unwrap();
         let answer: Bytes = serde_json::from_value(answer).unwrap();
@@ -215,7 +222,7 @@ impl Desk {
         [units, money, self.view(self.at(), call).await.available]
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.life.ground.kit.end().await;
     }
 }
@@ -225,6 +232,6 @@ fn in_an_hour() -> u64 {
     now.as_secs() + 3_600
 }
 
-fn code(answer: &Answer) -> (u16, String) {
+pub(super) fn code(answer: &Answer) -> (u16, String) {
     (answer.status.as_u16(), answer.json()["reason_code"].as_str().unwrap_or_default().to_owned())
 }
