@@ -22,6 +22,7 @@ pub mod offerings;
 pub mod openapi;
 pub mod ops;
 pub mod policy;
+pub mod portfolio;
 pub mod redemptions;
 pub mod rent;
 mod router;

@@ -106,6 +106,7 @@ const BEARER: &str = "bearer";
         crate::compliance::applicants::applicants,
         crate::compliance::applicants::decide::approve,
         crate::compliance::applicants::decide::reject,
+        crate::portfolio::view::portfolio,
         crate::investors::wallets::wallets,
         crate::investors::wallets::register,
         crate::investors::wallets::challenge,

@@ -14,8 +14,8 @@ use crate::http::guard::{Guard, guard};
 use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, redemptions,
-    rent, subscriptions, token_app, tokenization, tokens,
+    admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, portfolio,
+    redemptions, rent, subscriptions, token_app, tokenization, tokens,
 };
 
 /// Every route, guarded by its row of the policy table.
@@ -139,6 +139,7 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::ListApplicants => on(method, compliance::applicants::applicants),
         Operation::ApproveApplicant => on(method, compliance::applicants::decide::approve),
         Operation::RejectApplicant => on(method, compliance::applicants::decide::reject),
+        Operation::GetPortfolio => on(method, portfolio::view::portfolio),
         Operation::ListOwnWallets => on(method, investors::wallets::wallets),
         Operation::RegisterWallet => on(method, investors::wallets::register),
         Operation::ChallengeWallet => on(method, investors::wallets::challenge),

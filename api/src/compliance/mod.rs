@@ -35,7 +35,7 @@ impl Block {
     ///
     /// # Errors
     /// 503 before the chain was ever read.
-    async fn head(app: &App, conn: &mut PgConnection) -> Result<Block, ApiError> {
+    pub(crate) async fn head(app: &App, conn: &mut PgConnection) -> Result<Block, ApiError> {
         let head = read::cursor(conn, app.chain_id()).await?;
         let head = head.and_then(|head| Some(Block::new(head.number, head.block_time?)));
         head.ok_or_else(|| ApiError::Unavailable(format!("chain {} has not been read yet: try again", app.chain_id())))

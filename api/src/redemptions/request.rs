@@ -407,7 +407,7 @@ impl Asked {
 }
 
 /// What units are worth at a price of a whole token, rounded down to the currency's decimals.
-pub(super) fn worth(quantity: U256, price: U256, unit: U256) -> U256 {
+pub(crate) fn worth(quantity: U256, price: U256, unit: U256) -> U256 {
     // What is held fits 104 bits, and no price that a desk pays has more than 128.
     quantity.saturating_mul(price).checked_div(unit).unwrap_or_default()
 }

@@ -55,7 +55,7 @@ pub struct Redemption {
     rejection: Option<String>,
     /// Why it has not gone on: of a request that failed, or of a decision that came to nothing and may be taken again.
     #[schema(required)]
-    problem: Option<Problem>,
+    problem: Option<RedemptionProblem>,
     /// What was asked of the desk for it; null where its wallet did so itself.
     #[schema(required)]
     command: Option<CommandBrief>,
@@ -76,7 +76,7 @@ pub struct Redemption {
 
 /// Why something has come to nothing.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Problem {
+pub struct RedemptionProblem {
     #[schema(required)]
     reason_code: Option<String>,
     detail: String,
@@ -131,13 +131,13 @@ pub(crate) async fn one(conn: &mut PgConnection, case: Case) -> Result<Shown, Ap
 
 impl Shown {
     /// Why it has not gone on.
-    fn problem(&self) -> Option<Problem> {
+    fn problem(&self) -> Option<RedemptionProblem> {
         let failed = match self.status {
             Status::Failed => self.asked.as_ref(),
             Status::Held => self.deciding.as_ref(),
             _ => None,
         };
-        failed.filter(|asked| came_to_nothing(asked.state)).map(|asked| Problem {
+        failed.filter(|asked| came_to_nothing(asked.state)).map(|asked| RedemptionProblem {
             reason_code: asked.reason_code.clone(),
             detail: asked.failure.clone().unwrap_or_else(|| format!("the command is {}", asked.state.name())),
         })

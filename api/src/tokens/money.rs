@@ -118,6 +118,14 @@ pub fn count(raw: &RawValue) -> Result<U256, String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Number(String);
 
+impl Number {
+    /// So much less than nothing.
+    pub fn negative(amount: Amount) -> Number {
+        let Number(digits) = Number::from(amount);
+        Number(format!("-{digits}"))
+    }
+}
+
 impl From<Amount> for Number {
     fn from(amount: Amount) -> Number {
         let text = amount.to_string();

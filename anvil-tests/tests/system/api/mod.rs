@@ -16,6 +16,7 @@ mod investors;
 mod kyc;
 mod matrix;
 mod offerings;
+mod portfolio;
 mod redemptions;
 mod rent;
 mod replay;

@@ -18,7 +18,7 @@ use super::tokens::refused;
 use super::*;
 
 /// Who pays into funds.
-const TREASURY: Address = Address::repeat_byte(0x77);
+pub(super) const TREASURY: Address = Address::repeat_byte(0x77);
 
 /// The sample token, redeemed at 30 USDT out of a fund of 3,000; Dora has 100 in a wallet of her own.
 pub(super) struct Desk {
@@ -73,7 +73,7 @@ impl Desk {
         self.life.deployment.suite.payment_token.unwrap()
     }
 
-    fn at(&self) -> Address {
+    pub(super) fn at(&self) -> Address {
         self.life.deployment.nodes[0].node.contracts.redemption_desk
     }
 
@@ -112,7 +112,7 @@ impl Desk {
     }
 
     /// The treasury pays into the token's fund.
-    async fn pay_in(&self, count: u64) {
+    pub(super) async fn pay_in(&self, count: u64) {
         let world = self.kit()._world.as_ref().unwrap();
         suite::give(&world.chain.url(), self.money(), &[(TREASURY, usd(count))]).await.unwrap();
         let (spender, value) = (self.at(), usd(count));
@@ -128,7 +128,7 @@ impl Desk {
     }
 
     /// What Dora's own key signs, as a request.
-    fn signed(&self, quantity: &str, min_price: Option<u64>, name: &str) -> Value {
+    pub(super) fn signed(&self, quantity: &str, min_price: Option<u64>, name: &str) -> Value {
         let whole: u64 = quantity.parse().unwrap();
         let redemption = Redemption {
             wallet: self.key.address(),
@@ -166,12 +166,12 @@ impl Desk {
         body
     }
 
-    async fn ask(&self, body: &Value) -> Answer {
+    pub(super) async fn ask(&self, body: &Value) -> Answer {
         self.kit().post("/investor/redemptions", Some(&self.dora), body).await
     }
 
     /// Asks, and waits until the desk holds the units.
-    async fn holds(&self, body: &Value) -> Value {
+    pub(super) async fn holds(&self, body: &Value) -> Value {
         let answer = self.ask(body).await;
         assert_eq!(answer.status, 202, "{}", answer.text);
         let asked = answer.json();
@@ -179,7 +179,7 @@ impl Desk {
         self.becomes(&asked["id"], "held").await
     }
 
-    async fn becomes(&self, id: &Value, status: &str) -> Value {
+    pub(super) async fn becomes(&self, id: &Value, status: &str) -> Value {
         self.becomes_to(&self.dora, id, status).await
     }
 
@@ -195,7 +195,7 @@ impl Desk {
     }
 
     /// As the transfer agent.
-    async fn decide(&self, id: &Value, act: &str, body: &Value) -> Answer {
+    pub(super) async fn decide(&self, id: &Value, act: &str, body: &Value) -> Answer {
         let path = format!("/transfer-agent/redemptions/{}/{act}", id.as_str().unwrap());
         self.kit().post(&path, self.kit().token(Role::TransferAgent), body).await
     }

@@ -92,7 +92,7 @@ impl Life {
     }
 
     /// Has the keeper do what no route of the api asks for yet.
-    async fn runs(&self, name: &str, operation: impl Into<Operation>) {
+    pub(crate) async fn runs(&self, name: &str, operation: impl Into<Operation>) {
         let command_id = CommandId::parse(name).unwrap();
         let new = NewCommand {
             scope: CommandScope::Ops,
