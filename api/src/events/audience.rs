@@ -22,6 +22,8 @@ pub(super) enum Audience {
     Record(Option<Uuid>),
     /// The party that an investor acts for, and those who see what all parties ask for by this operation.
     Party(Option<String>, Operation),
+    /// The party that subscribes, and those who see what of an issuer's offering is subscribed for.
+    Subscription(Option<String>, Option<Uuid>),
     /// Those who run the platform: accounts, parties, tokens of tools.
     Admin,
     /// It is of another chain.
@@ -38,6 +40,10 @@ impl Audience {
             Audience::Record(issuer) => viewer.may(Operation::GetToken) && own(issuer),
             Audience::Party(party, operation) => {
                 viewer.may(*operation) || (party.is_some() && *party == viewer.party_id)
+            }
+            Audience::Subscription(party, issuer) => {
+                (viewer.may(Operation::ListSubscriptions) && own(issuer))
+                    || (party.is_some() && *party == viewer.party_id)
             }
             Audience::Admin => viewer.role == Role::SuperAdmin,
             Audience::Nobody => false,
@@ -73,6 +79,11 @@ pub(super) async fn of_all(
             let party = event.payload["party_id"].as_str().map(str::to_owned);
             (Audience::Party(party, Operation::ListRedemptions), instrument_id)
         }
+        Some(("subscription", _)) => {
+            let (issuer, instrument_id) = token(event).and_then(|id| tokens.get(id)).cloned().unzip();
+            let party = event.payload["party_id"].as_str().map(str::to_owned);
+            (Audience::Subscription(party, issuer), instrument_id)
+        }
         _ => (Audience::Admin, None),
     });
     Ok(all.collect())
@@ -83,11 +94,11 @@ fn is_platforms(event: &Kept) -> bool {
     event.payload["scope"] == "system"
 }
 
-/// The token that an event of a record is about, its offerings and redemptions included.
+/// The token that an event of a record is about, its offerings, redemptions and subscriptions included.
 fn token(event: &Kept) -> Option<&str> {
     match event.subject.split_once(':')? {
         ("token", id) => Some(id),
-        ("offering" | "redemption", _) => event.payload["token_id"].as_str(),
+        ("offering" | "redemption" | "subscription", _) => event.payload["token_id"].as_str(),
         _ => None,
     }
 }
@@ -148,6 +159,10 @@ mod tests {
         }
         let own = Viewer { party_id: Some("alice".to_owned()), ..viewer(Role::Investor) };
         assert!(Audience::Party(Some("alice".to_owned()), Operation::ListRedemptions).has(&own));
+        let sold = |issuer| Audience::Subscription(Some("alice".to_owned()), issuer);
+        assert_eq!(told(&sold(Some(Uuid::max()))), [Issuer, ComplianceOfficer, TransferAgent, SuperAdmin]);
+        assert_eq!(told(&sold(Some(Uuid::nil()))), [ComplianceOfficer, TransferAgent, SuperAdmin]);
+        assert!(sold(None).has(&own));
         assert_eq!(told(&Audience::Admin), [SuperAdmin]);
         assert!(told(&Audience::Nobody).is_empty());
     }
