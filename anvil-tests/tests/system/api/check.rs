@@ -171,6 +171,8 @@ impl Field {
             }
         };
         let amount = match self.chance.random_range(0..10) {
+            // More than may ever be: of a mint often, for few are refused by nothing else.
+            0..4 if from.is_zero() => U256::from(1_u8) << self.chance.random_range(100..110),
             0 => U256::from(1_u8) << self.chance.random_range(60..110),
             1..4 => U256::from(self.chance.random_range(1..10_000_u32)),
             _ => U256::from(self.chance.random_range(1..1_500_u32)),
