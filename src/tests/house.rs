@@ -297,6 +297,26 @@ fn nothing_panics_outside_tests_and_start_up() {
 }
 
 #[test]
+fn a_shape_of_the_document_has_a_name_of_its_own() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for source in shipped_rust() {
+        let code = source.code();
+        for described in
+            code.split("#[derive(").skip(1).filter(|rest| rest.split(')').next().unwrap().contains("ToSchema"))
+        {
+            let head = described.split('{').next().unwrap();
+            let named =
+                ["schema(as = ", "struct ", "enum "].into_iter().find_map(|word| head.split(word).nth(1)).unwrap();
+            let name = named.split(|c: char| !c.is_alphanumeric()).next().unwrap().to_owned();
+            places.entry(name).or_default().push(source.path.clone());
+        }
+    }
+    assert!(places.len() > 50, "few shapes were found: {places:?}");
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "the document would show one of them for all: {places:#?}");
+}
+
+#[test]
 fn retries_are_one_file() {
     let metadata = metadata();
     let users: Vec<&str> = metadata["packages"]

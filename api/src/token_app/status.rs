@@ -31,7 +31,7 @@ pub struct Status {
     #[schema(format = DateTime)]
     updated_at: Option<String>,
     /// By instrument.
-    tokens: BTreeMap<String, Token>,
+    tokens: BTreeMap<String, TokenFigures>,
     /// About the service itself; not for investors.
     #[serde(skip_serializing_if = "Option::is_none")]
     operational: Option<Operational>,
@@ -39,7 +39,7 @@ pub struct Status {
 
 /// One instrument's figures.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Token {
+pub struct TokenFigures {
     /// All that exists.
     #[schema(schema_with = crate::openapi::amount_out)]
     total_supply: String,
@@ -67,7 +67,7 @@ pub struct Operational {
     #[schema(format = DateTime)]
     updated_at: Option<String>,
     monitor: Monitor,
-    subscriptions: Vec<Subscription>,
+    subscriptions: Vec<QueueFigures>,
     /// One member a room: what only operators need.
     modules: BTreeMap<&'static str, Value>,
 }
@@ -98,7 +98,7 @@ pub struct Monitor {
 
 /// An internal event subscriber.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Subscription {
+pub struct QueueFigures {
     name: String,
     queue_depth: i64,
     queue_maxsize: i64,
@@ -178,8 +178,8 @@ pub(crate) async fn status(State(app): State<App>, viewer: Viewer) -> Result<Jso
     Ok(Json(Status { updated_at, tokens, operational }))
 }
 
-fn token(token: &TokenStatus) -> (String, Token) {
-    let figures = Token {
+fn token(token: &TokenStatus) -> (String, TokenFigures) {
+    let figures = TokenFigures {
         total_supply: token.total_supply.clone(),
         total_locked_supply: token.total_locked_supply.clone(),
         unique_holders: token.unique_holders,
@@ -214,8 +214,8 @@ fn seconds(value: f64) -> Value {
     serde_json::from_str(text.trim_end_matches('0').trim_end_matches('.')).unwrap_or_default()
 }
 
-fn subscription(consumer: &outbox::Consumer) -> Subscription {
-    Subscription {
+fn subscription(consumer: &outbox::Consumer) -> QueueFigures {
+    QueueFigures {
         name: consumer.name.clone(),
         queue_depth: consumer.queue_depth,
         queue_maxsize: consumer.queue_maxsize,
