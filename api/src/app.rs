@@ -8,6 +8,7 @@ use tokenx_config::Settings;
 use tokenx_keeper::Commands;
 use tokio_util::sync::CancellationToken;
 
+use crate::ats::book::Books;
 use crate::auth::access::AccessKeys;
 use crate::auth::password::Passwords;
 use crate::auth::revocation::{self, Revocations};
@@ -45,6 +46,7 @@ struct Inner {
     revocations: Revocations,
     service_tokens: ServiceTokens,
     limits: Limits,
+    books: Books,
     live: Live,
     events: Feed,
     files: FileStore,
@@ -76,6 +78,7 @@ impl App {
             revocations: Revocations::default(),
             service_tokens: ServiceTokens::default(),
             limits: Limits::new(&settings.limits),
+            books: Books::default(),
             live: Live::default(),
             events: Feed::default(),
             files: FileStore::open(&settings.files)?,
@@ -131,6 +134,11 @@ impl App {
 
     pub(crate) fn service_tokens(&self) -> &ServiceTokens {
         &self.0.service_tokens
+    }
+
+    /// The books that are in memory here.
+    pub(crate) fn books(&self) -> &Books {
+        &self.0.books
     }
 
     pub(crate) fn live(&self) -> &Live {

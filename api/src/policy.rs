@@ -203,6 +203,11 @@ pub enum Operation {
     Subscribe,
     ListSubscriptions,
     ListOwnSubscriptions,
+    PlaceOrder,
+    CancelOrder,
+    ListOrders,
+    GetOrderBook,
+    ListTrades,
     TokenizeWhitelist,
     TokenizeMint,
     TokenizeBurn,
@@ -296,10 +301,18 @@ pub struct Rule {
 impl Rule {
     /// Whether the route is also served under `/v1`, as the platform reference is.
     pub fn also_v1(&self) -> bool {
-        let reference =
-            ["/auth/", "/investors/", "/offerings", "/compliance/", "/tokenization/", "/investor/", "/transfer-agent/"]
-                .iter()
-                .any(|prefix| self.path.starts_with(prefix));
+        let reference = [
+            "/auth/",
+            "/investors/",
+            "/offerings",
+            "/compliance/",
+            "/tokenization/",
+            "/investor/",
+            "/transfer-agent/",
+            "/ats/",
+        ]
+        .iter()
+        .any(|prefix| self.path.starts_with(prefix));
         self.surface == Surface::Platform && reference
     }
 }
@@ -381,6 +394,11 @@ pub const POLICY: &[Rule] = &{
         rule(Op::Subscribe,    "create_subscription", POST, "/offerings/{offering_id}/subscribe", Platform, Who::Investors, &[],                                Rate::Write),
         rule(Op::ListSubscriptions, "list_subscriptions", GET, "/offerings/{offering_id}/subscriptions", Platform, LEDGER_READERS, &[Scope::DataRead],           Rate::Read).extension(),
         rule(Op::ListOwnSubscriptions, "list_own_subscriptions", GET, "/investors/subscriptions", Platform, Who::Investors, &[],                             Rate::Read).extension(),
+        rule(Op::PlaceOrder,   "place_order",      POST, "/ats/orders",                      Platform, Who::Investors, PEOPLE,                                Rate::Write),
+        rule(Op::CancelOrder,  "cancel_order",     DELETE, "/ats/orders/{order_id}",         Platform, Who::Investors, PEOPLE,                                Rate::Write),
+        rule(Op::ListOrders,   "list_orders",      GET,  "/ats/orders",                      Platform, Who::Investors, PEOPLE,                                Rate::Read),
+        rule(Op::GetOrderBook, "get_order_book",   GET,  "/ats/orderbook/{offering_id}",     Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read),
+        rule(Op::ListTrades,   "list_trades",      GET,  "/ats/trades",                      Platform, Who::Any,       &[Scope::DataRead],                    Rate::Read),
         rule(Op::TokenizeWhitelist, "whitelist_wallet", POST, "/tokenization/whitelist", Platform, WHITELISTERS, &[Scope::LedgerWrite, Scope::ComplianceWrite], Rate::Write),
         rule(Op::TokenizeMint, "mint_tokens", POST, "/tokenization/mint", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),
         rule(Op::TokenizeBurn, "burn_tokens", POST, "/tokenization/burn", Platform, MINTERS, &[Scope::LedgerWrite], Rate::Write),

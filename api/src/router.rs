@@ -14,7 +14,7 @@ use crate::http::guard::{Guard, guard};
 use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    admin, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, portfolio,
+    admin, ats, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, portfolio,
     redemptions, rent, subscriptions, token_app, tokenization, tokens,
 };
 
@@ -120,6 +120,11 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::Subscribe => on(method, subscriptions::place::subscribe),
         Operation::ListSubscriptions => on(method, subscriptions::routes::of_offering),
         Operation::ListOwnSubscriptions => on(method, subscriptions::routes::of_investor),
+        Operation::PlaceOrder => on(method, ats::place::place),
+        Operation::CancelOrder => on(method, ats::cancel::cancel),
+        Operation::ListOrders => on(method, ats::view::orders),
+        Operation::GetOrderBook => on(method, ats::trades::orderbook),
+        Operation::ListTrades => on(method, ats::trades::trades),
         Operation::TokenizeWhitelist => on(method, tokenization::whitelist::whitelist),
         Operation::TokenizeMint => on(method, tokenization::routes::mint),
         Operation::TokenizeBurn => on(method, tokenization::routes::burn),

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::ats::matching;
 use crate::audit::sealer;
 use crate::due;
 use crate::files::store::StoreError;
@@ -62,6 +63,7 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
     let server = &settings.server;
     let house = tokio::spawn(app.clone().keep_house());
     let due = tokio::spawn(due::keep_going(app.clone()));
+    let matching = tokio::spawn(matching::keep_going(app.clone()));
     let lookup = tokio::spawn(kyc::lookup::keep_going(app.clone()));
     let sandbox = match settings.kyc.provider {
         KycProvider::Sandbox => Some(tokio::spawn(kyc::sandbox::keep_talking(app.clone(), listener.local_addr()?))),
@@ -81,6 +83,7 @@ pub async fn serve(context: ApiContext, listener: TcpListener, stop: Cancellatio
     };
     house.abort();
     due.abort();
+    matching.abort();
     lookup.abort();
     if let Some(sandbox) = sandbox {
         sandbox.abort();

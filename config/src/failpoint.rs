@@ -22,9 +22,11 @@ use crate::Profile;
 pub const VARIABLE: &str = "TOKENX_FAILPOINT";
 
 /// Every failpoint, and what a process that ends there leaves behind. Each is hit in one place of the sources.
-pub const POINTS: [(&str, &str); 28] = [
+pub const POINTS: [(&str, &str); 30] = [
     ("accept.before_commit", "a command is written and not committed: whoever asked asks again, and nothing is there"),
     ("accept.after_commit", "a command is accepted and nobody was told: whoever asks again gets the first answer"),
+    ("ats.before_commit", "orders are matched and what follows is written, not committed"),
+    ("ats.after_commit", "orders are matched, and nobody has asked for their trades' settlement"),
     ("audit.before_seal", "entries of the audit log are named by a seal that is not committed"),
     ("keeper.after_take", "a lane has a new owner that has looked at nothing yet"),
     ("keeper.before_simulate", "a batch is planned and the chain was not asked about it"),

@@ -3,6 +3,7 @@
 
 mod kyc;
 mod subscription;
+mod market;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use kyc::{Kyc, KycProvider};
 pub use subscription::Subscription;
+pub use market::{DayTime, Market, MarketRules};
 
 use crate::secret::{redact, redact_all, redact_some};
 
@@ -48,6 +50,8 @@ pub struct Settings {
     pub kyc: Kyc,
     /// What investors ask to buy.
     pub subscription: Subscription,
+    /// Trading between investors.
+    pub market: Market,
     /// Rate limits.
     pub limits: Limits,
     /// Logs.

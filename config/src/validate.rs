@@ -186,8 +186,28 @@ impl Settings {
                 format!("{id:?} is not an instrument id: use 1 to 32 of letters, digits, dot, underscore and hyphen"),
             );
         }
+        self.check_market(problems);
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.telemetry.filter) {
             problems.unless(false, "telemetry.filter", format!("{:?} is not a filter: {error}", self.telemetry.filter));
+        }
+    }
+
+    fn check_market(&self, problems: &mut Problems) {
+        let market = &self.market;
+        let days = market.gtc_days;
+        problems.unless((1..=365).contains(&days), "market.gtc_days", format!("{days} is out of range: use 1 to 365"));
+        let collar = market.collar_bps;
+        let fine = collar <= 10_000;
+        problems.unless(fine, "market.collar_bps", format!("{collar} is out of range: use 0 to 10000"));
+        for rules in &market.instruments {
+            let id = &rules.instrument_id;
+            let hours = match (rules.opens, rules.closes) {
+                (None, None) => true,
+                (Some(opens), Some(closes)) => opens < closes,
+                _ => false,
+            };
+            let advice = format!("{id:?} needs both opens and closes, the second later than the first");
+            problems.unless(hours, "market.instruments", advice);
         }
     }
 

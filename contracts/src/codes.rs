@@ -156,6 +156,13 @@ catalogue! {
     PositionBusy            "POSITION_BUSY"             None, "a freeze or a forced command of this position is still open, try again once it is mined";
     PermitUnsupported       "PERMIT_UNSUPPORTED"        None, "the payment token knows no permits, give an allowance on chain";
     InsufficientFunds       "INSUFFICIENT_FUNDS"        None, "the wallet has less money that is free and allowed";
+    NotListed               "NOT_LISTED"                None, "the token is not listed";
+    OutsideHours            "OUTSIDE_HOURS"             None, "the market of this token is closed at this time of day";
+    PriceOffTick            "PRICE_OFF_TICK"            None, "the price is no multiple of the tick";
+    NoLiquidity             "NO_LIQUIDITY"              None, "there is nobody on the other side to trade with";
+    SelfTrade               "SELF_TRADE"                None, "the order met an older one of the same party";
+    Unfilled                "UNFILLED"                  None, "nobody took the rest of an order that does not wait";
+    InsufficientFundsAtSettlement "INSUFFICIENT_FUNDS_AT_SETTLEMENT" None, "units or money were gone when the trade was to be settled";
     CommandConflict         "COMMAND_CONFLICT"          None, "the command id was used for another command";
     CommandExpired          "COMMAND_EXPIRED"           None, "the command was not executed in time";
     CommandCancelled        "COMMAND_CANCELLED"         None, "the command was cancelled";

@@ -46,6 +46,7 @@ const WRITERS: [(&str, &str); 28] = [
     ("0021_rules.sql", "indexer"),
     ("0022_rewrites.sql", "indexer"),
     ("0023_mandates.sql", "keeper"),
+    ("0024_ats.sql", "api"),
     ("0025_payouts.sql", "api"),
     ("0026_accounts.sql", "api"),
     ("0027_roles.sql", "migrations"),

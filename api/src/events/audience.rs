@@ -24,6 +24,8 @@ pub(super) enum Audience {
     Party(Option<String>, Operation),
     /// The party that subscribes, and those who see what of an issuer's offering is subscribed for.
     Subscription(Option<String>, Option<Uuid>),
+    /// The party that an investor acts for, and nobody else.
+    Own(Option<String>),
     /// Those who run the platform: accounts, parties, tokens of tools.
     Admin,
     /// It is of another chain.
@@ -45,6 +47,7 @@ impl Audience {
                 (viewer.may(Operation::ListSubscriptions) && own(issuer))
                     || (party.is_some() && *party == viewer.party_id)
             }
+            Audience::Own(party) => party.is_some() && *party == viewer.party_id,
             Audience::Admin => viewer.role == Role::SuperAdmin,
             Audience::Nobody => false,
         }
@@ -59,7 +62,8 @@ pub(super) async fn of_all(
 ) -> Result<Vec<(Audience, Option<String>)>, sqlx::Error> {
     let tokens: Vec<&str> = events.iter().filter_map(token).collect();
     let tokens = records(conn, &tokens).await?;
-    let commanded: Vec<String> = events.iter().filter(|event| is_platforms(event)).filter_map(instrument).collect();
+    let ours = |event: &&Kept| is_platforms(event) || event.subject.starts_with("trade:");
+    let commanded: Vec<String> = events.iter().filter(ours).filter_map(instrument).collect();
     let issuers = issuers::of_instruments(conn, app.chain_id(), &commanded).await?;
     let elsewhere = |event: &Kept| event.payload["chain_id"].as_u64().is_some_and(|chain| chain != app.chain_id());
     let all = events.iter().map(|event| match event.subject.split_once(':') {
@@ -83,6 +87,16 @@ pub(super) async fn of_all(
             let (issuer, instrument_id) = token(event).and_then(|id| tokens.get(id)).cloned().unzip();
             let party = event.payload["party_id"].as_str().map(str::to_owned);
             (Audience::Subscription(party, issuer), instrument_id)
+        }
+        Some(("order", _)) => {
+            let party = event.payload["party_id"].as_str().map(str::to_owned);
+            (Audience::Own(party), instrument(event))
+        }
+        // Whom its offering is for is not decided here.
+        Some(("trade", _)) => {
+            let instrument_id = instrument(event);
+            let issuer = instrument_id.as_ref().and_then(|id| issuers.get(id)).copied();
+            (Audience::Record(issuer), instrument_id)
         }
         _ => (Audience::Admin, None),
     });
@@ -163,6 +177,8 @@ mod tests {
         assert_eq!(told(&sold(Some(Uuid::max()))), [Issuer, ComplianceOfficer, TransferAgent, SuperAdmin]);
         assert_eq!(told(&sold(Some(Uuid::nil()))), [ComplianceOfficer, TransferAgent, SuperAdmin]);
         assert!(sold(None).has(&own));
+        assert!(Audience::Own(Some("alice".to_owned())).has(&own));
+        assert!(told(&Audience::Own(Some("alice".to_owned()))).is_empty() && told(&Audience::Own(None)).is_empty());
         assert_eq!(told(&Audience::Admin), [SuperAdmin]);
         assert!(told(&Audience::Nobody).is_empty());
     }

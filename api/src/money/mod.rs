@@ -100,7 +100,11 @@ async fn reserved(
                  SELECT p.cost::numeric
                    FROM subscriptions s
                    JOIN subscription_purchases p USING (subscription_id)
-                  WHERE s.wallet = $1 AND s.payment_token = $2 AND p.block_number > $3) r",
+                  WHERE s.wallet = $1 AND s.payment_token = $2 AND p.block_number > $3
+                  UNION ALL
+                 SELECT amount
+                   FROM ats_money_reserved
+                  WHERE wallet = $1 AND payment_token = $2 AND (block IS NULL OR block > $3)) r",
     )
     .bind(Addr(wallet))
     .bind(Addr(payment_token))

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod admin_functions;
+mod ats;
 mod attacks;
 mod audit;
 mod auth;

@@ -1,0 +1,160 @@
+//! An instrument's market: on which terms it trades, and whether it does now.
+
+use alloy::primitives::{Address, U256};
+use sqlx::PgConnection;
+use time::{OffsetDateTime, UtcOffset};
+use tokenx_config::{DayTime, MarketRules};
+use tokenx_contracts::ReasonCode;
+use tokenx_contracts::amount::Amount;
+use tokenx_indexer::read::node::{self, ListingStatus, MarketTerms};
+use tokenx_indexer::read::{self, Instrument};
+
+use crate::app::App;
+use crate::error::ApiError;
+use crate::store::currencies;
+use crate::tokens::Currency;
+use crate::tokens::facts;
+use crate::tokens::record::Record as Token;
+
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// A market that there is, whether it trades or not.
+#[derive(Debug, Clone)]
+pub struct Market {
+    /// The token as it is indexed.
+    pub instrument: Instrument,
+    /// One whole token, base units.
+    pub unit: U256,
+    /// The contract that settles.
+    pub contract: Address,
+    /// Its terms.
+    pub terms: MarketTerms,
+    /// What is paid with.
+    pub currency: Currency,
+    /// Prices are whole multiples of it.
+    pub tick: U256,
+    /// Its token is listed.
+    pub listed: bool,
+    /// Its issuer has opened it.
+    pub open: bool,
+    /// When it opens and closes each day; `None`: never.
+    pub hours: Option<(DayTime, DayTime)>,
+}
+
+/// Why an instrument has no market, or none now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// As a code.
+    pub code: ReasonCode,
+    /// As a sentence.
+    pub message: String,
+}
+
+impl Closed {
+    fn new(code: ReasonCode, message: impl Into<String>) -> Closed {
+        Closed { code, message: message.into() }
+    }
+}
+
+impl Market {
+    /// The market of a token, as of the indexed head; why there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of(app: &App, conn: &mut PgConnection, token: &Token) -> Result<Result<Market, Closed>, ApiError> {
+        let id = token.draft.instrument_id.as_str();
+        let chain_id = app.chain_id();
+        let facts = facts::of(&mut *conn, chain_id, std::slice::from_ref(token)).await?;
+        let deployed = facts.into_iter().next().and_then(|facts| facts.deployment);
+        let Some(deployed) = deployed else {
+            return Ok(Err(Closed::new(ReasonCode::NotListed, format!("{id} is not deployed"))));
+        };
+        let Some(instrument) = read::instrument_of_token(&mut *conn, chain_id, deployed.token).await? else {
+            return Err(ApiError::Unavailable("the chain is being read anew: try again".into()));
+        };
+        if instrument.inexact.is_some() {
+            let code = ReasonCode::InstrumentInexact;
+            return Ok(Err(Closed::new(code, code.message())));
+        }
+        let Some(contract) = node::contracts_of_token(&mut *conn, chain_id, deployed.token).await?.secondary_market
+        else {
+            let message = format!("the node of {id} has no market");
+            return Ok(Err(Closed::new(ReasonCode::NodeContractMissing, message)));
+        };
+        let Some(terms) = node::market_terms(&mut *conn, chain_id, contract, deployed.token).await? else {
+            return Ok(Err(Closed::new(ReasonCode::MarketClosed, format!("the market of {id} has no terms yet"))));
+        };
+        let known = currencies::list(&mut *conn, chain_id).await?;
+        let Some(currency) = known.into_iter().find(|known| known.address == terms.payment_token) else {
+            let message = format!("{id} is paid for in {}, which is no currency here", terms.payment_token);
+            return Ok(Err(Closed::new(ReasonCode::WrongPaymentToken, message)));
+        };
+        let rules = app.settings().market.instruments.iter().find(|rules| rules.instrument_id == id);
+        let listing = deployed.listing.map(|listing| listing.status);
+        Ok(Ok(Market {
+            unit: deployed.unit,
+            tick: tick(rules, &currency),
+            listed: !deployed.retired && listing == Some(ListingStatus::Listed),
+            open: token.draft.is_open_to_secondary_market && terms.open,
+            hours: rules.and_then(|rules| rules.opens.zip(rules.closes)),
+            instrument,
+            contract,
+            terms,
+            currency,
+        }))
+    }
+
+    /// Why nothing is matched now.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn is_open(&self, now: u64) -> Result<(), Closed> {
+        let id = &self.instrument.instrument_id;
+        if !self.listed {
+            return Err(Closed::new(ReasonCode::NotListed, format!("{id} is not listed")));
+        }
+        if !self.open {
+            return Err(Closed::new(ReasonCode::MarketClosed, format!("the market of {id} is closed")));
+        }
+        if self.instrument.transfers_paused {
+            return Err(Closed::new(ReasonCode::TokenPaused, ReasonCode::TokenPaused.message()));
+        }
+        let second = now % DAY;
+        if self.hours.is_some_and(|(opens, closes)| !(opens.seconds()..closes.seconds()).contains(&second)) {
+            let message = format!("the market of {id} is closed at this time of day");
+            return Err(Closed::new(ReasonCode::OutsideHours, message));
+        }
+        Ok(())
+    }
+
+    /// When the day of orders ends that are placed at `now`: with its session, or at midnight UTC.
+    pub fn day_ends(&self, now: u64) -> u64 {
+        let midnight = now - now % DAY;
+        let closes = self.hours.map_or(DAY, |(_, closes)| closes.seconds());
+        let end = midnight + closes;
+        if end > now { end } else { end + DAY }
+    }
+
+    /// A price as people read it.
+    pub fn price(&self, base: U256) -> Amount {
+        Amount::new(base, self.currency.decimals)
+    }
+
+    /// Units as people read them.
+    pub fn units(&self, base: U256) -> Amount {
+        Amount::new(base, self.instrument.decimals)
+    }
+}
+
+/// The instrument's own, or the smallest there is.
+fn tick(rules: Option<&MarketRules>, currency: &Currency) -> U256 {
+    let own = rules.and_then(|rules| rules.tick.as_deref());
+    let own = own.and_then(|text| Amount::parse(text, currency.decimals).ok()).map(|amount| amount.base());
+    own.filter(|tick| !tick.is_zero()).unwrap_or(U256::ONE)
+}
+
+/// Unix seconds of a time.
+pub fn seconds(at: OffsetDateTime) -> u64 {
+    u64::try_from(at.to_offset(UtcOffset::UTC).unix_timestamp()).unwrap_or_default()
+}

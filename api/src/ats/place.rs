@@ -1,0 +1,521 @@
+//! `POST /ats/orders`: an order is checked and kept, with what it reserves, in one transaction under its party's lock. Its book
+//! takes it afterwards.
+
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::sol_types::SolStruct;
+use axum::Json;
+use axum::extract::State as Extract;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use sqlx::PgConnection;
+use tokenx_contracts::ReasonCode;
+use tokenx_contracts::ids::{CommandId, InstrumentId, Scope};
+use tokenx_indexer::read;
+use tokenx_keeper::{AcceptError, Consent, Contract, NewCommand, Operation, Permit, Side};
+use tokenx_migrations::{Addr, Uint256, Word};
+use uuid::Uuid;
+
+use super::body::{Asked, Intent, OrderRequest, Permit as Allowance, base};
+use super::check::{self, Ask, Facts, Refusal};
+use super::engine::Side as EngineSide;
+use super::market::{Market, seconds};
+use super::names::{Does, Kind, State, TimeInForce};
+use super::record::{self, Order};
+use super::view::OrderView;
+use super::{matching, worth};
+use crate::admin::{self, By, Note};
+use crate::app::App;
+use crate::auth::Viewer;
+use crate::compliance::check as predictor;
+use crate::error::{ApiError, FieldError};
+use crate::http::body::JsonBody;
+use crate::http::envelope::RequestId;
+use crate::http::idempotency::{IdempotencyKey, REPLAYED};
+use crate::investors::lock;
+use crate::kyc::consequence;
+use crate::money;
+use crate::offerings::record as offerings;
+use crate::offerings::routes::seen;
+use crate::tokens::record as tokens;
+use crate::tokens::routes::now;
+use crate::wallets::record::{self as wallets, Kind as Custody, Record as Wallet};
+
+/// Seconds that a signature outlives its order, so that a late trade is settled still.
+const GRACE: u64 = 86_400;
+/// The same where the wallet has signed an end itself.
+const SIGNED_GRACE: u64 = 600;
+/// Seconds that an order waits for its book which is to be filled at once.
+const AT_ONCE: u64 = 60;
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// Places an order. The same `client_order_id` and the same order is the same one, for ever; so is the same
+/// `Idempotency-Key`.
+#[utoipa::path(
+    post,
+    path = "/ats/orders",
+    params(("idempotency-key" = Option<String>, Header, description = "The client's own name for this request")),
+    request_body = OrderRequest,
+    responses((status = 201, description = "The order, on its way to its book", body = OrderView))
+)]
+pub(crate) async fn place(
+    Extract(app): Extract<App>,
+    request_id: RequestId,
+    viewer: Viewer,
+    IdempotencyKey(key): IdempotencyKey,
+    JsonBody(body): JsonBody,
+) -> Result<Response, ApiError> {
+    let asked = Asked::read(&body)?;
+    let actor = viewer.actor();
+    watch(&app, &viewer, &asked).await?;
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
+    let party = lock(&app, &mut tx, &viewer).await?;
+    let offering = offerings::find(&mut *tx, asked.offering_id).await?;
+    let offering = seen(&mut tx, &viewer, offering).await?;
+    let token = tokens::of_ids(&mut *tx, &[&offering.token_id]).await?.into_iter().next();
+    let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
+    let fingerprint = asked.fingerprint(token.draft.decimals);
+    let known = record::known(&mut *tx, &party.party_id, &asked.client_order_id, &actor, key.as_deref()).await?;
+    if let Some(order) = replayed(&known, fingerprint)? {
+        let shown = record::shown(&mut *tx, &party.party_id, order.order_id).await?;
+        let shown = shown.ok_or_else(|| ApiError::internal("an order that is not shown"))?;
+        let mut answer = (StatusCode::CREATED, Json(OrderView::of(&shown))).into_response();
+        answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        return Ok(answer);
+    }
+    let wallet = wallets::find(&mut *tx, asked.wallet_id).await?.filter(|wallet| wallet.party_id == party.party_id);
+    let wallet = wallet.ok_or_else(|| ApiError::NotFound("the party has no wallet with this id".into()))?;
+    consequence::require(&mut tx, &party, &wallet).await?;
+    let market = Market::of(&app, &mut tx, &token).await?.map_err(|closed| refused(closed.into()))?;
+    let now_at = now();
+    let clock = clock(&app, &mut tx, seconds(now_at)).await?;
+    let figures = Figures::of(&app, &mut tx, (&asked, &wallet, &market), clock).await?;
+    let ask = Ask { side: asked.side, quantity: figures.quantity, limit: figures.limit, stop: figures.stop };
+    let facts = facts(&app, &mut tx, (&asked, &wallet, &market), clock).await?;
+    check::check(&ask, &market, &facts).map_err(refused)?;
+    let message = figures.message(&wallet, &market);
+    let side = if asked.side == Does::Buy { Side::Buy } else { Side::Sell };
+    let domain = Contract::SecondaryMarket.domain(app.chain_id(), market.contract);
+    let digest = message.of(market.instrument.token, side).eip712_signing_hash(&domain);
+    let reserved = match asked.side {
+        Does::Sell => figures.quantity,
+        Does::Buy => worth::at_most(figures.quantity, figures.limit, market.unit, figures.max_fee_bps),
+    };
+    let order = Order {
+        order_id: figures.order_id,
+        place: 0,
+        party_id: party.party_id.clone(),
+        investor_id: party.investor_id.cast_signed(),
+        client_order_id: asked.client_order_id.clone(),
+        fingerprint: Word(fingerprint),
+        placed_by: actor.clone(),
+        request_id: request_id.0.to_string(),
+        idempotency_key: key,
+        offering_id: offering.offering_id,
+        instrument_id: market.instrument.instrument_id.clone(),
+        chain_id: app.chain_id().cast_signed(),
+        token: Addr(market.instrument.token),
+        market: Addr(market.contract),
+        wallet_id: wallet.wallet_id,
+        wallet: Addr(wallet.address),
+        side: asked.side,
+        kind: asked.kind,
+        time_in_force: asked.time_in_force,
+        quantity: Uint256(figures.quantity),
+        limit_price: Uint256(figures.limit),
+        stop_price: figures.stop.map(Uint256),
+        until: figures.until.cast_signed(),
+        payment_token: Addr(market.terms.payment_token),
+        max_fee_bps: i32::from(figures.max_fee_bps),
+        valid_from: figures.valid_from.cast_signed(),
+        expiry: figures.expiry.cast_signed(),
+        salt: Word(figures.salt),
+        digest: Word(digest),
+        signature: asked.signed.as_ref().map(|(_, proof)| proof.to_vec()),
+        state: State::Pending,
+        rank: None,
+        filled: Uint256(U256::ZERO),
+        reserved: Uint256(reserved),
+        ending: None,
+        reason_code: None,
+        created_at: now_at,
+        updated_at: now_at,
+    };
+    record::insert(&mut tx, &order).await?;
+    let by = By { actor: &actor, request_id: Some(&request_id.0) };
+    allow(&app, &mut tx, by, (&order, asked.permit.as_ref(), wallet.kind)).await?;
+    let detail = json!({
+        "party_id": order.party_id,
+        "order_id": order.order_id,
+        "client_order_id": order.client_order_id,
+        "instrument_id": order.instrument_id,
+        "wallet": order.wallet.0.to_checksum(None),
+        "side": order.side.as_str(),
+        "type": order.kind.as_str(),
+        "time_in_force": order.time_in_force.as_str(),
+        "quantity": market.units(figures.quantity),
+        "limit_price": market.price(figures.limit),
+        "stop_price": figures.stop.map(|stop| market.price(stop)),
+        "state": State::Pending.as_str(),
+    });
+    admin::note(&mut tx, by, Note { action: "order.place", subject: format!("order:{}", order.order_id), detail })
+        .await?;
+    let shown = record::shown(&mut *tx, &order.party_id, order.order_id).await?;
+    let shown = shown.ok_or_else(|| ApiError::internal("an order that is not shown"))?;
+    tx.commit().await?;
+    app.commands().wake();
+    matching::ring(&app, &order.instrument_id);
+    Ok((StatusCode::CREATED, Json(OrderView::of(&shown))).into_response())
+}
+
+/// Has the money watched that an order would pay with, before anybody waits for a lock. Where there is no such wallet or
+/// market the order is refused below.
+async fn watch(app: &App, viewer: &Viewer, asked: &Asked) -> Result<(), ApiError> {
+    if asked.side == Does::Sell {
+        return Ok(());
+    }
+    let mut conn = app.pool().acquire().await?;
+    let wallet = wallets::find(&mut *conn, asked.wallet_id).await?;
+    let offering = offerings::find(&mut *conn, asked.offering_id).await?;
+    let (Some(wallet), Some(offering)) = (wallet, offering) else { return Ok(()) };
+    if viewer.party_id.as_ref() != Some(&wallet.party_id) {
+        return Ok(());
+    }
+    let tokens = tokens::of_ids(&mut *conn, &[&offering.token_id]).await?;
+    let Some(token) = tokens.first() else { return Ok(()) };
+    let Ok(market) = Market::of(app, &mut conn, token).await? else { return Ok(()) };
+    drop(conn);
+    money::watch(app, wallet.address, market.terms.payment_token, market.contract).await
+}
+
+/// The order that this very request led to before.
+fn replayed(known: &[Order], fingerprint: B256) -> Result<Option<&Order>, ApiError> {
+    match known {
+        [] => Ok(None),
+        [one] if one.fingerprint.0 == fingerprint => Ok(Some(one)),
+        _ => {
+            let detail = "this client_order_id, or this idempotency key, was used for another order: choose a new one";
+            Err(ApiError::Conflict(detail.into()))
+        }
+    }
+}
+
+/// Now, as the chain's clock and ours have it: whichever is later.
+async fn clock(app: &App, conn: &mut PgConnection, now: u64) -> Result<Clock, ApiError> {
+    let head = read::cursor(conn, app.chain_id()).await?.and_then(|cursor| cursor.block_time);
+    let head = head.ok_or_else(|| ApiError::Unavailable("the chain has not been read yet: try again".into()))?;
+    Ok(Clock { now: now.max(head), head })
+}
+
+/// What time it is, Unix seconds.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    now: u64,
+    /// At the indexed head: no later than at the next block.
+    head: u64,
+}
+
+/// The order's figures in base units, as they are signed.
+#[derive(Debug, Clone)]
+struct Figures {
+    order_id: Uuid,
+    quantity: U256,
+    limit: U256,
+    stop: Option<U256>,
+    until: u64,
+    max_fee_bps: u16,
+    valid_from: u64,
+    expiry: u64,
+    salt: B256,
+}
+
+impl Figures {
+    async fn of(
+        app: &App,
+        conn: &mut PgConnection,
+        (asked, wallet, market): (&Asked, &Wallet, &Market),
+        clock: Clock,
+    ) -> Result<Figures, ApiError> {
+        let decimals = market.currency.decimals;
+        let quantity = base("quantity", &asked.quantity, market.instrument.decimals)?;
+        let limit = asked.limit_price.as_ref().map(|text| base("limit_price", text, decimals)).transpose()?;
+        let stop = asked.stop_price.as_ref().map(|text| base("stop_price", text, decimals)).transpose()?;
+        let worst = match (limit, stop) {
+            (Some(limit), _) => limit,
+            (None, Some(stop)) => check::collared(asked.side, stop, app.settings().market.collar_bps, market),
+            (None, None) => {
+                let best = best(conn, &market.instrument.instrument_id, asked.side).await?;
+                let Some(best) = best else {
+                    let refusal = Refusal {
+                        field: "type",
+                        code: ReasonCode::NoLiquidity,
+                        message: ReasonCode::NoLiquidity.message().to_owned(),
+                    };
+                    return Err(refused(refusal));
+                };
+                check::collared(asked.side, best, app.settings().market.collar_bps, market)
+            }
+        };
+        let until = match asked.time_in_force {
+            TimeInForce::Day => market.day_ends(clock.now),
+            TimeInForce::Gtc => clock.now + u64::from(app.settings().market.gtc_days) * DAY,
+            TimeInForce::Ioc | TimeInForce::Fok => clock.now + AT_ONCE,
+        };
+        let order_id = Uuid::now_v7();
+        let figures = Figures {
+            order_id,
+            quantity,
+            limit: worst,
+            stop,
+            until,
+            max_fee_bps: market.terms.fee_bps,
+            valid_from: clock.head,
+            expiry: until + GRACE,
+            salt: B256::from(U256::from(order_id.as_u128())),
+        };
+        match (&asked.signed, wallet.kind) {
+            (None, Custody::Hosted) => Ok(figures),
+            (Some((intent, _)), Custody::SelfCustody) => figures.signed(intent, (asked, wallet, market), clock),
+            (Some(_), Custody::Hosted) => {
+                Err(bad("intent", "the wallet's key is held here, which signs for it: send none"))
+            }
+            (None, Custody::SelfCustody) => {
+                Err(bad("intent", "the wallet's own key signs its orders: send intent and signature"))
+            }
+        }
+    }
+
+    /// The same with what the wallet has signed, where that is what the request says.
+    fn signed(
+        self,
+        intent: &Intent,
+        (asked, wallet, market): (&Asked, &Wallet, &Market),
+        clock: Clock,
+    ) -> Result<Figures, ApiError> {
+        let mut errors = Vec::new();
+        let mut differs = |name: &'static str, differs: bool, expected: String| {
+            if differs {
+                let mut error = FieldError::body(name, "value_error", format!("it must say {expected}"));
+                error.loc = vec!["body".into(), "intent".into(), name.into()];
+                errors.push(error);
+            }
+        };
+        let side = U256::from(u8::from(asked.side == Does::Sell));
+        let token = market.instrument.token;
+        let paid = market.terms.payment_token;
+        let most = match asked.kind {
+            Kind::Limit | Kind::StopLimit => self.limit,
+            // A worst price of the wallet's own is as good, where it is no worse.
+            Kind::Market | Kind::Stop if asked.side == Does::Buy => self.limit.min(intent.limit_price),
+            Kind::Market | Kind::Stop => self.limit.max(intent.limit_price),
+        };
+        let fee = U256::from(market.terms.fee_bps);
+        differs("wallet", intent.wallet != wallet.address, wallet.address.to_checksum(None));
+        differs("token", intent.token != token, token.to_checksum(None));
+        differs("paymentToken", intent.payment_token != paid, paid.to_checksum(None));
+        differs("side", intent.side != side, side.to_string());
+        differs("quantity", intent.quantity != self.quantity, self.quantity.to_string());
+        differs("limitPrice", intent.limit_price != most, format!("{most}, or a better one"));
+        let fits = intent.max_fee_bps >= fee && intent.max_fee_bps <= U256::from(10_000);
+        differs("maxFeeBps", !fits, format!("{fee} to 10000"));
+        differs("validFrom", intent.valid_from > U256::from(clock.head), format!("{} or earlier", clock.head));
+        let earliest = clock.now + SIGNED_GRACE;
+        let ends = u64::try_from(intent.expiry).ok().filter(|ends| *ends > earliest && i64::try_from(*ends).is_ok());
+        differs("expiry", ends.is_none(), format!("a second later than {earliest}"));
+        let Some(expiry) = ends.filter(|_| errors.is_empty()) else { return Err(ApiError::Rejected(errors)) };
+        Ok(Figures {
+            limit: intent.limit_price,
+            until: self.until.min(expiry - SIGNED_GRACE),
+            max_fee_bps: intent.max_fee_bps.to(),
+            valid_from: intent.valid_from.to(),
+            expiry,
+            salt: intent.salt,
+            ..self
+        })
+    }
+
+    fn message(&self, wallet: &Wallet, market: &Market) -> tokenx_keeper::Order {
+        tokenx_keeper::Order {
+            wallet: wallet.address,
+            payment_token: market.terms.payment_token,
+            quantity: self.quantity,
+            limit_price: self.limit,
+            max_fee_bps: self.max_fee_bps,
+            valid_from: self.valid_from,
+            expiry: self.expiry,
+            salt: self.salt,
+        }
+    }
+}
+
+/// The best price on the side that an order would trade with.
+async fn best(conn: &mut PgConnection, instrument_id: &str, side: Does) -> Result<Option<U256>, sqlx::Error> {
+    let best: Option<Uint256> = sqlx::query_scalar(match side.side() {
+        EngineSide::Buy => {
+            "SELECT min(limit_price)::numeric
+               FROM orders
+              WHERE instrument_id = $1 AND state = 'open' AND side = 'sell'"
+        }
+        EngineSide::Sell => {
+            "SELECT max(limit_price)::numeric
+               FROM orders
+              WHERE instrument_id = $1 AND state = 'open' AND side = 'buy'"
+        }
+    })
+    .bind(instrument_id)
+    .fetch_one(conn)
+    .await?;
+    Ok(best.map(|best| best.0))
+}
+
+/// What is known of the wallet, in one place with what holds its units and its money back.
+async fn facts(
+    app: &App,
+    conn: &mut PgConnection,
+    (asked, wallet, market): (&Asked, &Wallet, &Market),
+    clock: Clock,
+) -> Result<Facts, ApiError> {
+    let instrument = &market.instrument;
+    let promised = asked.permit.as_ref().filter(|_| asked.side == Does::Buy).map(|permit| permit.value);
+    let money = match asked.side {
+        Does::Sell => U256::ZERO,
+        Does::Buy => {
+            let (paid, contract) = (market.terms.payment_token, Contract::SecondaryMarket);
+            let towards = money::Towards { contract, address: market.contract, permit: promised };
+            money::buying_power(conn, app.chain_id(), wallet, paid, towards).await?
+        }
+    };
+    Ok(Facts {
+        token: predictor::token(conn, instrument).await?,
+        wallet: predictor::wallet(conn, instrument, wallet.address).await?,
+        reserved: reserved(conn, &instrument.instrument_id, wallet.address).await?,
+        money,
+        now: clock.now,
+    })
+}
+
+/// Units of a wallet that are promised: to open commands, to orders and to trades.
+pub(crate) async fn reserved(
+    conn: &mut PgConnection,
+    instrument_id: &str,
+    wallet: Address,
+) -> Result<U256, sqlx::Error> {
+    let sum: Uint256 = sqlx::query_scalar(
+        "SELECT coalesce(sum(amount), 0)
+           FROM (SELECT c.reserves::numeric AS amount
+                   FROM command_states s
+                   JOIN commands c USING (seq)
+                  WHERE s.subject = $3 AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
+                  UNION ALL
+                 SELECT amount
+                   FROM ats_units_reserved
+                  WHERE instrument_id = $1 AND wallet = $2) r",
+    )
+    .bind(instrument_id)
+    .bind(Addr(wallet))
+    .bind(format!("position:{instrument_id}:{wallet:#x}"))
+    .fetch_one(conn)
+    .await?;
+    Ok(sum.0)
+}
+
+/// Has the market allowed to take what the order gives. A wallet whose key is held here allows it once for all its orders:
+/// what is taken is what an order says, never more. Another one sends a permit with the order, or has allowed it before.
+async fn allow(
+    app: &App,
+    conn: &mut PgConnection,
+    by: By<'_>,
+    (order, given, custody): (&Order, Option<&Allowance>, Custody),
+) -> Result<(), ApiError> {
+    let token = if order.side == Does::Sell { order.token } else { order.payment_token };
+    let permit = match (custody, given) {
+        (Custody::Hosted, Some(_)) => {
+            return Err(bad("permit", "the wallet's key is held here, which signs it: send none"));
+        }
+        (Custody::SelfCustody, None) => return Ok(()),
+        (Custody::SelfCustody, Some(given)) => given.clone(),
+        (Custody::Hosted, None) => {
+            let deadline = U256::from(order.expiry.unsigned_abs());
+            Allowance { value: U256::MAX, deadline, signature: Bytes::new() }
+        }
+    };
+    let (attempt, standing) = allowances(&mut *conn, order, token.0).await?;
+    if custody == Custody::Hosted && standing {
+        return Ok(());
+    }
+    let attempt = attempt + 1;
+    let command_id = format!("permit:{}:{:x}:{attempt}", order.wallet_id, token.0);
+    let command_id = CommandId::parse(command_id).map_err(ApiError::internal)?;
+    sqlx::query("INSERT INTO market_permits (wallet, token, market, attempt, command_id) VALUES ($1, $2, $3, $4, $5)")
+        .bind(order.wallet)
+        .bind(token)
+        .bind(order.market)
+        .bind(attempt)
+        .bind(command_id.as_str())
+        .execute(&mut *conn)
+        .await?;
+    let instrument = InstrumentId::parse(order.instrument_id.clone()).map_err(ApiError::internal)?;
+    let signed = Permit { owner: order.wallet.0, value: permit.value, deadline: permit.deadline };
+    let consent = match order.side {
+        Does::Sell => {
+            Consent::Permit { instrument, spender: order.market.0, permit: signed, signature: permit.signature }
+        }
+        Does::Buy => Consent::UsePermit {
+            instrument,
+            contract: Contract::SecondaryMarket,
+            payment_token: token.0,
+            permit: signed,
+            signature: permit.signature,
+        },
+    };
+    let command = NewCommand {
+        scope: Scope::System,
+        command_id: command_id.clone(),
+        operation: Operation::Consent(consent),
+        requested_by: by.actor.to_owned(),
+        request_id: by.request_id.unwrap_or_default().to_owned(),
+        answer: json!({ "command_id": command_id, "status": "submitted" }).to_string(),
+        valid_until: None,
+    };
+    match app.commands().accept_in(conn, &command).await {
+        Ok(_) => Ok(()),
+        Err(AcceptError::Refused(refusal)) => {
+            let field = if custody == Custody::Hosted { "wallet_id" } else { "permit" };
+            Err(ApiError::Rejected(vec![FieldError::refused(field, refusal.code, refusal.message)]))
+        }
+        Err(AcceptError::Database(error)) => Err(error.into()),
+        Err(conflict @ AcceptError::Conflict(_)) => Err(ApiError::internal(conflict)),
+    }
+}
+
+/// How often the wallet's allowance was asked for, and whether the last time has come to something, or may still.
+async fn allowances(conn: &mut PgConnection, order: &Order, token: Address) -> Result<(i32, bool), sqlx::Error> {
+    let last: Option<(i32, Option<bool>)> = sqlx::query_as(
+        "SELECT p.attempt, s.state NOT IN ('failed', 'expired', 'cancelled', 'rejected')
+           FROM market_permits p
+           LEFT JOIN commands c       ON c.scope = 'system' AND c.command_id = p.command_id
+           LEFT JOIN command_states s ON s.seq = c.seq
+          WHERE p.wallet = $1 AND p.token = $2 AND p.market = $3
+          ORDER BY p.attempt DESC
+          LIMIT 1",
+    )
+    .bind(order.wallet)
+    .bind(Addr(token))
+    .bind(order.market)
+    .fetch_optional(conn)
+    .await?;
+    Ok(last.map_or((0, false), |(attempt, standing)| (attempt, standing.unwrap_or_default())))
+}
+
+fn refused(refusal: Refusal) -> ApiError {
+    let Refusal { field, code, message } = refusal;
+    match code {
+        ReasonCode::SanctionsHit => ApiError::Barred(code, message),
+        _ => ApiError::Rejected(vec![FieldError::refused(field, code, message)]),
+    }
+}
+
+fn bad(field: &'static str, message: &str) -> ApiError {
+    ApiError::Rejected(vec![FieldError::body(field, "value_error", message)])
+}

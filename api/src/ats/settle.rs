@@ -1,0 +1,256 @@
+//! The way of trades to the chain: each is settled by one command, whose id is the trade's. It is asked for once both wallets'
+//! allowances have been there, by whichever process looks, and what became of it is the command's to say.
+
+use alloy::primitives::{Bytes, U256};
+use futures::future::join_all;
+use sqlx::{FromRow, PgConnection, Row};
+use time::OffsetDateTime;
+use tokenx_contracts::ReasonCode;
+use tokenx_contracts::ids::{CommandId, InstrumentId, Scope};
+use tokenx_keeper::{AcceptError, NewCommand, Operation, Trade};
+use tokenx_migrations::Uint256;
+use uuid::Uuid;
+
+use super::names::Does;
+use super::record::{self, Order};
+use crate::app::App;
+use crate::error::ApiError;
+
+/// Trades that are asked for at once.
+const MOST: i64 = 200;
+
+/// The command that settles a trade.
+pub(crate) fn command_id(trade_id: Uuid) -> String {
+    format!("fill:{trade_id}:-:1")
+}
+
+/// Asks for what is due, and takes note of what has come to its end.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn go_on(app: &App) -> Result<(), ApiError> {
+    while ask(app).await? == usize::try_from(MOST).unwrap_or(usize::MAX) {}
+    follow(app).await
+}
+
+/// A trade that is to be settled.
+#[derive(Debug, Clone)]
+struct Due {
+    trade_id: Uuid,
+    quantity: U256,
+    buy_rests: bool,
+    sell: Order,
+    buy: Order,
+}
+
+/// Has the keeper take the commands of trades that have none; how many there were.
+async fn ask(app: &App) -> Result<usize, ApiError> {
+    let mut conn = app.pool().acquire().await?;
+    let due = due(&mut conn).await?;
+    drop(conn);
+    let outcomes = join_all(due.iter().map(async |trade| (trade, accept(app, trade).await))).await;
+    for (trade, outcome) in outcomes {
+        match outcome {
+            Ok(()) => {}
+            Err(Declined::Refused { code, message }) => {
+                let mut tx = tokenx_migrations::begin(app.pool()).await?;
+                close(&mut tx, trade, Some((code, &message))).await?;
+                tx.commit().await?;
+            }
+            Err(Declined::Other(error)) => return Err(error),
+        }
+    }
+    Ok(due.len())
+}
+
+/// Trades without a command whose wallets' allowances are not on their way any more.
+async fn due(conn: &mut PgConnection) -> Result<Vec<Due>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT f.trade_id, f.quantity, f.buy_rests, f.sell_order, f.buy_order
+           FROM fills f
+           JOIN orders o ON o.order_id = f.sell_order
+          WHERE NOT f.over
+            AND NOT EXISTS (SELECT FROM commands c WHERE c.scope = 'system' AND c.command_id = f.command_id)
+            AND NOT EXISTS (SELECT FROM market_permits p
+                              JOIN commands c       ON c.scope = 'system' AND c.command_id = p.command_id
+                              JOIN command_states s ON s.seq = c.seq
+                             WHERE p.market = o.market
+                               AND ((p.wallet = f.seller AND p.token = f.token)
+                                    OR (p.wallet = f.buyer AND p.token = f.payment_token))
+                               AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared'))
+          ORDER BY f.trade_id
+          LIMIT $1",
+    )
+    .bind(MOST)
+    .fetch_all(&mut *conn)
+    .await?;
+    of_rows(conn, &rows).await
+}
+
+async fn of_rows(conn: &mut PgConnection, rows: &[sqlx::postgres::PgRow]) -> Result<Vec<Due>, sqlx::Error> {
+    let mut ids: Vec<Uuid> = Vec::with_capacity(rows.len() * 2);
+    for row in rows {
+        ids.extend([row.try_get::<Uuid, _>("sell_order")?, row.try_get("buy_order")?]);
+    }
+    let orders: Vec<Order> =
+        sqlx::query_as("SELECT * FROM orders WHERE order_id = ANY ($1)").bind(ids).fetch_all(conn).await?;
+    let of = |id: Uuid| orders.iter().find(|order| order.order_id == id).cloned().ok_or(sqlx::Error::RowNotFound);
+    rows.iter()
+        .map(|row| {
+            Ok(Due {
+                trade_id: row.try_get("trade_id")?,
+                quantity: row.try_get::<Uint256, _>("quantity")?.0,
+                buy_rests: row.try_get("buy_rests")?,
+                sell: of(row.try_get("sell_order")?)?,
+                buy: of(row.try_get("buy_order")?)?,
+            })
+        })
+        .collect()
+}
+
+enum Declined {
+    Refused { code: ReasonCode, message: String },
+    Other(ApiError),
+}
+
+/// The keeper takes a command once, whoever asks and however often.
+async fn accept(app: &App, trade: &Due) -> Result<(), Declined> {
+    let other = |error: String| Declined::Other(ApiError::internal(error));
+    let command_id = CommandId::parse(command_id(trade.trade_id)).map_err(|error| other(error.to_string()))?;
+    let instrument = InstrumentId::parse(trade.sell.instrument_id.clone()).map_err(|error| other(error.to_string()))?;
+    // Empty: the keeper signs for the wallet. What it signs is the order that is kept.
+    let proof = |order: &Order| order.signature.clone().map(Bytes::from).unwrap_or_default();
+    let operation: Operation = Trade::SettleOrders {
+        instrument,
+        sell: trade.sell.message(),
+        buy: trade.buy.message(),
+        quantity: trade.quantity,
+        buy_rests: trade.buy_rests,
+        sell_signature: proof(&trade.sell),
+        buy_signature: proof(&trade.buy),
+    }
+    .into();
+    let new = NewCommand {
+        scope: Scope::System,
+        answer: serde_json::json!({ "command_id": command_id, "status": "submitted" }).to_string(),
+        command_id,
+        operation,
+        requested_by: "system".to_owned(),
+        request_id: trade.trade_id.to_string(),
+        valid_until: OffsetDateTime::from_unix_timestamp(trade.sell.expiry.min(trade.buy.expiry)).ok(),
+    };
+    match app.commands().accept(&new).await {
+        Ok(_) => Ok(()),
+        Err(AcceptError::Refused(refusal)) => Err(Declined::Refused { code: refusal.code, message: refusal.message }),
+        Err(AcceptError::Database(error)) => Err(Declined::Other(error.into())),
+        Err(conflict @ AcceptError::Conflict(_)) => Err(other(conflict.to_string())),
+    }
+}
+
+/// Takes note of trades whose commands have ended for good; nothing is held back for them since they ended.
+async fn follow(app: &App) -> Result<(), ApiError> {
+    #[derive(FromRow)]
+    struct Ended {
+        trade_id: Uuid,
+        state: String,
+        reason_code: Option<String>,
+        failure: Option<String>,
+    }
+    let ended: Vec<Ended> = sqlx::query_as(
+        "SELECT trade_id, state, reason_code, failure
+           FROM fill_records
+          WHERE NOT over AND state IN ('final', 'failed', 'expired', 'cancelled', 'rejected')
+          ORDER BY trade_id
+          LIMIT 1000",
+    )
+    .fetch_all(app.pool())
+    .await?;
+    let done: Vec<Uuid> = ended.iter().filter(|end| end.state == "final").map(|end| end.trade_id).collect();
+    if !done.is_empty() {
+        sqlx::query("UPDATE fills SET over = true WHERE trade_id = ANY ($1)").bind(&done).execute(app.pool()).await?;
+    }
+    for end in ended.iter().filter(|end| end.state != "final") {
+        let mut tx = tokenx_migrations::begin(app.pool()).await?;
+        let rows = sqlx::query(
+            "SELECT trade_id, quantity, buy_rests, sell_order, buy_order
+               FROM fills
+              WHERE trade_id = $1 AND NOT over
+                FOR NO KEY UPDATE",
+        )
+        .bind(end.trade_id)
+        .fetch_all(&mut *tx)
+        .await?;
+        let Some(trade) = of_rows(&mut tx, &rows).await?.into_iter().next() else { continue };
+        let code = end.reason_code.as_deref().and_then(|code| code.parse().ok()).unwrap_or(ReasonCode::CommandExpired);
+        let at_fault = at_fault(code, end.failure.as_deref().unwrap_or_default(), &trade);
+        finish(&mut tx, &trade, code, at_fault).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Ends a trade that the keeper does not take.
+async fn close(conn: &mut PgConnection, trade: &Due, refusal: Option<(ReasonCode, &str)>) -> Result<(), ApiError> {
+    let Some((code, message)) = refusal else { return Ok(()) };
+    sqlx::query("UPDATE fills SET refusal_code = $2, refusal = $3, over = true WHERE trade_id = $1 AND NOT over")
+        .bind(trade.trade_id)
+        .bind(code.as_str())
+        .bind(message)
+        .execute(&mut *conn)
+        .await?;
+    finish(conn, trade, code, at_fault(code, message, trade)).await
+}
+
+/// Says who was at fault, and ends what is left of that party's order: it would fail again.
+async fn finish(
+    conn: &mut PgConnection,
+    trade: &Due,
+    code: ReasonCode,
+    at_fault: Option<Does>,
+) -> Result<(), ApiError> {
+    sqlx::query("UPDATE fills SET at_fault = $2, over = true WHERE trade_id = $1")
+        .bind(trade.trade_id)
+        .bind(at_fault.map(|side| if side == Does::Sell { "seller" } else { "buyer" }))
+        .execute(&mut *conn)
+        .await?;
+    let Some(side) = at_fault else { return Ok(()) };
+    let order = if side == Does::Sell { &trade.sell } else { &trade.buy };
+    let code = told(code);
+    sqlx::query("UPDATE orders SET reason_code = $2 WHERE order_id = $1")
+        .bind(order.order_id)
+        .bind(code.as_str())
+        .execute(&mut *conn)
+        .await?;
+    record::end(conn, &[order.order_id], &[code.as_str()]).await?;
+    Ok(())
+}
+
+/// What the party at fault is told: that what it had promised was gone, or why it may not trade.
+fn told(code: ReasonCode) -> ReasonCode {
+    use ReasonCode as R;
+    match code {
+        R::InsufficientBalance | R::AllowanceTooSmall | R::PaymentFailed => R::InsufficientFundsAtSettlement,
+        other => other,
+    }
+}
+
+/// Whose fault it was that a trade was not settled; `None` where it was neither's, or cannot be told.
+fn at_fault(code: ReasonCode, failure: &str, trade: &Due) -> Option<Does> {
+    use ReasonCode as R;
+    let names =
+        |order: &Order| failure.contains(&order.wallet.0.to_string()) || failure.contains(&order.digest.0.to_string());
+    match code {
+        R::SenderFrozen | R::SenderNotWhitelisted | R::SenderKycExpired | R::SenderSanctioned => Some(Does::Sell),
+        R::AmountFrozen | R::AmountHeld | R::InsufficientSpendable => Some(Does::Sell),
+        R::RecipientFrozen | R::RecipientNotWhitelisted | R::RecipientKycExpired | R::RecipientSanctioned => {
+            Some(Does::Buy)
+        }
+        R::RecipientCountry | R::HolderLimit | R::BalanceLimit | R::PaymentFailed => Some(Does::Buy),
+        // It says how much was to be taken: the units that are sold, or the money.
+        R::AllowanceTooSmall if failure.contains(&format!("of {} needed", trade.quantity)) => Some(Does::Sell),
+        R::AllowanceTooSmall => Some(Does::Buy),
+        _ if names(&trade.sell) => Some(Does::Sell),
+        _ if names(&trade.buy) => Some(Does::Buy),
+        _ => None,
+    }
+}
