@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_graphql::connection::Connection;
-use async_graphql::{Context, Object};
+use async_graphql::{Context, ID, Object};
 use tokenx_indexer::read::pages::{EventKind, TokenKey};
 
 use super::cursor::{Cursor, HoldingOrder, Order, Page};
@@ -19,9 +19,11 @@ use super::types::event::{
 };
 use super::types::holding::{self, HoldingConnection, HoldingFilter};
 use super::types::meta::Meta;
+use super::types::order::{self, OrderFilter};
 use super::types::status::{self, Status};
 use super::types::token::{self, Token, TokenFilter};
 use super::types::total::Total;
+use super::types::trade::{self, Trade};
 use crate::policy::Operation;
 
 /// Securities on chain: tokens, who holds them, and what happened to them, as of the indexed head.
@@ -192,6 +194,38 @@ impl Query {
         #[graphql(default_with = "Order::NewestFirst")] order: Order,
     ) -> Result<Option<Connection<Cursor<i64>, Command, Total>>, Fault> {
         command::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
+    }
+
+    /// The asker's own orders, newest first, for whom `GET /ats/orders` answers.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn orders(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<OrderFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<Connection<Cursor<i64>, order::Order, Total>>, Fault> {
+        order::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
+    }
+
+    /// What was traded of an offering's instrument, newest first; null where the asker does not see the offering.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn trades(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        offering_id: ID,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<Connection<Cursor<i64>, Trade, Total>>, Fault> {
+        trade::connection(reader(ctx)?, Page { first, after, last, before }, order, &offering_id).await
     }
 
     /// Figures of each instrument as of the confirmed block, for whom `GET /status` answers; null before the

@@ -9,11 +9,13 @@ pub(super) mod hold;
 pub(super) mod holder;
 pub(super) mod holding;
 pub(super) mod meta;
+pub(super) mod order;
 pub(super) mod party;
 pub(super) mod record;
 pub(super) mod status;
 pub(super) mod token;
 pub(super) mod total;
+pub(super) mod trade;
 
 /// What `x` and `x_in` together allow; `None`: everything.
 pub(super) fn one_of<T: PartialEq>(one: Option<T>, list: Option<Vec<T>>) -> Option<Vec<T>> {

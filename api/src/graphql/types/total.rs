@@ -6,6 +6,7 @@ use async_graphql::Object;
 use tokenx_indexer::read::pages::{self, EventFilter, EventKey, EventKind, HoldingFilter, TokenFilter, Window};
 use tokenx_keeper::CommandFilter;
 
+use super::{order, trade};
 use crate::graphql::fault::Fault;
 use crate::graphql::loaders::{EventCount, HolderCount, HoldingCount};
 use crate::graphql::reader::Reader;
@@ -25,6 +26,8 @@ pub(in crate::graphql) enum Counted {
     Events(EventKind, Box<EventFilter>, Window<EventKey>),
     EventsOf(EventCount),
     Commands(CommandFilter),
+    Orders(order::Which),
+    Trades(String),
 }
 
 #[Object]
@@ -41,6 +44,8 @@ impl Total {
                 pages::count_events(&mut *reader.conn().await?, *kind, filter, window).await?
             }
             Counted::EventsOf(key) => reader.load(key.clone()).await?.unwrap_or_default(),
+            Counted::Orders(which) => order::count(&mut *reader.conn().await?, which).await?,
+            Counted::Trades(instrument) => trade::count(&mut *reader.conn().await?, instrument).await?,
             Counted::Commands(filter) => tokenx_keeper::count_commands(&mut *reader.conn().await?, filter).await?,
         })
     }
