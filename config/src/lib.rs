@@ -13,7 +13,7 @@ mod validate;
 pub use load::SettingsError;
 pub use secret::{is_dev_key, key_bytes};
 pub use settings::{
-    Argon2, Auth, Chain, Database, DayTime, Files, Finality, Follow, Keeper, Kyc, KycProvider, Limits, LogFormat, Market,
-    MarketRules, Monitor, Profile, Reconcile, Server, Settings, Signer, Subscription, Telemetry,
+    Argon2, Auth, Chain, Database, DayTime, Files, Finality, Follow, Keeper, Kyc, KycProvider, Limits, LogFormat,
+    Market, MarketRules, Monitor, Profile, Reconcile, Server, Settings, Signer, Subscription, Telemetry,
 };
 pub use validate::{Invalid, Problem};

@@ -2,8 +2,8 @@
 //! and a test holds the two together.
 
 mod kyc;
-mod subscription;
 mod market;
+mod subscription;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -15,8 +15,8 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use kyc::{Kyc, KycProvider};
-pub use subscription::Subscription;
 pub use market::{DayTime, Market, MarketRules};
+pub use subscription::Subscription;
 
 use crate::secret::{redact, redact_all, redact_some};
 

@@ -26,7 +26,9 @@ fn path(rule: &Rule, theirs: &Theirs) -> Option<String> {
         .replace("{wallet_id}", &theirs.wallet_id)
         // Of a token that is not the viewer's even an id of nothing is told as nothing.
         .replace("{file_id}", &"0".repeat(24))
-        .replace("{file}", &format!("{nobody}.pdf"));
+        .replace("{file}", &format!("{nobody}.pdf"))
+        // Where there are orders, another party's is tried too (`ats::life`).
+        .replace("{order_id}", &nobody);
     (!filled.contains('{')).then_some(filled)
 }
 

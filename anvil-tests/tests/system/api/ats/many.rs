@@ -142,7 +142,7 @@ async fn whoever_dies_no_order_is_lost_and_none_filled_twice() {
                     .await;
                 tokio::select! {
                     () = flooded.cancelled() => return (process, killed),
-                    () = tokio::time::sleep(Duration::from_millis(draw.random_range(300..1_500))) => {}
+                    () = tokio::time::sleep(Duration::from_millis(draw.random_range(1_500..4_000))) => {}
                 }
                 process.signal(Signal::SIGKILL).unwrap();
                 killed += 1;
