@@ -14,8 +14,8 @@ use crate::http::guard::{Guard, guard};
 use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    admin, ats, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, portfolio,
-    redemptions, rent, subscriptions, token_app, tokenization, tokens,
+    admin, ats, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops,
+    portfolio, redemptions, rent, subscriptions, token_app, tokenization, tokens,
 };
 
 /// Every route, guarded by its row of the policy table.
