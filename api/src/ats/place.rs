@@ -37,6 +37,7 @@ use crate::kyc::consequence;
 use crate::money;
 use crate::offerings::record as offerings;
 use crate::offerings::routes::seen;
+use crate::store::reserved;
 use crate::tokens::record as tokens;
 use crate::tokens::routes::now;
 use crate::wallets::record::{self as wallets, Kind as Custody, Record as Wallet};
@@ -377,6 +378,8 @@ async fn facts(
     clock: Clock,
 ) -> Result<Facts, ApiError> {
     let instrument = &market.instrument;
+    let position = [(instrument.instrument_id.clone(), wallet.address)];
+    let reserved = reserved::units(&mut *conn, &position).await?.into_values().next().unwrap_or_default();
     let promised = asked.permit.as_ref().filter(|_| asked.side == Does::Buy).map(|permit| permit.value);
     let money = match asked.side {
         Does::Sell => U256::ZERO,
@@ -389,35 +392,10 @@ async fn facts(
     Ok(Facts {
         token: predictor::token(conn, instrument).await?,
         wallet: predictor::wallet(conn, instrument, wallet.address).await?,
-        reserved: reserved(conn, &instrument.instrument_id, wallet.address).await?,
+        reserved,
         money,
         now: clock.now,
     })
-}
-
-/// Units of a wallet that are promised: to open commands, to orders and to trades.
-pub(crate) async fn reserved(
-    conn: &mut PgConnection,
-    instrument_id: &str,
-    wallet: Address,
-) -> Result<U256, sqlx::Error> {
-    let sum: Uint256 = sqlx::query_scalar(
-        "SELECT coalesce(sum(amount), 0)
-           FROM (SELECT c.reserves::numeric AS amount
-                   FROM command_states s
-                   JOIN commands c USING (seq)
-                  WHERE s.subject = $3 AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
-                  UNION ALL
-                 SELECT amount
-                   FROM ats_units_reserved
-                  WHERE instrument_id = $1 AND wallet = $2) r",
-    )
-    .bind(instrument_id)
-    .bind(Addr(wallet))
-    .bind(format!("position:{instrument_id}:{wallet:#x}"))
-    .fetch_one(conn)
-    .await?;
-    Ok(sum.0)
 }
 
 /// Has the market allowed to take what the order gives. A wallet whose key is held here allows it once for all its orders:

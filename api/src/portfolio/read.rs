@@ -1,7 +1,5 @@
 //! What a portfolio is made of, read in one snapshot: a few statements, however many positions there are.
 
-use std::collections::HashMap;
-
 use alloy::primitives::{Address, U256};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
@@ -112,35 +110,6 @@ pub async fn instruments(
         token_id,
     };
     Ok(rows.into_iter().map(instrument).collect())
-}
-
-/// What open commands will take of each position, base units; positions of which they take nothing are left out.
-///
-/// # Errors
-/// The database's.
-pub async fn reserved(
-    conn: &mut PgConnection,
-    positions: &[(String, Address)],
-) -> Result<HashMap<(String, Address), U256>, sqlx::Error> {
-    // As the keeper calls what a command draws on.
-    let subjects: Vec<String> =
-        positions.iter().map(|(instrument_id, wallet)| format!("position:{instrument_id}:{wallet:#x}")).collect();
-    let rows: Vec<(String, Uint256)> = sqlx::query_as(
-        "SELECT s.subject, sum(c.reserves::numeric)
-           FROM command_states s
-           JOIN commands c USING (seq)
-          WHERE s.subject = ANY ($1)
-            AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
-            AND c.reserves > 0
-          GROUP BY s.subject",
-    )
-    .bind(&subjects)
-    .fetch_all(conn)
-    .await?;
-    let by_subject: HashMap<String, U256> = rows.into_iter().map(|(subject, units)| (subject, units.0)).collect();
-    let units =
-        |(position, subject): (&(String, Address), &String)| Some((position.clone(), *by_subject.get(subject)?));
-    Ok(positions.iter().zip(&subjects).filter_map(units).collect())
 }
 
 /// What happened to units of these wallets and what was paid for them, in the chain's order. The payer of a trade's fee is

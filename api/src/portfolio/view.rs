@@ -18,7 +18,7 @@ use crate::compliance::Block;
 use crate::error::ApiError;
 use crate::investors::party_of;
 use crate::redemptions::request::worth;
-use crate::store::{currencies, parties};
+use crate::store::{currencies, parties, reserved};
 use crate::tokens::details::PriceView;
 use crate::tokens::money::{Currency, Number, Price};
 use crate::tokens::nav::{self, Nav, NavView};
@@ -151,7 +151,7 @@ pub(crate) async fn portfolio(Extract(app): Extract<App>, viewer: Viewer) -> Res
         .iter()
         .filter_map(|holding| Some(((*named.get(&holding.token)?).to_owned(), holding.wallet)))
         .collect();
-    let reserved = read::reserved(conn, &positions).await?;
+    let reserved = reserved::units(&mut *conn, &positions).await?;
     let currencies = Currencies(currencies::list(&mut *conn, chain_id).await?);
     let mut totals = Totals::default();
     let items = instruments.iter().map(|instrument| {

@@ -32,6 +32,7 @@ use crate::http::intent::{address, proof, same, uint, word};
 use crate::http::object::{Object, text};
 use crate::http::query::Query;
 use crate::investors;
+use crate::store::reserved;
 use crate::tokens::facts::{self, Facts};
 use crate::tokens::money::{Zero, amount};
 use crate::tokens::record as token_record;
@@ -160,6 +161,7 @@ pub(crate) async fn request(
         valid_until: None,
     };
     app.commands().accept_in(&mut tx, &command).await.map_err(refused)?;
+    asked.breaks_no_promise(&app, &mut tx).await?;
     let by = By { actor: &actor, request_id: Some(&request_id.0) };
     let note = Note { action: "redemption.request", subject: format!("redemption:{redemption_id}"), detail };
     admin::note(&mut tx, by, note).await?;
@@ -356,6 +358,28 @@ impl Asked {
             && self.wallet.as_ref().map(|wallet| wallet.address) == Some(known.wallet)
             && self.quantity.map(|quantity| quantity.base()) == Some(known.quantity.base())
             && same_price
+    }
+
+    /// Refuses units that orders or trades were promised; all else that the wallet lacks the keeper has told. The request's
+    /// own command is among what is reserved.
+    async fn breaks_no_promise(&self, app: &App, conn: &mut PgConnection) -> Result<(), ApiError> {
+        let (Some(id), Some(wallet)) = (&self.instrument_id, &self.wallet) else { return Ok(()) };
+        let Some(instrument) = read::instrument(&mut *conn, app.chain_id(), id.as_str()).await? else { return Ok(()) };
+        let position = [(instrument.instrument_id.clone(), wallet.address)];
+        let reserved = reserved::units(&mut *conn, &position).await?.into_values().next().unwrap_or_default();
+        let chain = read::position(&mut *conn, app.chain_id(), instrument.token, wallet.address).await?;
+        let spendable = chain.balance.saturating_sub(chain.frozen.saturating_add(chain.held));
+        if reserved > spendable {
+            let units = |units| Amount::new(units, instrument.decimals);
+            let message = format!(
+                "{} is spendable, with this {} would be promised: cancel orders first",
+                units(spendable),
+                units(reserved)
+            );
+            let refused = FieldError::refused("quantity", ReasonCode::InsufficientSpendable, message);
+            return Err(ApiError::Rejected(vec![refused]));
+        }
+        Ok(())
     }
 
     /// The token, and what is asked of its desk.

@@ -4,5 +4,6 @@ pub mod commands;
 pub mod currencies;
 pub mod issuers;
 pub mod parties;
+pub mod reserved;
 pub mod shared;
 pub mod users;

@@ -56,3 +56,28 @@ async fn while_the_market_is_closed_its_book_rests_and_a_delisting_ends_it() {
     assert_eq!(ended["reason_code"], "NOT_LISTED");
     floor.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_that_an_order_promises_show_as_reserved_and_are_not_redeemed() {
+    let floor = Floor::open().await;
+    let anna = floor.trader("anna", false, 10, 0).await;
+    let placed = floor.place(&anna, &floor.limit(&anna, "sell", "sell", 6, "30")).await;
+    floor.becomes(&anna, &placed["id"], "open").await;
+    let kit = floor.kit();
+    let portfolio = kit.get("/investors/portfolio", Some(&anna.token)).await.json();
+    assert_eq!(portfolio["items"][0]["reserved"], "6.0", "{portfolio}");
+    let redeem = async |quantity: &str| {
+        let body = json!({ "instrument_id": "TKN", "wallet_id": anna.wallet_id, "quantity": quantity });
+        kit.post("/investor/redemptions", Some(&anna.token), &body).await
+    };
+    let code = |answer: &Answer| answer.json()["reason_code"].clone();
+    eventually("the desk has its terms", || async {
+        let refused = redeem("5").await;
+        (code(&refused) == "INSUFFICIENT_SPENDABLE").then_some(())
+    })
+    .await;
+    assert_eq!(redeem("4").await.status, 202);
+    let more = floor.ask(&anna, &floor.limit(&anna, "more", "sell", 1, "30")).await;
+    assert_eq!((more.status.as_u16(), code(&more)), (422, json!("INSUFFICIENT_SPENDABLE")));
+    floor.end().await;
+}
