@@ -25,7 +25,7 @@ struct Market {
 impl Market {
     /// The sample token is on sale at 30 and open to deals; Dora and Erin have 1,000 USDT each, in wallets of their own.
     async fn open() -> Market {
-        let desk = Desk::of(|token| token["is_open_to_otc"] = json!(true)).await;
+        let desk = Box::pin(Desk::of(|token| token["is_open_to_otc"] = json!(true))).await;
         let kit = desk.kit();
         let erin = kit.investor("erin").await;
         let erins = PrivateKeySigner::random();

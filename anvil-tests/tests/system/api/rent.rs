@@ -47,7 +47,7 @@ impl House {
     async fn starting_in(days: i64) -> House {
         let start = time::OffsetDateTime::now_utc() + time::Duration::days(days);
         let start = start.format(&time::format_description::well_known::Rfc3339).unwrap();
-        let desk = Desk::of(|token| token["metric"]["rental_payment_start_date"] = json!(start)).await;
+        let desk = Box::pin(Desk::of(|token| token["metric"]["rental_payment_start_date"] = json!(start))).await;
         let kit = desk.kit();
         let wallets = admin::list_wallets(&kit.pool, kit.settings.chain.chain_id).await.unwrap();
         let alice = wallets.iter().find(|wallet| wallet.party_id == ALICE).unwrap().clone();
