@@ -149,7 +149,8 @@ async fn a_suspended_investor_looks_still_and_writes_nothing() {
             continue;
         }
         writes += 1;
-        let answer = kit.post(rule.path, token, &json!({})).await;
+        let method = rule.method.to_string().parse().unwrap();
+        let answer = kit.send(method, rule.path, token, Some("{}".to_owned())).await;
         assert_eq!(answer.status, 403, "{}: {}", rule.id, answer.text);
         assert_eq!(answer.json()["reason_code"], "ACCOUNT_SUSPENDED", "{}", rule.id);
     }
