@@ -172,7 +172,8 @@ async fn killed_at_every_failpoint_each_command_runs_once() {
     let (site, _miner) = Site::start().await;
     let mut kills = 0;
     for _ in 0..campaign::times(1, 20) {
-        for (failpoint, _) in failpoint::POINTS {
+        // Nobody trades here: `api::ats` has its own.
+        for (failpoint, _) in failpoint::POINTS.into_iter().filter(|(name, _)| !name.starts_with("ats.")) {
             let cause = cause(failpoint);
             // What happens all the time may as well happen a few times first.
             let turn = if cause == Cause::Work { random.random_range(1..=2) } else { 1 };
