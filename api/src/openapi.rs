@@ -374,6 +374,11 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         Operation::RejectWallet => errors.extend([400, 404, 409, 413]),
         Operation::RequestRedemption | Operation::ApproveRedemption => errors.extend([400, 404, 409, 413, 422]),
         Operation::RejectRedemption => errors.extend([400, 404, 409, 413, 422]),
+        Operation::Subscribe | Operation::PlaceOrder | Operation::CancelOrder => {
+            errors.extend([400, 404, 409, 413, 422]);
+        }
+        Operation::ListSubscriptions | Operation::GetOrderBook | Operation::ListTrades => errors.extend([400, 404]),
+        Operation::ListOrders | Operation::ListOwnSubscriptions => errors.push(400),
         Operation::ListOwnRedemptions | Operation::ListRedemptions => errors.push(400),
         Operation::Events => errors.extend([400, 410]),
         // A token is optional, a bad one is refused; the specification's media type answers a bad query with 400.
@@ -443,6 +448,22 @@ mod tests {
         described.sort();
         ruled.sort();
         assert_eq!(described, ruled);
+    }
+
+    #[test]
+    fn what_can_be_asked_wrongly_says_so() {
+        let mut document = document();
+        for rule in POLICY {
+            let operation = operation(&mut document, rule).unwrap();
+            let says = |status: &str| operation.responses.responses.contains_key(status);
+            let reads = operation.request_body.is_some() || operation.parameters.iter().flatten().any(is_query);
+            assert!(!reads || says("400") || says("422"), "{} reads what it never refuses", rule.id);
+            assert!(!rule.path.contains('{') || says("404"), "{} always finds what it is asked for", rule.id);
+        }
+    }
+
+    fn is_query(parameter: &RefOr<utoipa::openapi::path::Parameter>) -> bool {
+        matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query)
     }
 
     #[test]
