@@ -17,6 +17,7 @@ use utoipa::openapi::server::Server;
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{OpenApi, ToSchema};
 
+use crate::ats::check::PRE_TRADE;
 use crate::error::Surface;
 use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, RateClass, Role, Rule, Who};
@@ -274,6 +275,9 @@ fn apply(rule: &Rule, described: &mut Described) {
         let roles: Vec<Role> = Role::ALL.into_iter().filter(|role| rule.who.permits(*role)).collect();
         let scopes: Vec<&str> = rule.scopes.iter().map(|scope| scope.as_str()).collect();
         extensions = extensions.add("x-tokenx-roles", json!(roles)).add("x-tokenx-scopes", json!(scopes));
+    }
+    if rule.operation == Operation::PlaceOrder {
+        extensions = extensions.add("x-tokenx-reason-codes", json!(PRE_TRADE));
     }
     described.extensions = Some(extensions.build());
     if rule.remembered {

@@ -13,6 +13,38 @@ use super::worth;
 const QUANTITY_BITS: usize = 104;
 const PRICE_BITS: usize = 128;
 
+/// Every code by which an order is refused: who asks, the market, the order's own figures, the token, what the wallet has,
+/// and the permit that comes with the order.
+pub const PRE_TRADE: [ReasonCode; 27] = [
+    ReasonCode::AccountSuspended,
+    ReasonCode::SanctionsHit,
+    ReasonCode::KycNotApproved,
+    ReasonCode::KycExpired,
+    ReasonCode::InstrumentInexact,
+    ReasonCode::NodeContractMissing,
+    ReasonCode::WrongPaymentToken,
+    ReasonCode::NoLiquidity,
+    ReasonCode::NotListed,
+    ReasonCode::MarketClosed,
+    ReasonCode::TokenPaused,
+    ReasonCode::OutsideHours,
+    ReasonCode::NotWholeLots,
+    ReasonCode::PriceOutsideBand,
+    ReasonCode::PriceOffTick,
+    ReasonCode::TradeTooSmall,
+    ReasonCode::WalletFrozen,
+    ReasonCode::AmountFrozen,
+    ReasonCode::AmountHeld,
+    ReasonCode::WalletNotWhitelisted,
+    ReasonCode::RecipientCountry,
+    ReasonCode::HolderLimit,
+    ReasonCode::BalanceLimit,
+    ReasonCode::InsufficientSpendable,
+    ReasonCode::InsufficientFunds,
+    ReasonCode::IntentExpired,
+    ReasonCode::InvalidSignature,
+];
+
 /// What an order comes down to.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask {
@@ -57,7 +89,7 @@ impl Refusal {
         Refusal { field, code, message: message.into() }
     }
 
-    fn plain(field: &'static str, code: ReasonCode) -> Refusal {
+    pub(super) fn plain(field: &'static str, code: ReasonCode) -> Refusal {
         Refusal::new(field, code, code.message())
     }
 }

@@ -247,14 +247,7 @@ impl Figures {
             (None, Some(stop)) => check::collared(asked.side, stop, app.settings().market.collar_bps, market),
             (None, None) => {
                 let best = best(conn, &market.instrument.instrument_id, asked.side).await?;
-                let Some(best) = best else {
-                    let refusal = Refusal {
-                        field: "type",
-                        code: ReasonCode::NoLiquidity,
-                        message: ReasonCode::NoLiquidity.message().to_owned(),
-                    };
-                    return Err(refused(refusal));
-                };
+                let best = best.ok_or_else(|| refused(Refusal::plain("type", ReasonCode::NoLiquidity)))?;
                 check::collared(asked.side, best, app.settings().market.collar_bps, market)
             }
         };
@@ -488,6 +481,7 @@ async fn allowances(conn: &mut PgConnection, order: &Order, token: Address) -> R
 
 fn refused(refusal: Refusal) -> ApiError {
     let Refusal { field, code, message } = refusal;
+    debug_assert!(check::PRE_TRADE.contains(&code), "{code} is not in the list of why orders are refused");
     match code {
         ReasonCode::SanctionsHit => ApiError::Barred(code, message),
         _ => ApiError::Rejected(vec![FieldError::refused(field, code, message)]),

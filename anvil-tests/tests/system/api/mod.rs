@@ -171,7 +171,9 @@ impl Kit {
         let tasks = vec![tokio::spawn(async move { serving.await.unwrap() })];
         let first = admin::add_issuer(&pool, BY, "First Issuer").await.unwrap().issuer_id;
         let second = admin::add_issuer(&pool, BY, "Second Issuer").await.unwrap().issuer_id;
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        // Before the server lets go of a connection on which nothing is asked: it would be gone while a request is sent.
+        let client = client.pool_idle_timeout(std::time::Duration::from_secs(2)).build().unwrap();
         Kit {
             url,
             client,

@@ -72,16 +72,22 @@ impl Floor {
 
     /// Sets the market's terms, and waits until the book says so.
     pub(crate) async fn trades_on(&self, name: &str, open: bool, fee_bps: u16) {
-        let terms = MarketTerms {
+        self.sets_terms(name, |terms| (terms.open, terms.fee_bps) = (open, fee_bps)).await;
+        eventually("the book knows", || async { (self.book().await["open"] == open).then_some(()) }).await;
+    }
+
+    /// Sets its usual terms, but for what is changed.
+    pub(crate) async fn sets_terms(&self, name: &str, change: impl FnOnce(&mut MarketTerms)) {
+        let mut terms = MarketTerms {
             payment_token: self.money,
-            open,
-            fee_bps,
+            open: true,
+            fee_bps: 0,
             lot: tokens(1),
             min_price: U256::from(25_500_000),
             max_price: U256::from(35_500_000),
         };
+        change(&mut terms);
         self.life.runs(name, Trade::SetMarketTerms { instrument: tkn(), terms, reason: REASON }).await;
-        eventually("the book knows", || async { (self.book().await["open"] == open).then_some(()) }).await;
     }
 
     pub(crate) async fn book(&self) -> Value {
