@@ -85,7 +85,10 @@ pub fn covers(power: U256, cost: U256) -> Result<(), ApiError> {
 
 /// What is promised of a wallet's money: open subscriptions, and those that were paid for after the block that its balance
 /// is as of.
-async fn reserved(
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn reserved(
     conn: &mut PgConnection,
     wallet: Address,
     payment_token: Address,

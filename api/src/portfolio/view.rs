@@ -17,6 +17,7 @@ use crate::auth::Viewer;
 use crate::compliance::Block;
 use crate::error::ApiError;
 use crate::investors::party_of;
+use crate::money;
 use crate::redemptions::request::worth;
 use crate::store::{currencies, parties, reserved};
 use crate::tokens::details::PriceView;
@@ -32,6 +33,19 @@ pub struct Portfolio {
     items: Vec<PositionView>,
     /// By currency.
     totals: Vec<Total>,
+    /// What its wallets pay with, where one has done so within a day.
+    money: Vec<MoneyView>,
+}
+
+/// What a wallet has of a currency.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MoneyView {
+    wallet: String,
+    balance: Sum,
+    /// What of it orders, trades and subscriptions may take still.
+    reserved: Sum,
+    /// The block that the balance is as of.
+    block_number: u64,
 }
 
 /// What a party has of an instrument. Quantities are whole tokens.
@@ -169,7 +183,17 @@ pub(crate) async fn portfolio(Extract(app): Extract<App>, viewer: Viewer) -> Res
         Line { instrument, holdings: &of_it, book: &book, rent: &rent, nav }.shown(&currencies, &mut totals)
     });
     let items = items.collect();
-    Ok(Json(Portfolio { as_of, items, totals: totals.shown(&currencies) }))
+    let mut money = Vec::new();
+    for (wallet, token, balance, block) in chain::purses_of(&mut *conn, chain_id, &wallets).await? {
+        let reserved = money::reserved(&mut *conn, wallet, token, block).await?;
+        money.push(MoneyView {
+            wallet: wallet.to_checksum(None),
+            balance: currencies.sum(token, signed(balance)),
+            reserved: currencies.sum(token, signed(reserved)),
+            block_number: block,
+        });
+    }
+    Ok(Json(Portfolio { as_of, items, totals: totals.shown(&currencies), money }))
 }
 
 /// A position with all that is said of it.

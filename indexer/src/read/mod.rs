@@ -37,7 +37,7 @@ pub use news::{accounts_changed, bound_after, reorgs_after, status_taken};
 pub use node::{NodeContracts, contracts_of_executor, contracts_of_token};
 pub(crate) use past::account_key;
 pub use past::{Account, accounts_at, balance_at, supplies_at, these_accounts_at};
-pub use payments::{Purse, purse};
+pub use payments::{Purse, purse, purses_of};
 pub use positions::{
     InvestorWallet, Position, investor_wallet, investors_of_wallets, position, wallets_of_investor,
     wallets_of_investors,
