@@ -24,6 +24,8 @@ const ISSUERS: [(&str, &str, &str, &str); 2] = [
 pub(crate) struct Issuer {
     pub(crate) issuer_id: Uuid,
     pub(crate) node_id: String,
+    /// A wallet of the issuer's own, whose key the demo chain holds.
+    pub(crate) treasury: Address,
     pub(crate) executor: Address,
     pub(crate) instrument: String,
     pub(crate) token: Address,
@@ -80,6 +82,7 @@ pub(crate) async fn deploy(pool: &PgPool, chain: &Anvil, report: Report<'_>) -> 
         issuers.push(Issuer {
             issuer_id,
             node_id,
+            treasury: plan.treasury,
             executor,
             instrument: deployed.instrument_id,
             token: deployed.token,

@@ -80,10 +80,13 @@ impl Demo {
             environment.set(format!("{name}_ADDRESS"), investor.address);
         }
         environment.set("BOB_PRIVATE_KEY", format!("0x{BOB_KEY}"));
+        environment.set("BOB_HOSTED_WALLET_ID", self.people.hosted.wallet_id);
+        environment.set("BOB_HOSTED_ADDRESS", self.people.hosted.address);
         environment.set("RPC_URL", settings.chain.rpc_url.expose_secret());
         environment.set("DATABASE_URL", settings.database.url.expose_secret());
         let issuer = self.contracts.issuers.first().context("no issuer")?;
         environment.set("NODE_ID", &issuer.node_id);
+        environment.set("TREASURY_ADDRESS", issuer.treasury);
         environment.set("EXECUTOR_ADDRESS", issuer.executor);
         environment.set("REGISTRY_ADDRESS", self.contracts.registry);
         environment.set("TOKEN_ADDRESS", issuer.token);

@@ -27,8 +27,8 @@ pub(crate) const BOB_KEY: &str = KEYS[9];
 const NEWCOMER: &str = "dave::122...";
 /// What Alice holds of the first instrument, in whole tokens.
 const ALICE_HOLDS: &str = "1000";
-/// What Alice holds of TestUSD: 100,000 with its six decimals.
-const ALICE_PAYS: u64 = 100_000_000_000;
+/// What Alice and Bob each hold of TestUSD: 100,000 with its six decimals.
+const PAYS: u64 = 100_000_000_000;
 /// Germany and the United States, ISO 3166-1 numeric.
 const COUNTRIES: [u16; 2] = [276, 840];
 
@@ -51,11 +51,20 @@ pub(crate) struct Investor {
     pub(crate) address: Address,
 }
 
+impl Investor {
+    fn of(name: &str, wallet: Wallet) -> Self {
+        let Wallet { party_id, wallet_id, address, .. } = wallet;
+        Self { name: name.to_owned(), party_id, wallet_id, address }
+    }
+}
+
 /// Everyone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct People {
     pub(crate) logins: Vec<Login>,
     pub(crate) investors: Vec<Investor>,
+    /// Bob's second wallet, whose key the platform holds: it signs where a shell cannot.
+    pub(crate) hosted: Investor,
     pub(crate) service_read: String,
 }
 
@@ -79,13 +88,7 @@ pub(crate) async fn seed(
         let new = NewParty { party_id: party_id.clone(), country, investor_class: 0, kyc_expires_at: None };
         admin::add_party(pool, ACTOR, new).await?;
         admin::vouch(pool, ACTOR, &party_id).await?;
-        let wallet = wallet(pool, commands, NewWallet { party_id, kind }).await?;
-        investors.push(Investor {
-            name: name.to_owned(),
-            party_id: wallet.party_id,
-            wallet_id: wallet.wallet_id,
-            address: wallet.address,
-        });
+        investors.push(Investor::of(name, wallet(pool, commands, NewWallet { party_id, kind }).await?));
     }
     let newcomer = PartyId::parse(NEWCOMER)?;
     let new = NewParty { party_id: newcomer, country: COUNTRIES[0], investor_class: 0, kyc_expires_at: None };
@@ -107,12 +110,16 @@ pub(crate) async fn seed(
             .await
             .with_context(|| format!("whitelisting {}", investor.name))?;
     }
-    let (Some(alice), Some(issuer)) = (investors.first(), contracts.issuers.first()) else {
-        bail!("nobody to mint to")
-    };
-    suite::give(&chain.url(), contracts.payment_token, &[(alice.address, U256::from(ALICE_PAYS))]).await?;
+    let ([alice, bob], Some(issuer)) = (&investors[..], contracts.issuers.first()) else { bail!("nobody to mint to") };
+    // After the one of his own, which is thus his primary one.
+    let second = NewWallet { party_id: PartyId::parse(bob.party_id.as_str())?, kind: WalletKind::Hosted };
+    let second = wallet(pool, commands, second).await?;
+    done(commands, second.command.as_deref().unwrap_or_default()).await.context("whitelisting Bob's second wallet")?;
+    let hosted = Investor::of(&bob.name, second);
+    let gifts = [alice, &hosted].map(|investor| (investor.address, U256::from(PAYS)));
+    suite::give(&chain.url(), contracts.payment_token, &gifts).await?;
     mint(commands, &issuer.instrument, alice.address).await.context("minting Alice's holding")?;
-    Ok(People { logins, investors, service_read: service_read.expose_secret().to_owned() })
+    Ok(People { logins, investors, hosted, service_read: service_read.expose_secret().to_owned() })
 }
 
 async fn logins(pool: &PgPool, settings: &Settings, contracts: &Contracts) -> Result<Vec<Login>> {

@@ -8,6 +8,7 @@ mod audit;
 mod auth;
 mod bad_input;
 mod check;
+mod day;
 mod digits;
 mod events;
 mod fuzz;

@@ -155,9 +155,12 @@ fn everyone_signed_in(folder: &Path, environment: &std::collections::HashMap<Str
     }
     for name in [
         "BOB_PRIVATE_KEY",
+        "BOB_HOSTED_WALLET_ID",
+        "BOB_HOSTED_ADDRESS",
         "RPC_URL",
         "DATABASE_URL",
         "NODE_ID",
+        "TREASURY_ADDRESS",
         "EXECUTOR_ADDRESS",
         "REGISTRY_ADDRESS",
         "TOKEN_ADDRESS",

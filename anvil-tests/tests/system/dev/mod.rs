@@ -2,6 +2,7 @@
 
 mod clients;
 mod curls;
+mod day;
 mod endings;
 
 use std::collections::HashMap;

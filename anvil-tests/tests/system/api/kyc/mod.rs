@@ -24,7 +24,7 @@ fn in_seconds(seconds: i64) -> String {
 
 impl Kit {
     /// Begins an application; the answer.
-    async fn begin(&self, token: &str, body: &Value) -> Value {
+    pub(crate) async fn begin(&self, token: &str, body: &Value) -> Value {
         let answer = self.post("/investors/kyc/start", Some(token), body).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
         answer.json()
@@ -50,7 +50,7 @@ impl Kit {
         page["items"].as_array().unwrap().iter().find(|applicant| applicant["id"] == *id).unwrap().clone()
     }
 
-    async fn provider_says(&self, id: &Value, word: &str) -> Value {
+    pub(crate) async fn provider_says(&self, id: &Value, word: &str) -> Value {
         eventually(&format!("the provider says {word}"), || async {
             let applicant = self.applicant(id).await;
             (applicant["provider_word"] == word).then_some(applicant)
@@ -68,7 +68,7 @@ impl Kit {
         token
     }
 
-    async fn judge(&self, id: &Value, act: &str, body: &Value) -> Answer {
+    pub(crate) async fn judge(&self, id: &Value, act: &str, body: &Value) -> Answer {
         let path = format!("/compliance/applicants/{}/{act}", id.as_str().unwrap());
         self.post(&path, self.token(Role::ComplianceOfficer), body).await
     }
