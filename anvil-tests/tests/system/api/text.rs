@@ -1,12 +1,12 @@
-//! The platform reference's own lines of Auth, Investors, Compliance, Tokenization and Redemptions, each called as it stands there and under
-//! `/v1`, against a whole stack; and what is answered is in the OpenAPI document.
+//! The platform reference's own lines, each called as it stands there and under `/v1`, against a whole stack; and what is
+//! answered is in the OpenAPI document.
 
 use tokenx_api::policy::POLICY;
 
 use super::*;
 
 /// The lines: method, path, who calls it, what comes back.
-const LINES: [(&str, &str, Role, u16); 28] = [
+const LINES: [(&str, &str, Role, u16); 39] = [
     ("POST", "/auth/login", Role::Investor, 200),
     ("POST", "/auth/refresh", Role::Investor, 200),
     ("POST", "/auth/logout", Role::Investor, 204),
@@ -16,6 +16,12 @@ const LINES: [(&str, &str, Role, u16); 28] = [
     ("GET", "/investors/wallets", Role::Investor, 200),
     ("POST", "/investors/wallets", Role::Investor, 201),
     ("GET", "/investors/portfolio", Role::Investor, 200),
+    ("GET", "/offerings", Role::Investor, 200),
+    ("GET", "/offerings/:id", Role::Investor, 404),
+    ("POST", "/offerings", Role::Issuer, 404),
+    ("PATCH", "/offerings/:id", Role::Issuer, 404),
+    ("POST", "/offerings/:id/publish", Role::Issuer, 404),
+    ("POST", "/offerings/:id/subscribe", Role::Investor, 404),
     ("GET", "/compliance/applicants", Role::ComplianceOfficer, 200),
     ("POST", "/compliance/applicants/:id/approve", Role::ComplianceOfficer, 404),
     ("POST", "/compliance/applicants/:id/reject", Role::ComplianceOfficer, 404),
@@ -30,6 +36,11 @@ const LINES: [(&str, &str, Role, u16); 28] = [
     ("POST", "/tokenization/burn", Role::TransferAgent, 202),
     ("POST", "/tokenization/freeze", Role::TransferAgent, 202),
     ("POST", "/tokenization/force-transfer", Role::TransferAgent, 422),
+    ("GET", "/ats/orderbook/:offering", Role::Investor, 404),
+    ("POST", "/ats/orders", Role::Investor, 404),
+    ("DELETE", "/ats/orders/:id", Role::Investor, 404),
+    ("GET", "/ats/orders", Role::Investor, 200),
+    ("GET", "/ats/trades", Role::Investor, 404),
     ("POST", "/investor/redemptions", Role::Investor, 404),
     ("GET", "/investor/redemptions", Role::Investor, 200),
     ("GET", "/transfer-agent/redemptions", Role::TransferAgent, 200),
@@ -48,6 +59,13 @@ fn body(path: &str, act: usize, refresh: &str, wallet_id: &str) -> Value {
         "/investors/wallets" => json!({ "kind": "hosted" }),
         "/tokenization/whitelist" => json!({ "command_id": command_id, "wallet_id": wallet_id }),
         "/compliance/applicants/:id/reject" => json!({ "reason": "a copy" }),
+        // Of a token, and of an offering, that there is not.
+        "/offerings" => json!({ "token_id": "0".repeat(24), "exemption": "506c" }),
+        "/offerings/:id/subscribe" => json!({ "command_id": command_id, "wallet_id": wallet_id, "quantity": 1 }),
+        "/ats/orders" => json!({
+            "client_order_id": command_id, "offering_id": Uuid::nil(), "wallet_id": wallet_id, "side": "sell",
+            "type": "limit", "quantity": "1", "limit_price": "30", "time_in_force": "day",
+        }),
         // Of a wallet that is another party's.
         "/investor/redemptions" => json!({ "instrument_id": "rCC", "wallet_id": wallet_id, "quantity": "1" }),
         "/tokenization/mint" | "/tokenization/burn" => supply,
@@ -87,9 +105,11 @@ async fn every_line_of_the_text_is_served_as_it_stands_there_and_as_the_document
             let refresh = session["refresh_token"].as_str().unwrap();
             let path = match line {
                 "/compliance/reports/cap-table/:offering" => "/compliance/reports/cap-table/rCC".to_owned(),
+                "/ats/trades" => format!("/ats/trades?offering_id={}", Uuid::nil()),
                 line => line.replace(":id", &Uuid::nil().to_string()).replace(":offering", &Uuid::nil().to_string()),
             };
-            let body = (method == "POST").then(|| body(line, act * 2 + n, refresh, &wallet).to_string());
+            let body =
+                ["POST", "PATCH"].contains(&method).then(|| body(line, act * 2 + n, refresh, &wallet).to_string());
             let (path, token) = (format!("{prefix}{path}"), session["access_token"].as_str());
             let answer = kit.send(method.parse().unwrap(), &path, token, body).await;
             assert_eq!(answer.status, expected, "{method} {path}: {}", answer.text);
