@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+
+// Ids are the database's to give: nobody can choose some that collide.
+use alloy::primitives::map::HashMap;
 
 use super::{End, Entry, Event, Input, Order, Place, Rest, Side};
 
@@ -10,8 +13,7 @@ pub struct Book {
     /// Stops that buy, and those that sell.
     rising: Queue,
     falling: Queue,
-    /// Where each order is.
-    places: HashMap<u64, (Place, Side, Key)>,
+    orders: HashMap<u64, Kept>,
     /// Price of the last trade.
     last: Option<u128>,
     now: u64,
@@ -21,9 +23,17 @@ pub struct Book {
     soonest: u64,
 }
 
-/// Orders by what comes first: the better price, then the earlier place. Stops come by whose price is reached first.
-type Queue = BTreeMap<Key, Order>;
+/// Ids by what comes first: the better price, then the earlier place. Stops come by whose price is reached first.
+type Queue = BTreeMap<Key, u64>;
 type Key = (u128, u64);
+
+/// An order, and where it is.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    place: Place,
+    key: Key,
+    order: Order,
+}
 
 impl Book {
     /// The book that has these orders, whose last trade was at `last`, and which gives `rank` as the next place.
@@ -48,31 +58,20 @@ impl Book {
 
     /// All that waits or rests, in the order of arrival.
     pub fn entries(&self) -> Vec<Entry> {
-        let each = |place, queue: &Queue| {
-            let entry = move |((_, rank), order): (&Key, &Order)| Entry { rank: *rank, place, order: *order };
-            queue.iter().map(entry).collect::<Vec<_>>()
-        };
-        let mut entries = each(Place::Rests, &self.bids);
-        entries.extend(each(Place::Rests, &self.asks));
-        entries.extend(each(Place::Waits, &self.rising));
-        entries.extend(each(Place::Waits, &self.falling));
+        let entry = |kept: &Kept| Entry { rank: kept.key.1, place: kept.place, order: kept.order };
+        let mut entries: Vec<Entry> = self.orders.values().map(entry).collect();
         entries.sort_unstable_by_key(|entry| entry.rank);
         entries
     }
 
     /// The order of this id, where it waits or rests; its quantity is what is left.
     pub fn order(&self, id: u64) -> Option<(Place, Order)> {
-        let (place, side, key) = self.places.get(&id)?;
-        let order = match place {
-            Place::Rests => self.resting(*side).get(key),
-            Place::Waits => self.waiting(*side).get(key),
-        };
-        order.map(|order| (*place, *order))
+        self.orders.get(&id).map(|kept| (kept.place, kept.order))
     }
 
     /// The best price of a side.
     pub fn best(&self, side: Side) -> Option<u128> {
-        self.resting(side).first_key_value().map(|(_, order)| order.limit)
+        self.first(Place::Rests, side).map(|kept| kept.order.limit)
     }
 
     /// Price of the last trade.
@@ -88,7 +87,7 @@ impl Book {
     // ---------------------------------------------------------------- inputs
 
     fn place(&mut self, order: Order, events: &mut Vec<Event>) {
-        if self.places.contains_key(&order.id) {
+        if self.orders.contains_key(&order.id) {
             return;
         }
         if order.until <= self.now {
@@ -110,14 +109,9 @@ impl Book {
     }
 
     fn cancel(&mut self, id: u64, end: End, events: &mut Vec<Event>) {
-        let Some((place, side, key)) = self.places.remove(&id) else { return };
-        let queue = match place {
-            Place::Rests => self.resting_mut(side),
-            Place::Waits => self.waiting_mut(side),
-        };
-        if let Some(order) = queue.remove(&key) {
-            events.push(Event::Ended { id, left: order.quantity, end });
-        }
+        let Some(Kept { place, key, order }) = self.orders.remove(&id) else { return };
+        self.queue_mut(place, order.side).remove(&key);
+        events.push(Event::Ended { id, left: order.quantity, end });
     }
 
     fn clock(&mut self, now: u64, events: &mut Vec<Event>) {
@@ -159,12 +153,12 @@ impl Book {
     /// Fills as much as there is; why it must end, where that is not for want of somebody to trade with.
     fn fill(&mut self, order: &mut Order, next: &mut VecDeque<Order>, events: &mut Vec<Event>) -> Option<End> {
         while order.quantity > 0 {
-            let (queue, places) = match order.side {
-                Side::Buy => (&mut self.asks, &mut self.places),
-                Side::Sell => (&mut self.bids, &mut self.places),
+            let queue = match order.side {
+                Side::Buy => &mut self.asks,
+                Side::Sell => &mut self.bids,
             };
-            let Some(mut first) = queue.first_entry() else { break };
-            let maker = first.get_mut();
+            let Some(first) = queue.first_entry() else { break };
+            let Some(Kept { order: maker, .. }) = self.orders.get_mut(first.get()) else { break };
             if !crosses(order, maker) {
                 break;
             }
@@ -178,7 +172,7 @@ impl Book {
             events.push(Event::Traded { maker: maker.id, taker: order.id, side: order.side, price, quantity });
             if let Some(id) = filled {
                 first.remove();
-                places.remove(&id);
+                self.orders.remove(&id);
                 events.push(Event::Ended { id, left: 0, end: End::Filled });
             }
             self.last = Some(price);
@@ -212,30 +206,24 @@ impl Book {
             Side::Sell => &self.bids,
         };
         let order = *order;
-        queue.values().take_while(move |maker| crosses(&order, maker))
+        let makers = queue.values().filter_map(|id| self.orders.get(id)).map(|kept| &kept.order);
+        makers.take_while(move |maker| crosses(&order, maker))
     }
 
     /// Takes the stops whose price this is, in the order of arrival.
     fn set_off(&mut self, price: u128, next: &mut VecDeque<Order>) {
-        let met = |queue: &Queue| queue.first_key_value().is_some_and(|(_, order)| is_met(order, price));
-        if !met(&self.rising) && !met(&self.falling) {
-            return;
-        }
+        let met = |order: &Order| order.stop.is_none_or(|stop| reaches(order.side, stop, price));
         let mut off: Vec<(u64, Order)> = Vec::new();
-        for queue in [&mut self.rising, &mut self.falling] {
-            while let Some(first) = queue.first_entry() {
-                if !is_met(first.get(), price) {
-                    break;
-                }
-                let (_, rank) = *first.key();
-                off.push((rank, first.remove()));
+        for side in [Side::Buy, Side::Sell] {
+            while let Some(Kept { key, order, .. }) = self.first(Place::Waits, side).filter(|kept| met(&kept.order)) {
+                let (key, order) = (*key, *order);
+                self.orders.remove(&order.id);
+                self.queue_mut(Place::Waits, side).remove(&key);
+                off.push((key.1, order));
             }
         }
         off.sort_unstable_by_key(|(rank, _)| *rank);
-        for (_, order) in off {
-            self.places.remove(&order.id);
-            next.push_back(order);
-        }
+        next.extend(off.into_iter().map(|(_, order)| order));
     }
 
     // ---------------------------------------------------------------- queues
@@ -256,38 +244,31 @@ impl Book {
         };
         let key = (first, rank);
         self.soonest = self.soonest.min(order.until);
-        self.places.insert(order.id, (place, order.side, key));
-        match place {
-            Place::Rests => self.resting_mut(order.side).insert(key, order),
-            Place::Waits => self.waiting_mut(order.side).insert(key, order),
-        };
+        self.orders.insert(order.id, Kept { place, key, order });
+        self.queue_mut(place, order.side).insert(key, order.id);
     }
 
-    fn resting(&self, side: Side) -> &Queue {
-        match side {
-            Side::Buy => &self.bids,
-            Side::Sell => &self.asks,
+    /// What comes first of a side.
+    fn first(&self, place: Place, side: Side) -> Option<&Kept> {
+        let (_, id) = self.queue(place, side).first_key_value()?;
+        self.orders.get(id)
+    }
+
+    fn queue(&self, place: Place, side: Side) -> &Queue {
+        match (place, side) {
+            (Place::Rests, Side::Buy) => &self.bids,
+            (Place::Rests, Side::Sell) => &self.asks,
+            (Place::Waits, Side::Buy) => &self.rising,
+            (Place::Waits, Side::Sell) => &self.falling,
         }
     }
 
-    fn resting_mut(&mut self, side: Side) -> &mut Queue {
-        match side {
-            Side::Buy => &mut self.bids,
-            Side::Sell => &mut self.asks,
-        }
-    }
-
-    fn waiting(&self, side: Side) -> &Queue {
-        match side {
-            Side::Buy => &self.rising,
-            Side::Sell => &self.falling,
-        }
-    }
-
-    fn waiting_mut(&mut self, side: Side) -> &mut Queue {
-        match side {
-            Side::Buy => &mut self.rising,
-            Side::Sell => &mut self.falling,
+    fn queue_mut(&mut self, place: Place, side: Side) -> &mut Queue {
+        match (place, side) {
+            (Place::Rests, Side::Buy) => &mut self.bids,
+            (Place::Rests, Side::Sell) => &mut self.asks,
+            (Place::Waits, Side::Buy) => &mut self.rising,
+            (Place::Waits, Side::Sell) => &mut self.falling,
         }
     }
 }
@@ -306,8 +287,4 @@ fn reaches(side: Side, stop: u128, price: u128) -> bool {
         Side::Buy => price >= stop,
         Side::Sell => price <= stop,
     }
-}
-
-fn is_met(order: &Order, price: u128) -> bool {
-    order.stop.is_none_or(|stop| reaches(order.side, stop, price))
 }
