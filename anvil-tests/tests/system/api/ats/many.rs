@@ -10,8 +10,10 @@ use tokenx_anvil_tests::{Process, campaign};
 
 use super::*;
 
-/// All that was matched is settled within this time.
-const SETTLED: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(1_800)];
+/// How long anything that is waited for may take where everybody asks at once.
+fn patience() -> Duration {
+    campaign::time(PROCESS, Duration::from_secs(1_800))
+}
 
 impl Floor {
     /// So many investors with hosted wallets, who have so many tokens and so much money each.
@@ -30,8 +32,7 @@ impl Floor {
         let pool = &self.kit().pool;
         let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(pool).await.unwrap();
         assert_eq!(orders, i64::try_from(taken).unwrap(), "orders that were taken, and no others");
-        let limit = campaign::time(SETTLED[0], SETTLED[1]);
-        eventually_within(limit, "all that was matched is settled", || async {
+        eventually_within(patience(), "all that was matched is settled", || async {
             let refused: Option<String> = sqlx::query_scalar(
                 "SELECT concat_ws(' ', trade_id, state, reason_code, failure)
                    FROM fill_records
@@ -95,7 +96,7 @@ impl Floor {
             let (quantity, price) = (draw.random_range(1..4), draw.random_range(28..33));
             let body = self.limit(trader, &format!("{n}"), side, quantity, &price.to_string()).to_string();
             let url = &urls[draw.random_range(0..urls.len())];
-            let status = eventually_within(PROCESS, "the order is answered", || async {
+            let status = eventually_within(patience(), "the order is answered", || async {
                 let request = self.kit().client.post(format!("{url}/ats/orders")).bearer_auth(&trader.token);
                 let request = request.timeout(Duration::from_secs(10)).header("content-type", "application/json");
                 let answer = request.body(body.clone()).send().await.ok()?;
@@ -110,7 +111,7 @@ impl Floor {
     }
 
     async fn nothing_waits(&self) {
-        eventually_within(PROCESS, "every order is in its book", || async {
+        eventually_within(patience(), "every order is in its book", || async {
             let pending: i64 = sqlx::query_scalar("SELECT count(*) FROM orders WHERE state = 'pending'")
                 .fetch_one(&self.kit().pool)
                 .await
@@ -149,6 +150,8 @@ async fn whoever_dies_no_order_is_lost_and_none_filled_twice() {
         let (settings, flooded) = (settings.clone(), flooded.clone());
         tokio::spawn(async move {
             let mut draw = StdRng::seed_from_u64(seed);
+            // Many need longer for anything to get done between two kills.
+            let most = campaign::time(Duration::from_secs(4), Duration::from_secs(20));
             let (mut killed, client) = (0, reqwest::Client::new());
             let health = format!("http://{}/healthz", settings.server.bind);
             loop {
@@ -157,7 +160,7 @@ async fn whoever_dies_no_order_is_lost_and_none_filled_twice() {
                     .await;
                 tokio::select! {
                     () = flooded.cancelled() => return (process, killed),
-                    () = tokio::time::sleep(Duration::from_millis(draw.random_range(1_500..4_000))) => {}
+                    () = tokio::time::sleep(draw.random_range(most / 3..most)) => {}
                 }
                 process.signal(Signal::SIGKILL).unwrap();
                 killed += 1;
