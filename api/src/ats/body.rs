@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::names::{Does, Kind, TimeInForce};
 use crate::error::{ApiError, FieldError};
-use crate::http::intent;
+use crate::http::intent::{self, Permit, PermitRequest};
 use crate::http::object::{Object, text};
 
 /// What becomes of an order.
@@ -79,18 +79,6 @@ pub struct OrderIntent {
     salt: String,
 }
 
-/// A permit of the wallet for the market.
-#[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "a shape, as above")]
-pub struct PermitRequest {
-    #[schema(pattern = "^[0-9]{1,78}$")]
-    value: String,
-    #[schema(pattern = "^[0-9]{1,78}$")]
-    deadline: String,
-    #[schema(pattern = "^0x[0-9a-fA-F]{130}$")]
-    signature: String,
-}
-
 /// The order as it was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as the contract names them")]
@@ -105,17 +93,6 @@ pub struct Intent {
     pub valid_from: U256,
     pub expiry: U256,
     pub salt: B256,
-}
-
-/// An allowance as it was signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Permit {
-    /// Base units that may be taken.
-    pub value: U256,
-    /// Last Unix second at which it counts.
-    pub deadline: U256,
-    /// The proof.
-    pub signature: Bytes,
 }
 
 /// A request that is well-formed.
@@ -156,7 +133,7 @@ impl Asked {
         let time = body.nullable("time_in_force", None, |raw| TimeInForce::parse(&text(raw)?)).flatten();
         let intent = body.nullable_object("intent", None, |message, _| intent_of(message)).flatten();
         let signature = body.nullable("signature", None, intent::proof).flatten();
-        let permit = body.nullable_object("permit", None, |permit, _| permit_of(permit)).flatten();
+        let permit = body.nullable_object("permit", None, |given, _| intent::permit(given)).flatten();
         if let Some(kind) = kind {
             fits(&mut body, kind, "limit_price", limit_price.is_some(), kind.is_limit());
             fits(&mut body, kind, "stop_price", stop_price.is_some(), kind.is_stop());
@@ -255,11 +232,4 @@ fn intent_of(message: &mut Object) -> Option<Intent> {
         expiry: expiry?,
         salt: salt?,
     })
-}
-
-fn permit_of(permit: &mut Object) -> Option<Permit> {
-    let value = permit.read("value", None, intent::uint);
-    let deadline = permit.read("deadline", None, intent::uint);
-    let signature = permit.read("signature", None, intent::proof);
-    Some(Permit { value: value?, deadline: deadline?, signature: signature? })
 }

@@ -1,18 +1,20 @@
 //! `DELETE /ats/orders/{order_id}`: an order is taken out of its book. What a wallet of the party's own has signed counts on
 //! chain until the wallet takes it back there, which its signature may have us bring.
 
+use alloy::primitives::{Bytes, keccak256};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Extract};
 use serde_json::json;
+use sqlx::PgConnection;
 use tokenx_contracts::ReasonCode;
-use tokenx_contracts::ids::{CommandId, InstrumentId, Scope};
-use tokenx_keeper::{AcceptError, NewCommand, Operation, Trade};
+use tokenx_contracts::ids::{CommandId, InstrumentId};
+use tokenx_keeper::{AcceptError, Trade};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::matching;
-use super::record::{self, Order};
+use super::record;
 use super::view::OrderView;
 use crate::admin::{self, By, Note};
 use crate::app::App;
@@ -23,6 +25,7 @@ use crate::http::envelope::RequestId;
 use crate::http::intent;
 use crate::http::object::Object;
 use crate::investors::lock;
+use crate::store::commands;
 
 /// What the end of an order may come with.
 #[derive(Debug, Default, ToSchema)]
@@ -31,6 +34,19 @@ pub struct CancelRequest {
     /// The wallet's proof of `Cancellation(wallet, id)` (EIP-712), whose id is the order's digest: it is brought to the chain.
     #[schema(required = false, nullable = false, pattern = "^0x([0-9a-fA-F]{2})+$")]
     signature: Option<String>,
+}
+
+impl CancelRequest {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// Every bad member.
+    pub(crate) fn read(body: &[u8]) -> Result<Option<Bytes>, ApiError> {
+        let mut body = Object::parse(body)?;
+        let signature = body.nullable("signature", None, intent::proof).flatten();
+        let errors = body.errors();
+        if errors.is_empty() { Ok(signature) } else { Err(ApiError::Rejected(errors)) }
+    }
 }
 
 /// Cancels what is left of an order. Cancelled again, it is answered as it is.
@@ -49,12 +65,7 @@ pub(crate) async fn cancel(
     MaybeJson(body): MaybeJson,
 ) -> Result<Json<OrderView>, ApiError> {
     let order_id: Uuid = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?;
-    let mut body = Object::parse(&body)?;
-    let signature = body.nullable("signature", None, intent::proof).flatten();
-    let errors = body.errors();
-    if !errors.is_empty() {
-        return Err(ApiError::Rejected(errors));
-    }
+    let signature = CancelRequest::read(&body)?;
     let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let party = lock(&app, &mut tx, &viewer).await?;
     let order = record::lock(&mut tx, &party.party_id, order_id).await?.ok_or_else(unknown)?;
@@ -75,7 +86,10 @@ pub(crate) async fn cancel(
         admin::note(&mut tx, by, Note { action: "order.cancel", subject: format!("order:{order_id}"), detail }).await?;
     }
     if let Some(proof) = signature {
-        bring(&app, &mut tx, by, (&order, proof)).await?;
+        let instrument = InstrumentId::parse(order.instrument_id.clone()).map_err(ApiError::internal)?;
+        let (wallet, digest, signature) = (order.wallet.0, order.digest.0, proof.clone());
+        let cancellation = Trade::CancelOrder { instrument, wallet, order: digest, signature };
+        bring(&app, &mut tx, by, (format!("cancel:{order_id}"), &proof), cancellation).await?;
     }
     tx.commit().await?;
     app.commands().wake();
@@ -85,27 +99,18 @@ pub(crate) async fn cancel(
     Ok(Json(OrderView::of(&shown)))
 }
 
-/// Has the keeper bring the wallet's own cancellation to the chain, once.
-async fn bring(
+/// Has the keeper bring a wallet's own cancellation to the chain. Each proof goes there once: a bad one does not stand in the
+/// way of a better.
+pub(crate) async fn bring(
     app: &App,
-    conn: &mut sqlx::PgConnection,
+    conn: &mut PgConnection,
     by: By<'_>,
-    (order, signature): (&Order, alloy::primitives::Bytes),
+    (what, proof): (String, &Bytes),
+    cancellation: Trade,
 ) -> Result<(), ApiError> {
-    let command_id = CommandId::parse(format!("cancel:{}:-:1", order.order_id)).map_err(ApiError::internal)?;
-    let instrument = InstrumentId::parse(order.instrument_id.clone()).map_err(ApiError::internal)?;
-    let operation: Operation =
-        Trade::CancelOrder { instrument, wallet: order.wallet.0, order: order.digest.0, signature }.into();
-    let new = NewCommand {
-        scope: Scope::System,
-        answer: json!({ "command_id": command_id, "status": "submitted" }).to_string(),
-        command_id,
-        operation,
-        requested_by: by.actor.to_owned(),
-        request_id: by.request_id.unwrap_or_default().to_owned(),
-        valid_until: None,
-    };
-    match app.commands().accept_in(conn, &new).await {
+    let command_id = format!("{what}:{}:1", alloy::hex::encode(&keccak256(proof)[..8]));
+    let command_id = CommandId::parse(command_id).map_err(ApiError::internal)?;
+    match app.commands().accept_in(conn, &commands::of_system(command_id, cancellation.into(), by, None)).await {
         Ok(_) => Ok(()),
         Err(AcceptError::Refused(refusal)) => {
             Err(ApiError::Rejected(vec![FieldError::refused("signature", refusal.code, refusal.message)]))

@@ -7,7 +7,7 @@ use tokenx_config::{DayTime, MarketRules};
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::amount::Amount;
 use tokenx_indexer::read::node::{self, ListingStatus, MarketTerms};
-use tokenx_indexer::read::{self, Instrument};
+use tokenx_indexer::read::{self, Instrument, NodeContracts};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -52,17 +52,34 @@ pub struct Closed {
 }
 
 impl Closed {
-    fn new(code: ReasonCode, message: impl Into<String>) -> Closed {
+    pub(crate) fn new(code: ReasonCode, message: impl Into<String>) -> Closed {
         Closed { code, message: message.into() }
     }
 }
 
-impl Market {
-    /// The market of a token, as of the indexed head; why there is none.
+/// A token on chain, as every way to trade it looks at it first.
+#[derive(Debug, Clone)]
+pub(crate) struct Traded {
+    /// The token as it is indexed.
+    pub(crate) instrument: Instrument,
+    /// One whole token, base units.
+    pub(crate) unit: U256,
+    /// Its node's contracts.
+    pub(crate) contracts: NodeContracts,
+    /// It is listed.
+    pub(crate) listed: bool,
+}
+
+impl Traded {
+    /// A token, as of the indexed head; why it is not traded.
     ///
     /// # Errors
     /// The database's.
-    pub async fn of(app: &App, conn: &mut PgConnection, token: &Token) -> Result<Result<Market, Closed>, ApiError> {
+    pub(crate) async fn of(
+        app: &App,
+        conn: &mut PgConnection,
+        token: &Token,
+    ) -> Result<Result<Traded, Closed>, ApiError> {
         let id = token.draft.instrument_id.as_str();
         let chain_id = app.chain_id();
         let facts = facts::of(&mut *conn, chain_id, std::slice::from_ref(token)).await?;
@@ -77,12 +94,29 @@ impl Market {
             let code = ReasonCode::InstrumentInexact;
             return Ok(Err(Closed::new(code, code.message())));
         }
-        let Some(contract) = node::contracts_of_token(&mut *conn, chain_id, deployed.token).await?.secondary_market
-        else {
+        let contracts = node::contracts_of_token(&mut *conn, chain_id, deployed.token).await?;
+        let listing = deployed.listing.map(|listing| listing.status);
+        let listed = !deployed.retired && listing == Some(ListingStatus::Listed);
+        Ok(Ok(Traded { instrument, unit: deployed.unit, contracts, listed }))
+    }
+}
+
+impl Market {
+    /// The market of a token, as of the indexed head; why there is none.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn of(app: &App, conn: &mut PgConnection, token: &Token) -> Result<Result<Market, Closed>, ApiError> {
+        let Traded { instrument, unit, contracts, listed } = match Traded::of(app, conn, token).await? {
+            Ok(traded) => traded,
+            Err(closed) => return Ok(Err(closed)),
+        };
+        let (chain_id, id) = (app.chain_id(), instrument.instrument_id.as_str());
+        let Some(contract) = contracts.secondary_market else {
             let message = format!("the node of {id} has no market");
             return Ok(Err(Closed::new(ReasonCode::NodeContractMissing, message)));
         };
-        let Some(terms) = node::market_terms(&mut *conn, chain_id, contract, deployed.token).await? else {
+        let Some(terms) = node::market_terms(&mut *conn, chain_id, contract, instrument.token).await? else {
             return Ok(Err(Closed::new(ReasonCode::MarketClosed, format!("the market of {id} has no terms yet"))));
         };
         let known = currencies::list(&mut *conn, chain_id).await?;
@@ -91,11 +125,10 @@ impl Market {
             return Ok(Err(Closed::new(ReasonCode::WrongPaymentToken, message)));
         };
         let rules = app.settings().market.instruments.iter().find(|rules| rules.instrument_id == id);
-        let listing = deployed.listing.map(|listing| listing.status);
         Ok(Ok(Market {
-            unit: deployed.unit,
+            unit,
             tick: tick(rules, &currency),
-            listed: !deployed.retired && listing == Some(ListingStatus::Listed),
+            listed,
             open: token.draft.is_open_to_secondary_market && terms.open,
             hours: rules.and_then(|rules| rules.opens.zip(rules.closes)),
             instrument,
@@ -111,15 +144,7 @@ impl Market {
     /// The reason.
     pub fn is_open(&self, now: u64) -> Result<(), Closed> {
         let id = &self.instrument.instrument_id;
-        if !self.listed {
-            return Err(Closed::new(ReasonCode::NotListed, format!("{id} is not listed")));
-        }
-        if !self.open {
-            return Err(Closed::new(ReasonCode::MarketClosed, format!("the market of {id} is closed")));
-        }
-        if self.instrument.transfers_paused {
-            return Err(Closed::new(ReasonCode::TokenPaused, ReasonCode::TokenPaused.message()));
-        }
+        tradable(&self.instrument, self.listed, self.open)?;
         let second = now % DAY;
         if self.hours.is_some_and(|(opens, closes)| !(opens.seconds()..closes.seconds()).contains(&second)) {
             let message = format!("the market of {id} is closed at this time of day");
@@ -145,6 +170,24 @@ impl Market {
     pub fn units(&self, base: U256) -> Amount {
         Amount::new(base, self.instrument.decimals)
     }
+}
+
+/// Why a token does not change hands for money here.
+///
+/// # Errors
+/// The reason.
+pub(crate) fn tradable(instrument: &Instrument, listed: bool, open: bool) -> Result<(), Closed> {
+    let id = &instrument.instrument_id;
+    if !listed {
+        return Err(Closed::new(ReasonCode::NotListed, format!("{id} is not listed")));
+    }
+    if !open {
+        return Err(Closed::new(ReasonCode::MarketClosed, format!("the market of {id} is closed")));
+    }
+    if instrument.transfers_paused {
+        return Err(Closed::new(ReasonCode::TokenPaused, ReasonCode::TokenPaused.message()));
+    }
+    Ok(())
 }
 
 /// The instrument's own, or the smallest there is.

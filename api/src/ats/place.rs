@@ -1,7 +1,7 @@
 //! `POST /ats/orders`: an order is checked and kept, with what it reserves, in one transaction under its party's lock. Its book
 //! takes it afterwards.
 
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{B256, U256};
 use alloy::sol_types::SolStruct;
 use axum::Json;
 use axum::extract::State as Extract;
@@ -10,18 +10,17 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sqlx::PgConnection;
 use tokenx_contracts::ReasonCode;
-use tokenx_contracts::ids::{CommandId, InstrumentId, Scope};
-use tokenx_indexer::read;
-use tokenx_keeper::{AcceptError, Consent, Contract, NewCommand, Operation, Permit, Side};
+use tokenx_keeper::{Contract, Side};
 use tokenx_migrations::{Addr, Uint256, Word};
 use uuid::Uuid;
 
-use super::body::{Asked, Intent, OrderRequest, Permit as Allowance, base};
+use super::body::{Asked, Intent, OrderRequest, base};
 use super::check::{self, Ask, Facts, Refusal};
 use super::engine::Side as EngineSide;
 use super::market::{Market, seconds};
 use super::names::{Does, Kind, State, TimeInForce};
 use super::record::{self, Order};
+use super::signed::{Clock, GRACE, SIGNED_GRACE};
 use super::view::OrderView;
 use super::{matching, worth};
 use crate::admin::{self, By, Note};
@@ -32,9 +31,11 @@ use crate::error::{ApiError, FieldError};
 use crate::http::body::JsonBody;
 use crate::http::envelope::RequestId;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
+use crate::http::intent::Said;
 use crate::investors::lock;
 use crate::kyc::consequence;
 use crate::money;
+use crate::money::allowance::{Allowance, Gives};
 use crate::offerings::record as offerings;
 use crate::offerings::routes::seen;
 use crate::store::reserved;
@@ -42,10 +43,6 @@ use crate::tokens::record as tokens;
 use crate::tokens::routes::now;
 use crate::wallets::record::{self as wallets, Kind as Custody, Record as Wallet};
 
-/// Seconds that a signature outlives its order, so that a late trade is settled still.
-const GRACE: u64 = 86_400;
-/// The same where the wallet has signed an end itself.
-const SIGNED_GRACE: u64 = 600;
 /// Seconds that an order waits for its book which is to be filled at once.
 const AT_ONCE: u64 = 60;
 /// Seconds of a day.
@@ -90,7 +87,7 @@ pub(crate) async fn place(
     consequence::require(&mut tx, &party, &wallet).await?;
     let market = Market::of(&app, &mut tx, &token).await?.map_err(|closed| refused(closed.into()))?;
     let now_at = now();
-    let clock = clock(&app, &mut tx, seconds(now_at)).await?;
+    let clock = Clock::read(&app, &mut tx, seconds(now_at)).await?;
     let figures = Figures::of(&app, &mut tx, (&asked, &wallet, &market), clock).await?;
     let ask = Ask { side: asked.side, quantity: figures.quantity, limit: figures.limit, stop: figures.stop };
     let facts = facts(&app, &mut tx, (&asked, &wallet, &market), clock).await?;
@@ -145,7 +142,15 @@ pub(crate) async fn place(
     };
     record::insert(&mut tx, &order).await?;
     let by = By { actor: &actor, request_id: Some(&request_id.0) };
-    allow(&app, &mut tx, by, (&order, asked.permit.as_ref(), wallet.kind)).await?;
+    let allowance = Allowance {
+        wallet: &wallet,
+        instrument_id: &order.instrument_id,
+        gives: if order.side == Does::Sell { Gives::Units(order.token.0) } else { Gives::Money(order.payment_token.0) },
+        contract: Contract::SecondaryMarket,
+        spender: order.market.0,
+        until: order.expiry.unsigned_abs(),
+    };
+    allowance.ask(&app, &mut tx, by, asked.permit.as_ref()).await?;
     let detail = json!({
         "party_id": order.party_id,
         "order_id": order.order_id,
@@ -200,21 +205,6 @@ fn replayed(known: &[Order], fingerprint: B256) -> Result<Option<&Order>, ApiErr
             Err(ApiError::Conflict(detail.into()))
         }
     }
-}
-
-/// Now, as the chain's clock and ours have it: whichever is later.
-async fn clock(app: &App, conn: &mut PgConnection, now: u64) -> Result<Clock, ApiError> {
-    let head = read::cursor(conn, app.chain_id()).await?.and_then(|cursor| cursor.block_time);
-    let head = head.ok_or_else(|| ApiError::Unavailable("the chain has not been read yet: try again".into()))?;
-    Ok(Clock { now: now.max(head), head })
-}
-
-/// What time it is, Unix seconds.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    now: u64,
-    /// At the indexed head: no later than at the next block.
-    head: u64,
 }
 
 /// The order's figures in base units, as they are signed.
@@ -287,37 +277,24 @@ impl Figures {
         (asked, wallet, market): (&Asked, &Wallet, &Market),
         clock: Clock,
     ) -> Result<Figures, ApiError> {
-        let mut errors = Vec::new();
-        let mut differs = |name: &'static str, differs: bool, expected: String| {
-            if differs {
-                let mut error = FieldError::body(name, "value_error", format!("it must say {expected}"));
-                error.loc = vec!["body".into(), "intent".into(), name.into()];
-                errors.push(error);
-            }
-        };
+        let mut said = Said::default();
         let side = U256::from(u8::from(asked.side == Does::Sell));
-        let token = market.instrument.token;
-        let paid = market.terms.payment_token;
+        let (token, paid) = (market.instrument.token, market.terms.payment_token);
         let most = match asked.kind {
             Kind::Limit | Kind::StopLimit => self.limit,
             // A worst price of the wallet's own is as good, where it is no worse.
             Kind::Market | Kind::Stop if asked.side == Does::Buy => self.limit.min(intent.limit_price),
             Kind::Market | Kind::Stop => self.limit.max(intent.limit_price),
         };
-        let fee = U256::from(market.terms.fee_bps);
-        differs("wallet", intent.wallet != wallet.address, wallet.address.to_checksum(None));
-        differs("token", intent.token != token, token.to_checksum(None));
-        differs("paymentToken", intent.payment_token != paid, paid.to_checksum(None));
-        differs("side", intent.side != side, side.to_string());
-        differs("quantity", intent.quantity != self.quantity, self.quantity.to_string());
-        differs("limitPrice", intent.limit_price != most, format!("{most}, or a better one"));
-        let fits = intent.max_fee_bps >= fee && intent.max_fee_bps <= U256::from(10_000);
-        differs("maxFeeBps", !fits, format!("{fee} to 10000"));
-        differs("validFrom", intent.valid_from > U256::from(clock.head), format!("{} or earlier", clock.head));
-        let earliest = clock.now + SIGNED_GRACE;
-        let ends = u64::try_from(intent.expiry).ok().filter(|ends| *ends > earliest && i64::try_from(*ends).is_ok());
-        differs("expiry", ends.is_none(), format!("a second later than {earliest}"));
-        let Some(expiry) = ends.filter(|_| errors.is_empty()) else { return Err(ApiError::Rejected(errors)) };
+        said.is("wallet", intent.wallet, wallet.address);
+        said.is("token", intent.token, token);
+        said.is("paymentToken", intent.payment_token, paid);
+        said.is("side", intent.side, side);
+        said.is("quantity", intent.quantity, self.quantity);
+        said.fits("limitPrice", intent.limit_price == most, format_args!("{most}, or a better one"));
+        said.fits_fee(intent.max_fee_bps, market.terms.fee_bps);
+        let expiry = said.lives(intent.valid_from, ("expiry", intent.expiry), clock);
+        let expiry = said.finish(expiry)?;
         Ok(Figures {
             limit: intent.limit_price,
             until: self.until.min(expiry - SIGNED_GRACE),
@@ -389,94 +366,6 @@ async fn facts(
         money,
         now: clock.now,
     })
-}
-
-/// Has the market allowed to take what the order gives. A wallet whose key is held here allows it once for all its orders:
-/// what is taken is what an order says, never more. Another one sends a permit with the order, or has allowed it before.
-async fn allow(
-    app: &App,
-    conn: &mut PgConnection,
-    by: By<'_>,
-    (order, given, custody): (&Order, Option<&Allowance>, Custody),
-) -> Result<(), ApiError> {
-    let token = if order.side == Does::Sell { order.token } else { order.payment_token };
-    let permit = match (custody, given) {
-        (Custody::Hosted, Some(_)) => {
-            return Err(bad("permit", "the wallet's key is held here, which signs it: send none"));
-        }
-        (Custody::SelfCustody, None) => return Ok(()),
-        (Custody::SelfCustody, Some(given)) => given.clone(),
-        (Custody::Hosted, None) => {
-            let deadline = U256::from(order.expiry.unsigned_abs());
-            Allowance { value: U256::MAX, deadline, signature: Bytes::new() }
-        }
-    };
-    let (attempt, standing) = allowances(&mut *conn, order, token.0).await?;
-    if custody == Custody::Hosted && standing {
-        return Ok(());
-    }
-    let attempt = attempt + 1;
-    let command_id = format!("permit:{}:{:x}:{attempt}", order.wallet_id, token.0);
-    let command_id = CommandId::parse(command_id).map_err(ApiError::internal)?;
-    sqlx::query("INSERT INTO market_permits (wallet, token, market, attempt, command_id) VALUES ($1, $2, $3, $4, $5)")
-        .bind(order.wallet)
-        .bind(token)
-        .bind(order.market)
-        .bind(attempt)
-        .bind(command_id.as_str())
-        .execute(&mut *conn)
-        .await?;
-    let instrument = InstrumentId::parse(order.instrument_id.clone()).map_err(ApiError::internal)?;
-    let signed = Permit { owner: order.wallet.0, value: permit.value, deadline: permit.deadline };
-    let consent = match order.side {
-        Does::Sell => {
-            Consent::Permit { instrument, spender: order.market.0, permit: signed, signature: permit.signature }
-        }
-        Does::Buy => Consent::UsePermit {
-            instrument,
-            contract: Contract::SecondaryMarket,
-            payment_token: token.0,
-            permit: signed,
-            signature: permit.signature,
-        },
-    };
-    let command = NewCommand {
-        scope: Scope::System,
-        command_id: command_id.clone(),
-        operation: Operation::Consent(consent),
-        requested_by: by.actor.to_owned(),
-        request_id: by.request_id.unwrap_or_default().to_owned(),
-        answer: json!({ "command_id": command_id, "status": "submitted" }).to_string(),
-        valid_until: None,
-    };
-    match app.commands().accept_in(conn, &command).await {
-        Ok(_) => Ok(()),
-        Err(AcceptError::Refused(refusal)) => {
-            let field = if custody == Custody::Hosted { "wallet_id" } else { "permit" };
-            Err(ApiError::Rejected(vec![FieldError::refused(field, refusal.code, refusal.message)]))
-        }
-        Err(AcceptError::Database(error)) => Err(error.into()),
-        Err(conflict @ AcceptError::Conflict(_)) => Err(ApiError::internal(conflict)),
-    }
-}
-
-/// How often the wallet's allowance was asked for, and whether the last time has come to something, or may still.
-async fn allowances(conn: &mut PgConnection, order: &Order, token: Address) -> Result<(i32, bool), sqlx::Error> {
-    let last: Option<(i32, Option<bool>)> = sqlx::query_as(
-        "SELECT p.attempt, s.state NOT IN ('failed', 'expired', 'cancelled', 'rejected')
-           FROM market_permits p
-           LEFT JOIN commands c       ON c.scope = 'system' AND c.command_id = p.command_id
-           LEFT JOIN command_states s ON s.seq = c.seq
-          WHERE p.wallet = $1 AND p.token = $2 AND p.market = $3
-          ORDER BY p.attempt DESC
-          LIMIT 1",
-    )
-    .bind(order.wallet)
-    .bind(Addr(token))
-    .bind(order.market)
-    .fetch_optional(conn)
-    .await?;
-    Ok(last.map_or((0, false), |(attempt, standing)| (attempt, standing.unwrap_or_default())))
 }
 
 fn refused(refusal: Refusal) -> ApiError {

@@ -6,15 +6,18 @@ use futures::future::join_all;
 use sqlx::{FromRow, PgConnection, Row};
 use time::OffsetDateTime;
 use tokenx_contracts::ReasonCode;
-use tokenx_contracts::ids::{CommandId, InstrumentId, Scope};
-use tokenx_keeper::{AcceptError, NewCommand, Operation, Trade};
+use tokenx_contracts::ids::{CommandId, InstrumentId};
+use tokenx_keeper::{AcceptError, Operation, Trade};
 use tokenx_migrations::Uint256;
 use uuid::Uuid;
 
+use super::fault::{Side, at_fault, told};
 use super::names::Does;
 use super::record::{self, Order};
+use crate::admin::By;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::store::commands;
 
 /// Trades that are asked for at once.
 const MOST: i64 = 200;
@@ -41,6 +44,13 @@ struct Due {
     buy_rests: bool,
     sell: Order,
     buy: Order,
+}
+
+impl Due {
+    fn sides(&self) -> [Side; 2] {
+        let side = |order: &Order, gives| Side { wallet: order.wallet.0, digest: Some(order.digest.0), gives };
+        [side(&self.sell, Some(self.quantity)), side(&self.buy, None)]
+    }
 }
 
 /// Has the keeper take the commands of trades that have none; how many there were.
@@ -130,15 +140,10 @@ async fn accept(app: &App, trade: &Due) -> Result<(), Declined> {
         buy_signature: proof(&trade.buy),
     }
     .into();
-    let new = NewCommand {
-        scope: Scope::System,
-        answer: serde_json::json!({ "command_id": command_id, "status": "submitted" }).to_string(),
-        command_id,
-        operation,
-        requested_by: "system".to_owned(),
-        request_id: trade.trade_id.to_string(),
-        valid_until: OffsetDateTime::from_unix_timestamp(trade.sell.expiry.min(trade.buy.expiry)).ok(),
-    };
+    let request_id = trade.trade_id.to_string();
+    let by = By { actor: "system", request_id: Some(&request_id) };
+    let valid_until = OffsetDateTime::from_unix_timestamp(trade.sell.expiry.min(trade.buy.expiry)).ok();
+    let new = commands::of_system(command_id, operation, by, valid_until);
     match app.commands().accept(&new).await {
         Ok(_) => Ok(()),
         Err(AcceptError::Refused(refusal)) => Err(Declined::Refused { code: refusal.code, message: refusal.message }),
@@ -182,7 +187,7 @@ async fn follow(app: &App) -> Result<(), ApiError> {
         .await?;
         let Some(trade) = of_rows(&mut tx, &rows).await?.into_iter().next() else { continue };
         let code = end.reason_code.as_deref().and_then(|code| code.parse().ok()).unwrap_or(ReasonCode::CommandExpired);
-        let at_fault = at_fault(code, end.failure.as_deref().unwrap_or_default(), &trade);
+        let at_fault = at_fault(code, end.failure.as_deref().unwrap_or_default(), trade.sides());
         finish(&mut tx, &trade, code, at_fault).await?;
         tx.commit().await?;
     }
@@ -198,7 +203,7 @@ async fn close(conn: &mut PgConnection, trade: &Due, refusal: Option<(ReasonCode
         .bind(message)
         .execute(&mut *conn)
         .await?;
-    finish(conn, trade, code, at_fault(code, message, trade)).await
+    finish(conn, trade, code, at_fault(code, message, trade.sides())).await
 }
 
 /// Says who was at fault, and ends what is left of that party's order: it would fail again.
@@ -223,34 +228,4 @@ async fn finish(
         .await?;
     record::end(conn, &[order.order_id], &[code.as_str()]).await?;
     Ok(())
-}
-
-/// What the party at fault is told: that what it had promised was gone, or why it may not trade.
-fn told(code: ReasonCode) -> ReasonCode {
-    use ReasonCode as R;
-    match code {
-        R::InsufficientBalance | R::AllowanceTooSmall | R::PaymentFailed => R::InsufficientFundsAtSettlement,
-        other => other,
-    }
-}
-
-/// Whose fault it was that a trade was not settled; `None` where it was neither's, or cannot be told.
-fn at_fault(code: ReasonCode, failure: &str, trade: &Due) -> Option<Does> {
-    use ReasonCode as R;
-    let names =
-        |order: &Order| failure.contains(&order.wallet.0.to_string()) || failure.contains(&order.digest.0.to_string());
-    match code {
-        R::SenderFrozen | R::SenderNotWhitelisted | R::SenderKycExpired | R::SenderSanctioned => Some(Does::Sell),
-        R::AmountFrozen | R::AmountHeld | R::InsufficientSpendable => Some(Does::Sell),
-        R::RecipientFrozen | R::RecipientNotWhitelisted | R::RecipientKycExpired | R::RecipientSanctioned => {
-            Some(Does::Buy)
-        }
-        R::RecipientCountry | R::HolderLimit | R::BalanceLimit | R::PaymentFailed => Some(Does::Buy),
-        // It says how much was to be taken: the units that are sold, or the money.
-        R::AllowanceTooSmall if failure.contains(&format!("of {} needed", trade.quantity)) => Some(Does::Sell),
-        R::AllowanceTooSmall => Some(Does::Buy),
-        _ if names(&trade.sell) => Some(Does::Sell),
-        _ if names(&trade.buy) => Some(Does::Buy),
-        _ => None,
-    }
 }

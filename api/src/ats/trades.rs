@@ -1,6 +1,7 @@
 //! `GET /ats/orderbook/{offering_id}` and `GET /ats/trades`: what is bid and asked, and what was traded, for whoever sees the
 //! offering. Nobody is named.
 
+use alloy::primitives::B256;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Extract};
@@ -126,6 +127,17 @@ pub struct Trade {
     pub cost: Uint256,
     pub buy_rests: bool,
     pub matched_at: OffsetDateTime,
+    #[sqlx(flatten)]
+    pub progress: Progress,
+    pub decimals: i16,
+    pub payment_decimals: i16,
+    pub payment_symbol: String,
+}
+
+/// What a settlement's command says of it.
+#[derive(Debug, Clone, FromRow)]
+#[allow(missing_docs, reason = "as the views' columns, which say it")]
+pub struct Progress {
     pub refusal_code: Option<String>,
     pub state: Option<String>,
     pub verdict: Option<String>,
@@ -133,12 +145,9 @@ pub struct Trade {
     pub tx_hash: Option<Word>,
     pub block_number: Option<i64>,
     pub reason_code: Option<String>,
-    pub decimals: i16,
-    pub payment_decimals: i16,
-    pub payment_symbol: String,
 }
 
-impl Trade {
+impl Progress {
     /// How far it has come.
     pub fn settlement(&self) -> Settlement {
         let verdict = self.verdict.as_deref().and_then(Verdict::parse);
@@ -153,9 +162,14 @@ impl Trade {
             state: name,
             settled,
             reason_code: self.reason_code.clone().filter(|_| !settled),
-            transaction_hash: self.tx_hash.filter(|_| settled).map(|hash| hash.0.to_string()),
+            transaction_hash: self.transaction().map(|hash| hash.to_string()),
             block_number: self.block_number.filter(|_| settled),
         }
+    }
+
+    /// The transaction that has settled it.
+    pub fn transaction(&self) -> Option<B256> {
+        self.tx_hash.filter(|_| self.is_settled).map(|hash| hash.0)
     }
 }
 
@@ -171,7 +185,7 @@ impl From<&Trade> for TradeView {
             currency: trade.payment_symbol.clone(),
             taker_side: if trade.buy_rests { "sell" } else { "buy" },
             matched_at: timestamp(trade.matched_at),
-            settlement: trade.settlement(),
+            settlement: trade.progress.settlement(),
         }
     }
 }

@@ -5,11 +5,74 @@ use std::fmt::Display;
 
 use alloy::primitives::{Address, B256, Bytes, U256};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::object::{Object, shortened, text};
+use crate::error::{ApiError, FieldError};
 
 /// The longest proof that is carried: a key's has 65 bytes, a contract's (ERC-1271) may be some dozen of those.
 const MAX_PROOF: usize = 2_048;
+
+/// What a wallet lets a contract take (ERC-2612). Numbers are decimal digits.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "a shape: read member by member, so that every bad one is named")]
+pub struct PermitRequest {
+    /// Base units that may be taken.
+    #[schema(pattern = "^[0-9]{1,78}$")]
+    value: String,
+    /// Last Unix second at which it counts.
+    #[schema(pattern = "^[0-9]{1,78}$")]
+    deadline: String,
+    #[schema(pattern = "^0x[0-9a-fA-F]{130}$")]
+    signature: String,
+}
+
+/// A permit as it was signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permit {
+    /// Base units that may be taken.
+    pub value: U256,
+    /// Last Unix second at which it counts.
+    pub deadline: U256,
+    /// The proof.
+    pub signature: Bytes,
+}
+
+/// Reads a permit.
+pub fn permit(given: &mut Object) -> Option<Permit> {
+    let value = given.read("value", None, uint);
+    let deadline = given.read("deadline", None, uint);
+    let signature = given.read("signature", None, proof);
+    Some(Permit { value: value?, deadline: deadline?, signature: signature? })
+}
+
+/// What was signed, held against what the request says.
+#[derive(Debug, Default)]
+pub struct Said(Vec<FieldError>);
+
+impl Said {
+    /// A member that must say just this.
+    pub fn is<T: Copy + PartialEq + Display>(&mut self, name: &'static str, said: T, expected: T) {
+        self.fits(name, said == expected, expected);
+    }
+
+    /// A member that must be among what `expected` describes.
+    pub fn fits(&mut self, name: &'static str, fits: bool, expected: impl Display) {
+        if !fits {
+            let mut error = FieldError::body(name, "value_error", format!("it must say {expected}"));
+            error.loc = vec!["body".into(), "intent".into(), name.into()];
+            self.0.push(error);
+        }
+    }
+
+    /// What was found on the way, where nothing says something else.
+    ///
+    /// # Errors
+    /// Every member that does.
+    pub fn finish<T>(self, found: Option<T>) -> Result<T, ApiError> {
+        found.filter(|_| self.0.is_empty()).ok_or(ApiError::Rejected(self.0))
+    }
+}
 
 /// An address.
 ///

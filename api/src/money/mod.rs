@@ -1,5 +1,7 @@
 //! What wallets can pay: what they have and allow as of the indexed head, less what is promised already.
 
+pub mod allowance;
+
 use std::time::Duration;
 
 use alloy::primitives::{Address, U256};

@@ -4,10 +4,15 @@ use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{FromRow, PgExecutor};
-use tokenx_keeper::{State, Verdict};
+use time::OffsetDateTime;
+use tokenx_contracts::ids::{CommandId, Scope};
+use tokenx_keeper::{NewCommand, Operation, State, Verdict};
 use tokenx_migrations::{Addr, Word};
 use utoipa::ToSchema;
+
+use crate::admin::By;
 
 /// How far a command has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +57,24 @@ impl From<&Asked> for CommandBrief {
             transaction_hash: asked.tx_hash.map(|hash| format!("{hash:#x}")),
             reason_code: asked.reason_code.clone(),
         }
+    }
+}
+
+/// A command that nobody but the platform itself can name.
+pub(crate) fn of_system(
+    command_id: CommandId,
+    operation: Operation,
+    by: By<'_>,
+    valid_until: Option<OffsetDateTime>,
+) -> NewCommand {
+    NewCommand {
+        scope: Scope::System,
+        answer: json!({ "command_id": command_id, "status": "submitted" }).to_string(),
+        command_id,
+        operation,
+        requested_by: by.actor.to_owned(),
+        request_id: by.request_id.unwrap_or_default().to_owned(),
+        valid_until,
     }
 }
 

@@ -166,11 +166,15 @@ pub async fn choose_primary(conn: &mut PgConnection, party_id: &str, wallet_id: 
 ///
 /// # Errors
 /// The database's.
-pub async fn primary_wallet(pool: &PgPool, chain_id: u64, party: &Party) -> Result<Option<Address>, sqlx::Error> {
+pub async fn primary_wallet(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    party: &Party,
+) -> Result<Option<Address>, sqlx::Error> {
     if party.chosen.is_some() {
         return Ok(party.chosen);
     }
-    let wallets = read::wallets_of_investor(pool, chain_id, party.investor_id).await?;
+    let wallets = read::wallets_of_investor(db, chain_id, party.investor_id).await?;
     Ok(wallets.iter().find(|wallet| wallet.whitelisted()).map(|wallet| wallet.wallet))
 }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::error::ApiError;
-use crate::http::intent::{address, proof, uint, word};
+use crate::http::intent::{Permit, PermitRequest, address, permit, proof, uint, word};
 use crate::http::object::{Object, text};
 
 /// What is to be bought, and how.
@@ -31,7 +31,7 @@ pub struct SubscriptionRequest {
     signature: Option<String>,
     /// Of a self-custody wallet: what it lets the listing take of its money (ERC-2612).
     #[schema(required = false, nullable = false)]
-    permit: Option<PaymentPermit>,
+    permit: Option<PermitRequest>,
 }
 
 /// The message `Purchase` of the domain `tokenx Listing`, version 1. Numbers are decimal digits.
@@ -56,18 +56,6 @@ pub struct PurchaseIntent {
     salt: String,
 }
 
-/// A permit of the wallet for the listing. Numbers are decimal digits.
-#[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "a shape, as above")]
-pub struct PaymentPermit {
-    /// Base units that may be taken.
-    value: String,
-    /// Last Unix second at which it counts.
-    deadline: String,
-    #[schema(pattern = "^0x[0-9a-fA-F]{130}$")]
-    signature: String,
-}
-
 /// The purchase as it was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "as the contract names them")]
@@ -79,15 +67,6 @@ pub struct Intent {
     pub max_cost: U256,
     pub deadline: U256,
     pub salt: B256,
-}
-
-/// A permit as it was signed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[allow(missing_docs, reason = "as the standard names them")]
-pub struct Permit {
-    pub value: U256,
-    pub deadline: U256,
-    pub signature: Bytes,
 }
 
 /// A request that is well-formed.
@@ -150,11 +129,4 @@ fn intent(message: &mut Object) -> Option<Intent> {
         deadline: deadline?,
         salt: salt?,
     })
-}
-
-fn permit(given: &mut Object) -> Option<Permit> {
-    let value = given.read("value", None, uint);
-    let deadline = given.read("deadline", None, uint);
-    let signature = given.read("signature", None, proof);
-    Some(Permit { value: value?, deadline: deadline?, signature: signature? })
 }

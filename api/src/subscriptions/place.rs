@@ -32,6 +32,7 @@ use crate::error::{ApiError, FieldError};
 use crate::http::body::JsonBody;
 use crate::http::envelope::RequestId;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
+use crate::http::intent::Said;
 use crate::investors::{lock, party_of};
 use crate::kyc::consequence;
 use crate::money::{self, Towards};
@@ -405,21 +406,12 @@ fn too_many(asked: &Asked) -> ApiError {
 
 /// Refuses what the wallet has signed where the request says something else.
 fn says_the_same(intent: &Intent, new: &New) -> Result<(), ApiError> {
-    let members = [
-        ("wallet", intent.wallet == new.wallet, new.wallet.to_checksum(None)),
-        ("token", intent.token == new.token, new.token.to_checksum(None)),
-        ("quantity", intent.quantity == new.quantity, new.quantity.to_string()),
-        ("paymentToken", intent.payment_token == new.payment_token, new.payment_token.to_checksum(None)),
-    ];
-    let differ = members.into_iter().filter(|(_, same, _)| !same).map(|(name, _, expected)| {
-        let mut error = FieldError::body(name, "value_error", format!("the request says {expected}"));
-        error.loc = vec!["body".into(), "intent".into(), name.into()];
-        error
-    });
-    let differ: Vec<FieldError> = differ.collect();
-    if !differ.is_empty() {
-        return Err(ApiError::Rejected(differ));
-    }
+    let mut said = Said::default();
+    said.is("wallet", intent.wallet, new.wallet);
+    said.is("token", intent.token, new.token);
+    said.is("quantity", intent.quantity, new.quantity);
+    said.is("paymentToken", intent.payment_token, new.payment_token);
+    said.finish(Some(()))?;
     if intent.max_cost < new.cost {
         let message = format!("it costs {} base units, {} were signed for at most", new.cost, intent.max_cost);
         return Err(refused("intent", ReasonCode::CostAboveLimit, message));

@@ -54,7 +54,7 @@ pub(in crate::graphql) async fn connection(
     let rows = read(&mut conn, &offering.instrument_id, &window).await?;
     drop(conn);
     let total = Total { reader: reader.clone(), of: Counted::Trades(offering.instrument_id) };
-    let node = |row: Row| Trade { settlement: row.settlement(), row };
+    let node = |row: Row| Trade { settlement: row.progress.settlement(), row };
     Ok(Some(cut.connection(rows, total, |row| row.place, node)))
 }
 
@@ -132,6 +132,6 @@ impl Trade {
 
     /// The transaction that settled it.
     async fn transaction_hash(&self) -> Option<Bytes32> {
-        self.row.tx_hash.filter(|_| self.settlement.settled).map(|hash| Bytes32(hash.0))
+        self.row.progress.transaction().map(Bytes32)
     }
 }
