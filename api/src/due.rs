@@ -9,6 +9,7 @@ use crate::audit::anchor;
 use crate::error::ApiError;
 use crate::kyc::consequence;
 use crate::offerings::listing;
+use crate::otc;
 use crate::rent::{period, push};
 use crate::tokens::{anchors, terms};
 
@@ -28,6 +29,7 @@ pub(crate) async fn keep_going(app: App) {
         say("terms of tokens", terms::go_on(&app).await);
         say("rent periods", period::go_on(&app).await);
         say("rent payments", push::go_on(&app).await);
+        say("deals", otc::settle::go_on(&app).await);
         say("documents", anchors::go_on(&app).await);
         say("registry records", consequence::go_on(&app).await);
         say("the audit log's anchors", anchor::go_on(&app).await);

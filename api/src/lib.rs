@@ -21,6 +21,7 @@ pub mod object_id;
 pub mod offerings;
 pub mod openapi;
 pub mod ops;
+pub mod otc;
 pub mod policy;
 pub mod portfolio;
 pub mod redemptions;

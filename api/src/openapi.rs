@@ -81,6 +81,11 @@ const BEARER: &str = "bearer";
         crate::ats::view::orders,
         crate::ats::trades::orderbook,
         crate::ats::trades::trades,
+        crate::otc::propose::propose,
+        crate::otc::view::deals,
+        crate::otc::view::deal,
+        crate::otc::accept::accept,
+        crate::otc::cancel::cancel,
         crate::offerings::routes::create,
         crate::offerings::routes::edit,
         crate::offerings::routes::offering,
@@ -378,11 +383,15 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
         Operation::RejectWallet => errors.extend([400, 404, 409, 413]),
         Operation::RequestRedemption | Operation::ApproveRedemption => errors.extend([400, 404, 409, 413, 422]),
         Operation::RejectRedemption => errors.extend([400, 404, 409, 413, 422]),
-        Operation::Subscribe | Operation::PlaceOrder | Operation::CancelOrder => {
-            errors.extend([400, 404, 409, 413, 422]);
-        }
+        Operation::Subscribe
+        | Operation::PlaceOrder
+        | Operation::CancelOrder
+        | Operation::ProposeDeal
+        | Operation::AcceptDeal
+        | Operation::CancelDeal => errors.extend([400, 404, 409, 413, 422]),
+        Operation::GetDeal => errors.push(404),
         Operation::ListSubscriptions | Operation::GetOrderBook | Operation::ListTrades => errors.extend([400, 404]),
-        Operation::ListOrders | Operation::ListOwnSubscriptions => errors.push(400),
+        Operation::ListOrders | Operation::ListOwnSubscriptions | Operation::ListDeals => errors.push(400),
         Operation::ListOwnRedemptions | Operation::ListRedemptions => errors.push(400),
         Operation::Events => errors.extend([400, 410]),
         // A token is optional, a bad one is refused; the specification's media type answers a bad query with 400.

@@ -14,7 +14,7 @@ use crate::http::guard::{Guard, guard};
 use crate::http::idempotency;
 use crate::policy::{Method, Operation, POLICY, Rule, Who};
 use crate::{
-    admin, ats, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops,
+    admin, ats, audit, auth, compliance, docs, events, files, graphql, investors, kyc, offerings, openapi, ops, otc,
     portfolio, redemptions, rent, subscriptions, token_app, tokenization, tokens,
 };
 
@@ -125,6 +125,11 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::ListOrders => on(method, ats::view::orders),
         Operation::GetOrderBook => on(method, ats::trades::orderbook),
         Operation::ListTrades => on(method, ats::trades::trades),
+        Operation::ProposeDeal => on(method, otc::propose::propose),
+        Operation::ListDeals => on(method, otc::view::deals),
+        Operation::GetDeal => on(method, otc::view::deal),
+        Operation::AcceptDeal => on(method, otc::accept::accept),
+        Operation::CancelDeal => on(method, otc::cancel::cancel),
         Operation::TokenizeWhitelist => on(method, tokenization::whitelist::whitelist),
         Operation::TokenizeMint => on(method, tokenization::routes::mint),
         Operation::TokenizeBurn => on(method, tokenization::routes::burn),

@@ -231,10 +231,12 @@ async fn ends(
     let looked = Some((clock.head, clock.now));
     if held.looked != looked {
         let misfits: Vec<(i64, String)> = if market.is_some_and(|market| market.listed) {
-            sqlx::query_as("SELECT place, code FROM order_misfits WHERE instrument_id = $1 ORDER BY place")
-                .bind(instrument_id)
-                .fetch_all(conn)
-                .await?
+            sqlx::query_as(
+                "SELECT place, code FROM trade_misfits WHERE instrument_id = $1 AND place IS NOT NULL ORDER BY place",
+            )
+            .bind(instrument_id)
+            .fetch_all(conn)
+            .await?
         } else {
             sqlx::query_as(
                 "SELECT place, $2

@@ -1,7 +1,5 @@
 //! What orders are called, in rows and on every surface.
 
-use std::fmt;
-
 use super::engine::{Rest, Side};
 
 /// Declares an enum whose values have names.
@@ -32,8 +30,8 @@ macro_rules! named {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())
             }
         }
@@ -47,6 +45,8 @@ macro_rules! named {
         }
     };
 }
+
+pub(crate) use named;
 
 named! {
     /// What kind of order it is.

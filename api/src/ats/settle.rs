@@ -81,13 +81,10 @@ async fn due(conn: &mut PgConnection) -> Result<Vec<Due>, sqlx::Error> {
            JOIN orders o ON o.order_id = f.sell_order
           WHERE NOT f.over
             AND NOT EXISTS (SELECT FROM commands c WHERE c.scope = 'system' AND c.command_id = f.command_id)
-            AND NOT EXISTS (SELECT FROM market_permits p
-                              JOIN commands c       ON c.scope = 'system' AND c.command_id = p.command_id
-                              JOIN command_states s ON s.seq = c.seq
-                             WHERE p.market = o.market
+            AND NOT EXISTS (SELECT FROM permits_under_way p
+                             WHERE p.spender = o.market
                                AND ((p.wallet = f.seller AND p.token = f.token)
-                                    OR (p.wallet = f.buyer AND p.token = f.payment_token))
-                               AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared'))
+                                    OR (p.wallet = f.buyer AND p.token = f.payment_token)))
           ORDER BY f.trade_id
           LIMIT $1",
     )

@@ -172,11 +172,11 @@ pub(crate) async fn orders(
     }))
 }
 
-pub(super) fn write_cursor(at: OffsetDateTime, id: Uuid) -> String {
+pub(crate) fn write_cursor(at: OffsetDateTime, id: Uuid) -> String {
     URL_SAFE_NO_PAD.encode(format!("{}:{id}", at.unix_timestamp_nanos()))
 }
 
-pub(super) fn read_cursor(text: &str) -> Option<(OffsetDateTime, Uuid)> {
+pub(crate) fn read_cursor(text: &str) -> Option<(OffsetDateTime, Uuid)> {
     let plain = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (at, id) = plain.split_once(':')?;
     Some((OffsetDateTime::from_unix_timestamp_nanos(at.parse().ok()?).ok()?, id.parse().ok()?))

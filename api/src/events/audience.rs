@@ -88,7 +88,7 @@ pub(super) async fn of_all(
             let party = event.payload["party_id"].as_str().map(str::to_owned);
             (Audience::Subscription(party, issuer), instrument_id)
         }
-        Some(("order", _)) => {
+        Some(("order" | "deal", _)) => {
             let party = event.payload["party_id"].as_str().map(str::to_owned);
             (Audience::Own(party), instrument(event))
         }

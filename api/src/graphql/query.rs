@@ -13,6 +13,7 @@ use super::loaders::{InstrumentOf, TokenAt};
 use super::reader::Reader;
 use super::scalars::Addr;
 use super::types::command::{self, Command, CommandFilter};
+use super::types::deal::{self, Deal, DealFilter};
 use super::types::event::{
     self, Burn, BurnFilter, EventConnection, Freeze, FreezeFilter, Mint, MintFilter, Recovery, RecoveryFilter,
     Transfer, TransferFilter,
@@ -226,6 +227,22 @@ impl Query {
         #[graphql(default_with = "Order::NewestFirst")] order: Order,
     ) -> Result<Option<Connection<Cursor<i64>, Trade, Total>>, Fault> {
         trade::connection(reader(ctx)?, Page { first, after, last, before }, order, &offering_id).await
+    }
+
+    /// The asker's own OTC deals, newest first, for whom `GET /otc/deals` answers.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn deals(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<DealFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<Connection<Cursor<i64>, Deal, Total>>, Fault> {
+        deal::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
     }
 
     /// Figures of each instrument as of the confirmed block, for whom `GET /status` answers; null before the

@@ -108,7 +108,7 @@ pub(crate) async fn reserved(
                   WHERE s.wallet = $1 AND s.payment_token = $2 AND p.block_number > $3
                   UNION ALL
                  SELECT amount
-                   FROM ats_money_reserved
+                   FROM money_held_back
                   WHERE wallet = $1 AND payment_token = $2 AND (block IS NULL OR block > $3)) r",
     )
     .bind(Addr(wallet))

@@ -66,6 +66,8 @@ pub struct Filter {
     pub sees: Sees,
     /// Only this token's.
     pub token_id: Option<String>,
+    /// Only of this instrument.
+    pub instrument_id: Option<String>,
     /// Only under this exemption.
     pub exemption: Option<Exemption>,
     /// Only those older than this.
@@ -156,6 +158,7 @@ pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Resul
             AND ($2::text        IS NULL OR token_id = $2)
             AND ($3::text        IS NULL OR exemption = $3)
             AND ($4::timestamptz IS NULL OR (created_at, offering_id) < ($4, $5))
+            AND ($8::text        IS NULL OR instrument_id = $8)
           ORDER BY created_at DESC, offering_id DESC
           LIMIT $6",
     )
@@ -166,6 +169,7 @@ pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Resul
     .bind(id)
     .bind(limit)
     .bind(offered)
+    .bind(filter.instrument_id.as_deref())
     .fetch_all(db)
     .await?;
     rows.into_iter().map(Record::try_from).collect()

@@ -194,12 +194,12 @@ pub(crate) async fn offerings(
         found.ok_or_else(|| format!("value is no status: use one of {}", known()))
     });
     let mut filter = Filter {
-        sees: Sees::All,
         exemption: query.text("exemption", Exemption::parse),
         token_id: query.text("token_id", |text| {
             object_id::is_valid(text).then(|| text.to_owned()).ok_or("value is not 24 hex digits")
         }),
         before: query.text("cursor", |text| read_cursor(text).ok_or("value is not a cursor of this list")),
+        ..Filter::default()
     };
     let limit = query.integer("limit", PAGE.0, 1..=PAGE.1);
     query.finish()?;

@@ -1,4 +1,4 @@
-//! What of a wallet's units is promised already: to open commands, to orders and to trades that are not settled. What the
+//! What of a wallet's units is promised already: to open commands, to orders, and to trades and deals that are not settled. What the
 //! chain itself holds back, frozen or held, is not counted here.
 
 use std::collections::HashMap;
@@ -31,7 +31,7 @@ pub async fn units(
                   UNION ALL
                  SELECT p.subject, o.amount
                    FROM unnest($1::text[], $2::text[], $3::bytea[]) AS p (subject, instrument_id, wallet)
-                   JOIN ats_units_reserved o ON o.instrument_id = p.instrument_id AND o.wallet = p.wallet
+                   JOIN units_held_back o ON o.instrument_id = p.instrument_id AND o.wallet = p.wallet
                   WHERE o.amount > 0) r
           GROUP BY subject",
     )

@@ -18,6 +18,7 @@ mod investors;
 mod kyc;
 mod matrix;
 mod offerings;
+mod otc;
 mod portfolio;
 mod redemptions;
 mod rent;

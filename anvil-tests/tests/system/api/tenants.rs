@@ -27,8 +27,9 @@ fn path(rule: &Rule, theirs: &Theirs) -> Option<String> {
         // Of a token that is not the viewer's even an id of nothing is told as nothing.
         .replace("{file_id}", &"0".repeat(24))
         .replace("{file}", &format!("{nobody}.pdf"))
-        // Where there are orders, another party's is tried too (`ats::life`).
-        .replace("{order_id}", &nobody);
+        // Where there are orders and deals, another party's are tried too (`ats::life`, `otc::life`).
+        .replace("{order_id}", &nobody)
+        .replace("{deal_id}", &nobody);
     (!filled.contains('{')).then_some(filled)
 }
 

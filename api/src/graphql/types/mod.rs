@@ -2,6 +2,7 @@
 //! of the request.
 
 pub(super) mod command;
+pub(super) mod deal;
 pub(super) mod document;
 pub(super) mod event;
 pub(super) mod filter;

@@ -6,7 +6,7 @@ use async_graphql::Object;
 use tokenx_indexer::read::pages::{self, EventFilter, EventKey, EventKind, HoldingFilter, TokenFilter, Window};
 use tokenx_keeper::CommandFilter;
 
-use super::{order, trade};
+use super::{deal, order, trade};
 use crate::graphql::fault::Fault;
 use crate::graphql::loaders::{EventCount, HolderCount, HoldingCount};
 use crate::graphql::reader::Reader;
@@ -28,6 +28,7 @@ pub(in crate::graphql) enum Counted {
     Commands(CommandFilter),
     Orders(order::Which),
     Trades(String),
+    Deals(deal::Which),
 }
 
 #[Object]
@@ -46,6 +47,7 @@ impl Total {
             Counted::EventsOf(key) => reader.load(key.clone()).await?.unwrap_or_default(),
             Counted::Orders(which) => order::count(&mut *reader.conn().await?, which).await?,
             Counted::Trades(instrument) => trade::count(&mut *reader.conn().await?, instrument).await?,
+            Counted::Deals(which) => deal::count(&mut *reader.conn().await?, which).await?,
             Counted::Commands(filter) => tokenx_keeper::count_commands(&mut *reader.conn().await?, filter).await?,
         })
     }
