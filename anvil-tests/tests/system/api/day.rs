@@ -35,11 +35,15 @@ async fn whatever_investors_do_in_a_day_the_books_are_the_chains() {
     day.trades().await;
     day.stands("they have traded", [(80, 7_620), (70, 7_880)]).await;
 
+    day.deals().await;
+    day.stands("they have made a deal", [(75, 7_820), (75, 7_680)]).await;
+
     day.earns().await;
-    day.stands("rent was paid", [(80, 7_620 + 80 * 100 / 150), (70, 7_880 + 70 * 100 / 150)]).await;
+    // A fraction of the smallest unit stays in the accounts.
+    day.stands("rent was paid", [(75, 7_869), (75, 7_729)]).await;
 
     day.redeems(&day.alice, 30).await;
-    day.stands("Alice has redeemed", [(50, 7_620 + 80 * 100 / 150 + 900), (70, 7_880 + 70 * 100 / 150)]).await;
+    day.stands("Alice has redeemed", [(45, 8_769), (75, 7_729)]).await;
     assert_eq!(day.floor.cash(TREASURY).await, usd(4_500 - 100 - 900));
     day.floor.end().await;
 }
@@ -97,6 +101,25 @@ impl Day {
             (trades.len(), &trades[0]["price"], &trades[0]["settlement"]["settled"]),
             (1, &json!("31.0"), &json!(true))
         );
+    }
+
+    /// Over the counter: Alice would give Bob 5 of hers for 200, and he agrees.
+    async fn deals(&self) {
+        let (kit, alice, bob) = (self.kit(), &self.alice, &self.bob);
+        let body = json!({
+            "client_deal_id": "five", "instrument_id": "TKN", "side": "sell", "wallet_id": alice.wallet_id,
+            "counterparty": "bob", "quantity": "5", "total": "200",
+        });
+        let proposed = kit.post("/otc/deals", Some(&alice.token), &body).await;
+        assert_eq!(proposed.status, 201, "{}", proposed.text);
+        let deal = format!("/otc/deals/{}", proposed.json()["id"].as_str().unwrap());
+        let accepted = kit.post(&format!("{deal}/accept"), Some(&bob.token), &json!({ "wallet_id": bob.wallet_id })).await;
+        assert_eq!(accepted.status, 202, "{}", accepted.text);
+        eventually("the deal is settled", || async {
+            let shown = kit.get(&deal, Some(&alice.token)).await;
+            (shown.status == 200 && shown.json()["state"] == "settled").then_some(())
+        })
+        .await;
     }
 
     /// The treasury, a wallet like any other, pays in what a period divides; that one was due.
