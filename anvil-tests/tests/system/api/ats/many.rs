@@ -142,7 +142,7 @@ async fn whoever_dies_no_order_is_lost_and_none_filled_twice() {
     let (people, each) = (campaign::times(4, 200), campaign::times(25, 50));
     let seed = campaign::seed("orders and kills");
     let mut floor = Floor::open().await;
-    let traders = floor.traders(people, 4, 400).await;
+    let traders = floor.traders(people, 4, 4_000).await;
     let settings = floor.life.ground.kit.moves_out().await;
     let urls = [floor.kit().url.clone()];
     let flooded = CancellationToken::new();
@@ -177,7 +177,7 @@ async fn whoever_dies_no_order_is_lost_and_none_filled_twice() {
     assert!(killed > 0, "nobody died");
     floor.kit().is_served().await;
     floor.nothing_waits().await;
-    floor.adds_up(&traders, taken, 4, 400).await;
+    floor.adds_up(&traders, taken, 4, 4_000).await;
     let trades: i64 = sqlx::query_scalar("SELECT count(*) FROM fills").fetch_one(&floor.kit().pool).await.unwrap();
     campaign::say(&format!("{people} investors, {each} orders each, {taken} taken, {killed} kills, {trades} trades"));
     last.signal(Signal::SIGTERM).unwrap();
