@@ -10,6 +10,8 @@
 mod client;
 #[path = "keeper/raw.rs"]
 mod raw;
+#[path = "parts/services.rs"]
+mod services;
 #[path = "keeper/stack.rs"]
 mod stack;
 

@@ -8,6 +8,9 @@
 
 #![allow(clippy::print_stdout, reason = "a benchmark's result")]
 
+#[path = "parts/waits.rs"]
+mod waits;
+
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +27,8 @@ use tokenx_config::Settings;
 use tokio::process::Child;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+
+use waits::Waits;
 
 const BY: By<'static> = By { actor: "cli:bench", request_id: None };
 const LIMIT: Duration = Duration::from_secs(300);
@@ -52,8 +57,8 @@ async fn main() -> Result<()> {
         let rate = (rate * percent / 100).max(1);
         site.ask(&path, rate, WARM_UP).await?;
         let answers = site.ask(&path, rate, Duration::from_secs(seconds)).await?;
-        let Answers { rate, bytes, refused, .. } = answers;
-        println!("| {what} | {rate:.0} | {bytes} | {} | {aim} | {refused} |", answers.waits());
+        let Answers { rate, bytes, refused, waits } = answers;
+        println!("| {what} | {rate:.0} | {bytes} | {} | {aim} | {refused} |", waits.table());
     }
     Ok(())
 }
@@ -75,18 +80,8 @@ struct Answers {
     bytes: usize,
     /// Requests that had another answer than the one asked for, or none.
     refused: usize,
-    /// Of the others, in order of length.
-    times: Vec<Duration>,
-}
-
-impl Answers {
-    fn waits(&self) -> String {
-        let at = |percent: usize| {
-            let place = (self.times.len() * percent / 100).min(self.times.len().saturating_sub(1));
-            self.times.get(place).copied().unwrap_or_default().as_secs_f64() * 1_000.0
-        };
-        format!("{:.1} / {:.1} / {:.1}", at(50), at(99), at(100))
-    }
+    /// Of the others.
+    waits: Waits,
 }
 
 impl Site {
@@ -178,11 +173,8 @@ impl Site {
         let answers: Vec<_> = answers.into_iter().filter_map(Result::ok).collect();
         let refused = asked - answers.len();
         let bytes = answers.first().map_or(0, |(_, bytes)| *bytes);
-        let mut times: Vec<Duration> = answers.into_iter().map(|(time, _)| time).collect();
-        times.sort_unstable();
-        #[allow(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = times.len() as f64 / took.as_secs_f64();
-        Ok(Answers { rate, bytes, refused, times })
+        let waits = Waits::of(answers.into_iter().map(|(time, _)| time).collect());
+        Ok(Answers { rate: waits.rate(took), bytes, refused, waits })
     }
 }
 

@@ -1,6 +1,5 @@
-//! What is measured: chain, database, indexer, API and keeper, in this process save for the first two.
+//! Whom mints go to, and what came of them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::primitives::{Address, Bytes, U64};
@@ -8,99 +7,36 @@ use alloy::signers::local::PrivateKeySigner;
 use anyhow::{Context, Result};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
-use tokenx::local::suite::{COLD_KEY, LANE_KEYS};
-use tokenx_anvil_tests::{Deployment, Mining, World, eventually_within};
+use tokenx::local::suite::COLD_KEY;
+use tokenx_anvil_tests::eventually_within;
 use tokenx_api::admin::{self, By, NewNode, NewParty, NewServiceToken, NewWallet, WalletKind};
 use tokenx_api::policy::{Role, Scope};
-use tokenx_config::{Profile, Settings};
 use tokenx_contracts::ids::PartyId;
-use tokenx_indexer::Indexer;
-use tokenx_keeper::{CommandProjection, Commands, Doors, Keeper};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-const BLOCKS: Duration = Duration::from_secs(1);
+use super::services::{Running, Services};
+
 const BY: By<'static> = By { actor: "cli:bench", request_id: None };
 const INSTRUMENT: &str = "rCC";
 /// Investors that the mints go to in turn.
 const PARTIES: u64 = 200;
 
 pub(crate) struct Stack {
-    deployment: Deployment,
-    settings: Settings,
-    commands: Commands,
-    api_url: String,
+    services: Services,
     agent: SecretString,
-    stop: CancellationToken,
-    tasks: Vec<JoinHandle<()>>,
-    // Dropped last.
-    world: World,
-}
-
-/// A keeper at work.
-pub(crate) struct Running {
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    pub(crate) async fn stop(self) -> Result<()> {
-        self.stop.cancel();
-        Ok(self.task.await?)
-    }
 }
 
 impl Stack {
     pub(crate) async fn start() -> Result<Self> {
-        let world = World::durable(Mining::Every(BLOCKS)).await?;
-        let deployment = world.deploy().await?;
-        let of_world = world.settings(&deployment)?;
-        let mut settings = Settings::embedded(Profile::Bench)?;
-        (settings.database, settings.server) = (of_world.database, of_world.server);
-        let (confirmations, finality) = (settings.chain.confirmations, settings.chain.finality);
-        settings.chain = of_world.chain;
-        (settings.chain.confirmations, settings.chain.finality) = (confirmations, finality);
-        settings.signer.keys = LANE_KEYS.map(Into::into).to_vec();
-        settings.monitor.enabled = false;
-        let commands = Commands::new(world.pool.clone(), Doors::of(&settings.chain));
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let api_url = format!("http://{}", listener.local_addr()?);
-        let stop = CancellationToken::new();
-        let context = tokenx_api::ApiContext {
-            settings: Arc::new(settings.clone()),
-            pool: world.pool.clone(),
-            commands: commands.clone(),
-        };
-        let results = CommandProjection::open(&world.pool, settings.chain.chain_id).await?;
-        let indexer = Indexer::builder(&settings, world.pool.clone())
-            .watch_accounts(results.watch())
-            .with_projection(Arc::new(results))
-            .build();
-        let (serving, following) = (tokenx_api::serve(context, listener, stop.clone()), indexer.run(stop.clone()));
-        let tasks = vec![
-            tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    println!("api: {error}");
-                }
-            }),
-            tokio::spawn(async move {
-                if let Err(error) = following.await {
-                    println!("indexer: {error}");
-                }
-            }),
-        ];
-        let agent = String::new().into();
-        let mut stack = Self { deployment, settings, commands, api_url, agent, stop, tasks, world };
+        let mut stack = Self { services: Services::start().await?, agent: String::new().into() };
         stack.seed().await?;
         Ok(stack)
     }
 
     /// An issuer with its node, a service token for its agent, and investors with an approved wallet each.
     async fn seed(&mut self) -> Result<()> {
-        let (pool, chain_id) = (&self.world.pool, self.settings.chain.chain_id);
+        let (pool, chain_id) = (&self.services.world.pool, self.services.settings.chain.chain_id);
         let issuer_id = admin::add_issuer(pool, BY, "Issuer").await?.issuer_id;
-        let executor = self.deployment.nodes[0].node.executor;
+        let executor = self.services.deployment.nodes[0].node.executor;
         admin::add_node(pool, BY, NewNode { issuer_id, chain_id, executor, treasury: None }).await?;
         let scopes = vec![Scope::LedgerWrite];
         let token =
@@ -111,7 +47,7 @@ impl Stack {
             let party = NewParty { party_id: party_id.clone(), country: 276, investor_class: 1, kyc_expires_at: None };
             admin::add_party(pool, BY, party).await?;
             let wallet = NewWallet { party_id, kind: WalletKind::SelfCustody(wallet(i)) };
-            admin::add_wallet(pool, &self.commands, BY, wallet).await?;
+            admin::add_wallet(pool, &self.services.commands, BY, wallet).await?;
         }
         let keeper = self.keeper(200).await?;
         self.all_confirmed(Duration::from_secs(60)).await?;
@@ -125,20 +61,14 @@ impl Stack {
 
     /// A keeper with one lane that puts so many commands into a transaction.
     pub(crate) async fn keeper(&self, items: u32) -> Result<Running> {
-        let mut settings = self.settings.clone();
-        settings.keeper.batch_max_items = items;
-        settings.signer.keys.truncate(1);
-        // What public pools keep of one sender is no matter here: the raw client is not held to it either.
-        settings.keeper.max_in_flight = 4_000;
-        let keeper = Keeper::new(&settings, self.world.pool.clone(), &self.commands).await?;
-        let stop = CancellationToken::new();
-        let ended = stop.clone();
-        let task = tokio::spawn(async move {
-            if let Err(error) = keeper.run(ended).await {
-                println!("keeper: {error}");
-            }
-        });
-        Ok(Running { stop, task })
+        self.services
+            .keeper(|settings| {
+                settings.keeper.batch_max_items = items;
+                settings.signer.keys.truncate(1);
+                // What public pools keep of one sender is no matter here: the raw client is not held to it either.
+                settings.keeper.max_in_flight = 4_000;
+            })
+            .await
     }
 
     /// Waits until no command is open any more, and sees to it that all have succeeded.
@@ -150,7 +80,7 @@ impl Stack {
                                  WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared'))
                      OR EXISTS (SELECT FROM command_states WHERE state = 'mined')",
             )
-            .fetch_one(&self.world.pool)
+            .fetch_one(&self.services.world.pool)
             .await
             .ok()?;
             (!open).then_some(())
@@ -158,7 +88,7 @@ impl Stack {
         .await;
         let failed: i64 =
             sqlx::query_scalar("SELECT count(*) FROM command_states WHERE state NOT IN ('confirmed', 'final')")
-                .fetch_one(&self.world.pool)
+                .fetch_one(&self.services.world.pool)
                 .await?;
         anyhow::ensure!(failed == 0, "{failed} commands failed");
         Ok(())
@@ -176,7 +106,7 @@ impl Stack {
                       GROUP BY c.seq) waits",
         )
         .bind(prefix)
-        .fetch_all(&self.world.pool)
+        .fetch_all(&self.services.world.pool)
         .await?;
         Ok((figures[0], figures[1]))
     }
@@ -191,22 +121,17 @@ impl Stack {
             .sum()
     }
 
-    pub(crate) async fn end(mut self) -> Result<()> {
-        self.stop.cancel();
-        for task in std::mem::take(&mut self.tasks) {
-            task.await?;
-        }
-        self.world.pool.close().await;
-        Ok(())
+    pub(crate) async fn end(self) -> Result<()> {
+        self.services.end().await
     }
 
     /// A call of the token by its admin, mined.
     pub(crate) async fn by_admin(&self, data: Vec<u8>) -> Result<()> {
         let admin = COLD_KEY.parse::<PrivateKeySigner>()?.address();
         let call = json!([{ "from": admin, "to": self.token(), "data": Bytes::from(data), "gas": "0x100000" }]);
-        let hash = self.world.chain.rpc("eth_sendTransaction", call).await?;
+        let hash = self.services.world.chain.rpc("eth_sendTransaction", call).await?;
         eventually_within(Duration::from_secs(20), "the admin's call is mined", || async {
-            let receipt = self.world.chain.rpc("eth_getTransactionReceipt", json!([hash])).await.ok()?;
+            let receipt = self.services.world.chain.rpc("eth_getTransactionReceipt", json!([hash])).await.ok()?;
             (receipt["status"] == "0x1").then_some(())
         })
         .await;
@@ -215,20 +140,20 @@ impl Stack {
 
     pub(crate) async fn call(&self, data: Vec<u8>) -> Result<Bytes> {
         let call = json!([{ "to": self.token(), "data": Bytes::from(data) }, "latest"]);
-        Ok(serde_json::from_value(self.world.chain.rpc("eth_call", call).await?)?)
+        Ok(serde_json::from_value(self.services.world.chain.rpc("eth_call", call).await?)?)
     }
 
     pub(crate) async fn nonce(&self, account: Address) -> Result<u64> {
-        let nonce = self.world.chain.rpc("eth_getTransactionCount", json!([account, "latest"])).await?;
+        let nonce = self.services.world.chain.rpc("eth_getTransactionCount", json!([account, "latest"])).await?;
         Ok(serde_json::from_value::<U64>(nonce).context("a nonce")?.to())
     }
 
     pub(crate) fn rpc_url(&self) -> String {
-        self.world.chain.url()
+        self.services.world.chain.url()
     }
 
     pub(crate) fn api_url(&self) -> &str {
-        &self.api_url
+        &self.services.api_url
     }
 
     pub(crate) fn token_of_the_agent(&self) -> &str {
@@ -236,7 +161,7 @@ impl Stack {
     }
 
     pub(crate) fn token(&self) -> Address {
-        self.deployment.nodes[0].token
+        self.services.deployment.nodes[0].token
     }
 
     pub(crate) fn instrument(&self) -> &'static str {

@@ -113,7 +113,8 @@ impl Day {
         let proposed = kit.post("/otc/deals", Some(&alice.token), &body).await;
         assert_eq!(proposed.status, 201, "{}", proposed.text);
         let deal = format!("/otc/deals/{}", proposed.json()["id"].as_str().unwrap());
-        let accepted = kit.post(&format!("{deal}/accept"), Some(&bob.token), &json!({ "wallet_id": bob.wallet_id })).await;
+        let accepted =
+            kit.post(&format!("{deal}/accept"), Some(&bob.token), &json!({ "wallet_id": bob.wallet_id })).await;
         assert_eq!(accepted.status, 202, "{}", accepted.text);
         eventually("the deal is settled", || async {
             let shown = kit.get(&deal, Some(&alice.token)).await;
