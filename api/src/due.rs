@@ -1,6 +1,6 @@
-//! What is due without anybody asking: the next steps of approved offerings, terms that follow records, rent, documents and the audit log on their way to the
-//! chain, and records that the registry could not take before. Rows say what is due, so it does not matter which process
-//! looks, nor how many, nor how often one of them dies.
+//! What is due without anybody asking: the next steps of approved offerings, terms that follow records, rent, ends of
+//! subscriptions and deals, documents and the audit log on their way to the chain, and records that the registry could not take
+//! before. Rows say what is due, so it does not matter which process looks, nor how many, nor how often one of them dies.
 
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::kyc::consequence;
 use crate::offerings::listing;
 use crate::otc;
 use crate::rent::{period, push};
+use crate::subscriptions::ends;
 use crate::tokens::{anchors, terms};
 
 /// How often it is looked for.
@@ -29,6 +30,7 @@ pub(crate) async fn keep_going(app: App) {
         say("terms of tokens", terms::go_on(&app).await);
         say("rent periods", period::go_on(&app).await);
         say("rent payments", push::go_on(&app).await);
+        say("ends of subscriptions", ends::go_on(&app).await);
         say("deals", otc::settle::go_on(&app).await);
         say("documents", anchors::go_on(&app).await);
         say("registry records", consequence::go_on(&app).await);

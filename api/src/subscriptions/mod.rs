@@ -4,6 +4,7 @@
 
 pub mod body;
 pub mod course;
+pub(crate) mod ends;
 pub mod place;
 pub mod record;
 pub mod routes;

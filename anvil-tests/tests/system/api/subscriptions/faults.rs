@@ -27,6 +27,7 @@ async fn a_reservation_ends_with_its_time_and_what_it_held_is_there_for_others()
     assert_eq!(code(&fair.ask(dora, &Fair::hosted(dora, "now", 1)).await), (422, "SOLD_OUT".into()));
     let expired = fair.becomes(dora, &reserved.json()["id"], "expired").await;
     assert_eq!((&expired["calls"], &expired["transaction_hash"]), (&Value::Null, &Value::Null));
+    assert_eq!(fair.is_told(&reserved.json()["id"], "subscription.expired").await["status"], "expired");
     assert_eq!(fair.open_reservations().await, 0);
     fair.subscribes(dora, &Fair::hosted(dora, "then", 10), "completed").await;
     assert_eq!(fair.sales().await, 1);

@@ -170,6 +170,22 @@ impl Fair {
         [units, self.view(self.money(), TestUSD::balanceOfCall { account }).await]
     }
 
+    /// Waits until the party is told so of the end of what its wallet was to buy by itself, and once.
+    async fn is_told(&self, id: &Value, kind: &str) -> Value {
+        let heard = eventually("the end is told", || async {
+            let heard: Vec<(String, Value)> =
+                sqlx::query_as("SELECT kind, payload FROM outbox WHERE subject = 'subscription:' || $1 AND kind <> 'offering.subscribe'")
+                    .bind(id.as_str().unwrap())
+                    .fetch_all(&self.kit().pool)
+                    .await
+                    .unwrap();
+            (!heard.is_empty()).then_some(heard)
+        })
+        .await;
+        assert_eq!((heard.len(), heard[0].0.as_str()), (1, kind));
+        heard[0].1.clone()
+    }
+
     /// Reservations that are still open.
     async fn open_reservations(&self) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM subscriptions_open").fetch_one(&self.kit().pool).await.unwrap()

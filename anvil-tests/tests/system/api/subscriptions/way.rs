@@ -60,6 +60,8 @@ async fn investors_subscribe_by_the_keeper_by_a_signature_and_by_themselves() {
     let bought = fair.becomes(dora, &reserved["id"], "completed").await;
     assert!(bought["calls"].is_null() && bought["transaction_hash"].is_string());
     assert_eq!(fair.books(own).await, [tokens(12), usd(MONEY - 360)]);
+    let told = fair.is_told(&reserved["id"], "subscription.completed").await;
+    assert_eq!(["party_id", "transaction_hash"].map(|name| &told[name]), [&json!("dora"), &bought["transaction_hash"]]);
     assert_eq!(fair.open_reservations().await, 0);
     assert_eq!(fair.life.ground.offering(&fair.offering).await["purchased_supply"], 22);
 
