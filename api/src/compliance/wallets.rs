@@ -2,9 +2,7 @@
 //! it is approved once the chain says so.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, State as Extract};
-use axum::http::request::Parts;
+use axum::extract::State as Extract;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -15,11 +13,10 @@ use uuid::Uuid;
 
 use crate::admin::{self, By, Note};
 use crate::app::App;
-use crate::auth::Viewer;
 use crate::error::ApiError;
+use crate::http::asked::{self, Named};
 use crate::http::body::{JsonBody, MaybeJson};
-use crate::http::envelope::RequestId;
-use crate::http::idempotency::{IdempotencyKey, REPLAYED};
+use crate::http::idempotency::REPLAYED;
 use crate::http::object::{Object, text_of};
 use crate::http::query::Query;
 use crate::investors::wallets::{PAGE, cursor};
@@ -168,38 +165,29 @@ pub(crate) async fn reject(asked: Asked, JsonBody(body): JsonBody) -> Result<Res
     Ok((StatusCode::OK, Json(WalletView::from(shown))).into_response())
 }
 
-/// What every decision on a wallet is asked with.
+/// A wallet's id.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    app: App,
-    viewer: Viewer,
-    request_id: RequestId,
-    key: Option<String>,
-    wallet_id: Uuid,
-}
+pub(crate) struct WalletId(Uuid);
 
-impl FromRequestParts<App> for Asked {
-    type Rejection = ApiError;
+impl Named for WalletId {
+    fn named(text: &str) -> Option<WalletId> {
+        text.parse().ok().map(WalletId)
+    }
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Asked, ApiError> {
-        let id: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;
-        Ok(Asked {
-            viewer: Viewer::from_request_parts(parts, app).await?,
-            request_id: RequestId::from_request_parts(parts, app).await?,
-            key,
-            wallet_id: id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?,
-            app: app.clone(),
-        })
+    fn unknown() -> ApiError {
+        unknown()
     }
 }
+
+/// What every decision on a wallet is asked with.
+type Asked = asked::Asked<WalletId>;
 
 impl Asked {
     /// The wallet and its party, for this transaction alone.
     async fn lock(&self, conn: &mut PgConnection) -> Result<(Profile, Shown), ApiError> {
-        let owner = record::find(&mut *conn, self.wallet_id).await?.ok_or_else(unknown)?.party_id;
+        let owner = record::find(&mut *conn, self.id.0).await?.ok_or_else(unknown)?.party_id;
         let party = parties::lock(&mut *conn, &owner).await?.ok_or_else(unknown)?;
-        let record = record::find(&mut *conn, self.wallet_id).await?.ok_or_else(unknown)?;
+        let record = record::find(&mut *conn, self.id.0).await?.ok_or_else(unknown)?;
         Ok((party, view::one(&self.app, conn, record).await?))
     }
 

@@ -1,5 +1,6 @@
 //! What every request passes through, whatever it asks for.
 
+pub(crate) mod asked;
 pub mod body;
 pub mod client;
 pub mod envelope;

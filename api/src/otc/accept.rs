@@ -3,9 +3,6 @@
 
 use alloy::primitives::U256;
 use axum::Json;
-use axum::extract::Path;
-use axum::extract::State as Extract;
-use axum::extract::rejection::PathRejection;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -17,7 +14,7 @@ use super::body::{Accepted, DealAcceptance};
 use super::desk::Desk;
 use super::propose::{allow, bad, closed, consent, covered, digest, own_wallet, predicted, refused};
 use super::record::{self, Deal, Stage};
-use super::view::{DealView, deal_id, unknown};
+use super::view::{DealId, DealView, unknown};
 use crate::admin::By;
 use crate::app::App;
 use crate::ats::market::seconds;
@@ -25,8 +22,8 @@ use crate::ats::names::Does;
 use crate::ats::signed::Clock;
 use crate::auth::Viewer;
 use crate::error::ApiError;
+use crate::http::asked::Asked;
 use crate::http::body::JsonBody;
-use crate::http::envelope::RequestId;
 use crate::http::idempotency::REPLAYED;
 use crate::http::intent::Said;
 use crate::investors::{lock, party_of};
@@ -48,13 +45,9 @@ use crate::wallets::record::Record as Wallet;
     responses((status = 202, description = "The deal, on its way to the chain", body = DealView))
 )]
 pub(crate) async fn accept(
-    Extract(app): Extract<App>,
-    request_id: RequestId,
-    viewer: Viewer,
-    id: Result<Path<String>, PathRejection>,
+    Asked { app, viewer, request_id, id: DealId(id), .. }: Asked<DealId>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, ApiError> {
-    let id = deal_id(id)?;
     let known = record::shown(app.pool(), party_of(&viewer)?, id).await?.ok_or_else(unknown)?;
     let asked = Accepted::read(&body)?;
     watch(&app, &known.deal, &asked, party_of(&viewer)?).await?;

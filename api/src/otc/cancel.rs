@@ -2,23 +2,18 @@
 //! maker's own has signed counts on chain until the wallet takes it back there, which its signature may have us bring.
 
 use axum::Json;
-use axum::extract::Path;
-use axum::extract::State as Extract;
-use axum::extract::rejection::PathRejection;
 use serde_json::json;
 use tokenx_contracts::ids::InstrumentId;
 use tokenx_keeper::Trade;
 
 use super::propose::bad;
 use super::record::{self, Deal, Stage};
-use super::view::{DealView, deal_id, unknown};
+use super::view::{DealId, DealView, unknown};
 use crate::admin::By;
-use crate::app::App;
 use crate::ats::cancel::{CancelRequest, bring};
-use crate::auth::Viewer;
 use crate::error::ApiError;
+use crate::http::asked::Asked;
 use crate::http::body::MaybeJson;
-use crate::http::envelope::RequestId;
 use crate::investors::lock;
 
 /// Takes a proposal back, or declines it. Once more, it is answered as it is; what both have agreed on is not taken back.
@@ -30,13 +25,9 @@ use crate::investors::lock;
     responses((status = 200, description = "The deal as it is now", body = DealView))
 )]
 pub(crate) async fn cancel(
-    Extract(app): Extract<App>,
-    request_id: RequestId,
-    viewer: Viewer,
-    id: Result<Path<String>, PathRejection>,
+    Asked { app, viewer, request_id, id: DealId(id), .. }: Asked<DealId>,
     MaybeJson(body): MaybeJson,
 ) -> Result<Json<DealView>, ApiError> {
-    let id = deal_id(id)?;
     let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let party = lock(&app, &mut tx, &viewer).await?;
     let deal = record::lock(&mut tx, id).await?;

@@ -2,9 +2,8 @@
 
 use alloy::primitives::{B256, U256};
 use axum::Json;
-use axum::extract::Path;
-use axum::extract::State as Extract;
 use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State as Extract};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tokenx_contracts::amount::Amount;
@@ -20,6 +19,7 @@ use crate::ats::trades::Settlement;
 use crate::ats::view::{decimals, read_cursor, write_cursor};
 use crate::auth::Viewer;
 use crate::error::ApiError;
+use crate::http::asked::Named;
 use crate::http::query::Query;
 use crate::investors::party_of;
 use crate::investors::wallets::PAGE;
@@ -274,13 +274,23 @@ pub(crate) async fn deal(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<DealView>, ApiError> {
     let party_id = party_of(&viewer)?;
-    let shown = record::shown(app.pool(), party_id, deal_id(id)?).await?.ok_or_else(unknown)?;
+    let DealId(id) = id.ok().and_then(|Path(id)| DealId::named(&id)).ok_or_else(unknown)?;
+    let shown = record::shown(app.pool(), party_id, id).await?.ok_or_else(unknown)?;
     Ok(Json(DealView::of(&shown, party_id)))
 }
 
-/// A deal's id in a path. What could not be one names nothing.
-pub(super) fn deal_id(id: Result<Path<String>, PathRejection>) -> Result<Uuid, ApiError> {
-    id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)
+/// A deal's id.
+#[derive(Debug)]
+pub(crate) struct DealId(pub(super) Uuid);
+
+impl Named for DealId {
+    fn named(text: &str) -> Option<DealId> {
+        text.parse().ok().map(DealId)
+    }
+
+    fn unknown() -> ApiError {
+        unknown()
+    }
 }
 
 pub(super) fn unknown() -> ApiError {

@@ -2,9 +2,7 @@
 
 use alloy::primitives::{B256, U256};
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path, State as Extract};
-use axum::http::request::Parts;
+use axum::extract::State as Extract;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -21,12 +19,11 @@ use super::request::{page, worth};
 use super::view::{self, Redemption, RedemptionPage, Shown};
 use crate::admin::{self, By, Note};
 use crate::app::App;
-use crate::auth::Viewer;
 use crate::compliance::wallets::reason;
 use crate::error::{ApiError, FieldError};
+use crate::http::asked::{self, Named};
 use crate::http::body::{JsonBody, MaybeJson};
-use crate::http::envelope::RequestId;
-use crate::http::idempotency::{IdempotencyKey, REPLAYED};
+use crate::http::idempotency::REPLAYED;
 use crate::http::object::Object;
 use crate::http::query::Query;
 use crate::tokens::money::{Price, Zero, amount};
@@ -141,31 +138,18 @@ pub(crate) async fn reject(asked: Asked, JsonBody(body): JsonBody) -> Result<Res
     asked.decide(tx, shown.case, held, (None, Some(reason)), operation.into()).await
 }
 
-/// What every decision on a request is asked with.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    app: App,
-    viewer: Viewer,
-    request_id: RequestId,
-    key: Option<String>,
-    id: Id,
-}
+impl Named for Id {
+    fn named(text: &str) -> Option<Id> {
+        Id::parse(text)
+    }
 
-impl FromRequestParts<App> for Asked {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Asked, ApiError> {
-        let id: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;
-        Ok(Asked {
-            viewer: Viewer::from_request_parts(parts, app).await?,
-            request_id: RequestId::from_request_parts(parts, app).await?,
-            key,
-            id: id.ok().and_then(|Path(id)| Id::parse(&id)).ok_or_else(unknown)?,
-            app: app.clone(),
-        })
+    fn unknown() -> ApiError {
+        unknown()
     }
 }
+
+/// What every decision on a request is asked with.
+type Asked = asked::Asked<Id>;
 
 impl Asked {
     /// The request. Nobody else decides on one of its token meanwhile.

@@ -6,9 +6,6 @@
 
 use alloy::primitives::{B256, U256};
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -22,15 +19,15 @@ use utoipa::ToSchema;
 use super::facts::{self, Facts};
 use super::money::{Zero, amount};
 use super::record::{self, Record};
-use super::routes::{note, tenant, token_id, unknown};
+use super::routes::{note, tenant, unknown};
 use super::status::{Action, Status};
 use crate::app::App;
-use crate::auth::Viewer;
 use crate::error::{ApiError, FieldError};
+use crate::http::asked::{self, Named};
 use crate::http::body::MaybeJson;
-use crate::http::envelope::RequestId;
-use crate::http::idempotency::{IdempotencyKey, REPLAYED};
+use crate::http::idempotency::REPLAYED;
 use crate::http::object::Object;
+use crate::object_id;
 use crate::token_app::commands::{CommandRecord, record as command_record};
 
 /// What `deploy` takes: how much the node's Executor may do to the token in a UTC day, in whole tokens. The maximum
@@ -49,30 +46,22 @@ pub struct DeployRequest {
     daily_force_limit: Option<String>,
 }
 
-/// What every action is asked with.
+/// A token's id.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    app: App,
-    viewer: Viewer,
-    request_id: RequestId,
-    key: IdempotencyKey,
-    token_id: String,
-}
+pub(crate) struct TokenId(String);
 
-impl FromRequestParts<App> for Asked {
-    type Rejection = ApiError;
+impl Named for TokenId {
+    fn named(text: &str) -> Option<TokenId> {
+        object_id::is_valid(text).then(|| TokenId(text.to_owned()))
+    }
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Asked, ApiError> {
-        let id: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
-        Ok(Asked {
-            viewer: Viewer::from_request_parts(parts, app).await?,
-            request_id: RequestId::from_request_parts(parts, app).await?,
-            key: IdempotencyKey::from_request_parts(parts, app).await?,
-            token_id: token_id(id)?,
-            app: app.clone(),
-        })
+    fn unknown() -> ApiError {
+        unknown()
     }
 }
+
+/// What every action is asked with.
+type Asked = asked::Asked<TokenId>;
 
 /// Deploys a draft, or one whose deployment has failed.
 #[utoipa::path(
@@ -150,7 +139,7 @@ impl Asked {
         let Asked { app, viewer, .. } = &self;
         let mut tx = tokenx_migrations::begin(app.pool()).await?;
         // Whoever asks or edits waits here: what is decided below holds until it is committed.
-        let record = record::lock(&mut tx, &self.token_id, tenant(viewer)).await?.ok_or_else(unknown)?;
+        let record = record::lock(&mut tx, &self.id.0, tenant(viewer)).await?.ok_or_else(unknown)?;
         let facts = facts::of(&mut tx, app.chain_id(), std::slice::from_ref(&record)).await?;
         let facts = facts.into_iter().next().unwrap_or_default();
         let operation = operation(action, &record, &facts, body)?;
@@ -192,7 +181,7 @@ impl Asked {
         }
         let detail = json!({ "command_id": command_id });
         let verb = format!("token.{}", action.as_str());
-        note(&mut tx, viewer, &self.request_id, &verb, &self.token_id, detail).await?;
+        note(&mut tx, viewer, &self.request_id, &verb, &self.id.0, detail).await?;
         tx.commit().await?;
         app.commands().wake();
         let view = app.commands().view(&Scope::System, &command_id).await?;
@@ -213,9 +202,9 @@ impl Asked {
               WHERE caller = $1 AND token_id = $2 AND kind = $3 AND idempotency_key = $4",
         )
         .bind(self.viewer.actor())
-        .bind(&self.token_id)
+        .bind(&self.id.0)
         .bind(action.as_str())
-        .bind(self.key.0.as_deref())
+        .bind(self.key.as_deref())
         .fetch_optional(&mut *conn)
         .await?;
         if let Some(command_id) = by_key {
@@ -234,7 +223,7 @@ impl Asked {
               ORDER BY attempt DESC
               LIMIT 1",
         )
-        .bind(&self.token_id)
+        .bind(&self.id.0)
         .bind(action.as_str())
         .fetch_optional(conn)
         .await?;
@@ -257,22 +246,22 @@ impl Asked {
                FROM token_commands
               WHERE token_id = $1 AND kind = $2",
         )
-        .bind(&self.token_id)
+        .bind(&self.id.0)
         .bind(action.as_str())
         .fetch_one(&mut *conn)
         .await?;
-        let command_id = CommandId::parse(format!("{}:{}:-:{attempt}", action.as_str(), self.token_id));
+        let command_id = CommandId::parse(format!("{}:{}:-:{attempt}", action.as_str(), self.id.0));
         let command_id = command_id.map_err(ApiError::internal)?;
         sqlx::query(
             "INSERT INTO token_commands (token_id, kind, attempt, command_id, caller, idempotency_key)
              VALUES ($1, $2, $3, $4, $5, $6)",
         )
-        .bind(&self.token_id)
+        .bind(&self.id.0)
         .bind(action.as_str())
         .bind(attempt)
         .bind(command_id.as_str())
         .bind(self.viewer.actor())
-        .bind(self.key.0.as_deref())
+        .bind(self.key.as_deref())
         .execute(conn)
         .await?;
         Ok(command_id)

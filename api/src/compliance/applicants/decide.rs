@@ -1,9 +1,6 @@
 //! `POST /compliance/applicants/{applicant_id}/approve|reject`: an officer decides, once, and the registry follows.
 
 use axum::Json;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequestParts, Path};
-use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -15,12 +12,10 @@ use uuid::Uuid;
 use super::super::wallets::{Refusal, reason};
 use super::view::ApplicantView;
 use crate::admin::{self, By, Note};
-use crate::app::App;
-use crate::auth::Viewer;
 use crate::error::{ApiError, FieldError};
+use crate::http::asked::{self, Named};
 use crate::http::body::{JsonBody, MaybeJson};
-use crate::http::envelope::RequestId;
-use crate::http::idempotency::{IdempotencyKey, REPLAYED};
+use crate::http::idempotency::REPLAYED;
 use crate::http::object::{Object, instant, integer, text_of};
 use crate::kyc::consequence;
 use crate::kyc::course::Word;
@@ -123,38 +118,29 @@ pub(crate) async fn reject(asked: Asked, JsonBody(body): JsonBody) -> Result<Res
     asked.decide(tx, record, (&party, Wish::Revoke), (Outcome::Rejected(reason), "applicant.reject", detail)).await
 }
 
-/// What every decision on an application is asked with.
+/// An application's id.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    app: App,
-    viewer: Viewer,
-    request_id: RequestId,
-    key: Option<String>,
-    applicant_id: Uuid,
-}
+pub(crate) struct ApplicantId(Uuid);
 
-impl FromRequestParts<App> for Asked {
-    type Rejection = ApiError;
+impl Named for ApplicantId {
+    fn named(text: &str) -> Option<ApplicantId> {
+        text.parse().ok().map(ApplicantId)
+    }
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Asked, ApiError> {
-        let id: Result<Path<String>, PathRejection> = Path::from_request_parts(parts, app).await;
-        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(parts, app).await?;
-        Ok(Asked {
-            viewer: Viewer::from_request_parts(parts, app).await?,
-            request_id: RequestId::from_request_parts(parts, app).await?,
-            key,
-            applicant_id: id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?,
-            app: app.clone(),
-        })
+    fn unknown() -> ApiError {
+        unknown()
     }
 }
+
+/// What every decision on an application is asked with.
+type Asked = asked::Asked<ApplicantId>;
 
 impl Asked {
     /// The application and its party, for this transaction alone.
     async fn lock(&self, conn: &mut PgConnection) -> Result<(Profile, Record), ApiError> {
-        let owner = record::find(&mut *conn, self.applicant_id).await?.ok_or_else(unknown)?.party_id;
+        let owner = record::find(&mut *conn, self.id.0).await?.ok_or_else(unknown)?.party_id;
         let party = parties::lock(&mut *conn, &owner).await?.ok_or_else(unknown)?;
-        let record = record::find(&mut *conn, self.applicant_id).await?.ok_or_else(unknown)?;
+        let record = record::find(&mut *conn, self.id.0).await?.ok_or_else(unknown)?;
         Ok((party, record))
     }
 
