@@ -5,13 +5,17 @@ use async_graphql::connection::{Connection, CursorType, Edge};
 use async_graphql::{Enum, ObjectType, OutputType};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use time::OffsetDateTime;
 use tokenx_indexer::read::pages::{EventKey, HolderKey, HoldingKey, TokenKey, Window};
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::limits::{NESTED_PAGE, PAGE};
+use crate::offerings::record as offerings;
+use crate::redemptions::record as redemptions;
 
 /// A key that a list is ordered by.
-pub(super) trait Key: Copy + Send + Sync {
+pub(super) trait Key: Clone + Send + Sync {
     /// Tells the cursors of one list from another's.
     const LIST: char;
 
@@ -66,7 +70,7 @@ fn number(text: &str) -> Option<U256> {
     digits.then(|| U256::from_str_radix(text, 16).ok())?
 }
 
-/// Mints, burns, transfers, freezes and recoveries share it: a cursor is a place in the chain.
+/// Mints, burns, transfers, freezes, recoveries and periods of rent share it: a cursor is a place in the chain.
 impl Key for EventKey {
     const LIST: char = 'e';
 
@@ -92,6 +96,41 @@ impl Key for i64 {
         text.parse().ok()
     }
 }
+
+/// Subscriptions, in the order of their ids, which is that of their times.
+impl Key for Uuid {
+    const LIST: char = 's';
+
+    fn write(&self) -> String {
+        self.simple().to_string()
+    }
+
+    fn read(text: &str) -> Option<Uuid> {
+        text.parse().ok()
+    }
+}
+
+/// Lists in the order of when their rows were made; rows of one moment by their ids.
+macro_rules! made_at {
+    ($place:ty, $list:literal, $read:expr) => {
+        impl Key for $place {
+            const LIST: char = $list;
+
+            fn write(&self) -> String {
+                format!("{}.{}", self.0.unix_timestamp_nanos(), self.1)
+            }
+
+            fn read(text: &str) -> Option<$place> {
+                let (at, id) = text.split_once('.')?;
+                let at = OffsetDateTime::from_unix_timestamp_nanos(at.parse().ok()?).ok()?;
+                Some((at, $read(id)?))
+            }
+        }
+    };
+}
+
+made_at!(offerings::Place, 'o', |id: &str| id.parse().ok());
+made_at!(redemptions::Place, 'r', redemptions::Id::parse);
 
 /// An opaque cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,9 +216,9 @@ impl Page {
         let read = |name, text: &Option<String>| text.as_deref().map(|text| Cursor::read(name, text)).transpose();
         let (after, before): (Option<K>, Option<K>) = (read("after", &self.after)?, read("before", &self.before)?);
         let newest_first = order == Order::NewestFirst;
+        let cut = Cut { size, backward, after: after.is_some(), before: before.is_some() };
         let (above, below) = if newest_first { (before, after) } else { (after, before) };
         let limit = i64::try_from(size).unwrap_or(i64::MAX).saturating_add(1);
-        let cut = Cut { size, backward, after: after.is_some(), before: before.is_some() };
         Ok((Window { above, below, descending: newest_first != backward, limit }, cut))
     }
 }
@@ -289,13 +328,18 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_as_the_key_it_was_made_of() {
         fn reads_back<K: Key + PartialEq + std::fmt::Debug>(key: K) {
-            assert_eq!(Cursor::<K>::read("after", &cursor(key)), Ok(key));
+            assert_eq!(Cursor::<K>::read("after", &cursor(key.clone())), Ok(key));
         }
         reads_back::<TokenKey>((7, Address::repeat_byte(0xff)));
         reads_back(HOLDING);
         reads_back::<HolderKey>((U256::ZERO, Address::ZERO));
         reads_back::<EventKey>((u64::MAX, 3));
         reads_back(-4i64);
+        reads_back(Uuid::now_v7());
+        let made = OffsetDateTime::UNIX_EPOCH + time::Duration::microseconds(1_700_000_000_123_456);
+        reads_back::<offerings::Place>((made, Uuid::now_v7()));
+        let direct = redemptions::Id::Direct("67d8774e903bfcbe7eb5d93e".to_owned(), 7);
+        reads_back::<redemptions::Place>((made, direct));
     }
 
     #[test]

@@ -47,13 +47,13 @@ const HOLDS: usize = 16;
 const HEAVIEST: usize = 1_000_000;
 
 /// Weight of a list field, from the library's weight of one row's fields.
-pub(super) fn rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> usize {
+pub(crate) fn rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> usize {
     let rows = first.or(last).map_or(PAGE.0, |rows| usize::try_from(rows).unwrap_or(0));
     rows.saturating_mul(row_fields.saturating_add(ROW)).min(HEAVIEST)
 }
 
 /// [`rows`] of a list within a row.
-pub(super) fn nested_rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> usize {
+pub(crate) fn nested_rows(first: Option<i32>, last: Option<i32>, row_fields: usize) -> usize {
     rows(first.or(last).or(Some(NESTED_PAGE)), None, row_fields)
 }
 

@@ -20,12 +20,18 @@ use super::types::event::{
 };
 use super::types::holding::{self, HoldingConnection, HoldingFilter};
 use super::types::meta::Meta;
+use super::types::offering::{self, OfferingConnection, OfferingFilter};
 use super::types::order::{self, OrderFilter};
+use super::types::redemption::{self, RedemptionConnection, RedemptionFilter};
+use super::types::rent::{self, Rent};
 use super::types::status::{self, Status};
+use super::types::subscription::{self, SubscriptionConnection, SubscriptionFilter};
 use super::types::token::{self, Token, TokenFilter};
 use super::types::total::Total;
 use super::types::trade::{self, Trade};
+use crate::offerings::view::Offering;
 use crate::policy::Operation;
+use crate::portfolio::view::{self as portfolio, Portfolio};
 
 /// Securities on chain: tokens, who holds them, and what happened to them, as of the indexed head.
 ///
@@ -243,6 +249,73 @@ impl Query {
         #[graphql(default_with = "Order::NewestFirst")] order: Order,
     ) -> Result<Option<Connection<Cursor<i64>, Deal, Total>>, Fault> {
         deal::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
+    }
+
+    /// One offering, for whom `GET /offerings/{offering_id}` shows it; null for others.
+    async fn offering(&self, ctx: &Context<'_>, id: ID) -> Result<Option<Offering>, Fault> {
+        offering::one(reader(ctx)?, &id).await
+    }
+
+    /// Offerings that the asker sees, newest first: the ones of `GET /offerings`.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn offerings(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<OfferingFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<OfferingConnection>, Fault> {
+        offering::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
+    }
+
+    /// Subscriptions, newest first: an investor's own, or an offering's for its issuer and staff; null where the asker may not
+    /// know of that offering.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn subscriptions(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<SubscriptionFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<SubscriptionConnection>, Fault> {
+        subscription::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await
+    }
+
+    /// Redemptions, newest first: an investor's own, or all for whoever decides on them.
+    #[graphql(complexity = "rows(first, last, child_complexity)")]
+    #[allow(clippy::too_many_arguments, reason = "the arguments of a relay list")]
+    async fn redemptions(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+        filter: Option<RedemptionFilter>,
+        #[graphql(default_with = "Order::NewestFirst")] order: Order,
+    ) -> Result<Option<RedemptionConnection>, Fault> {
+        redemption::connection(reader(ctx)?, Page { first, after, last, before }, order, filter).await.map(Some)
+    }
+
+    /// A token's rent, for whom `GET /v2/admin/token/{token_id}/rent` shows it; null for others.
+    async fn rent(&self, ctx: &Context<'_>, token_id: ID) -> Result<Option<Rent>, Fault> {
+        rent::one(reader(ctx)?, &token_id).await
+    }
+
+    /// What the asking investor has in all its wallets, what that is worth and cost, and what it has brought.
+    async fn portfolio(&self, ctx: &Context<'_>) -> Result<Option<Portfolio>, Fault> {
+        let reader = reader(ctx)?;
+        let viewer = reader.access().may(Operation::GetPortfolio)?;
+        let mut conn = reader.conn().await?;
+        Ok(Some(Box::pin(portfolio::of(reader.app(), &mut conn, viewer)).await?))
     }
 
     /// Figures of each instrument as of the confirmed block, for whom `GET /status` answers; null before the

@@ -43,6 +43,10 @@ impl Reader {
         })
     }
 
+    pub(super) fn app(&self) -> &App {
+        &self.app
+    }
+
     pub(super) fn chain_id(&self) -> u64 {
         self.app.chain_id()
     }

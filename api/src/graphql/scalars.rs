@@ -1,13 +1,25 @@
-//! Scalars: everything that a JSON number cannot hold exactly is a string.
+//! Scalars: everything that a JSON number cannot hold exactly is a string. Shapes that REST and GraphQL answer alike are
+//! made of them.
+
+use std::borrow::Cow;
 
 use alloy::primitives::{Address, B256, U256};
-use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
+use async_graphql::parser::types::Field;
+use async_graphql::registry::Registry;
+use async_graphql::{
+    ContextSelectionSet, InputValueError, InputValueResult, OutputType, Positioned, Scalar, ScalarType, ServerResult,
+    Value,
+};
+use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 use tokenx_contracts::amount::Amount;
 
+use crate::tokens::details::timestamp;
+use crate::tokens::money::Number;
+
 /// A chain address: `0x` and 40 hexadecimal digits. Written with the EIP-55 checksum, read in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Addr(pub(super) Address);
+pub(crate) struct Addr(pub(crate) Address);
 
 #[Scalar(name = "Address", specified_by_url = "https://eips.ethereum.org/EIPS/eip-55")]
 impl ScalarType for Addr {
@@ -27,7 +39,7 @@ impl ScalarType for Addr {
 
 /// 32 bytes, such as a hash: `0x` and 64 hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Bytes32(pub(super) B256);
+pub(crate) struct Bytes32(pub(crate) B256);
 
 #[Scalar(name = "Bytes32")]
 impl ScalarType for Bytes32 {
@@ -66,13 +78,19 @@ impl ScalarType for BigInt {
 }
 
 /// A decimal number as a string, exact: amounts in whole tokens (`"100.0"`), and shares.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Decimal(pub(super) String);
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Decimal(pub(crate) String);
 
 impl Decimal {
     /// Base units as whole tokens.
-    pub(super) fn of(base: U256, decimals: u8) -> Decimal {
-        Decimal(Amount::new(base, decimals).to_string())
+    pub(crate) fn of(base: U256, decimals: u8) -> Decimal {
+        Amount::new(base, decimals).into()
+    }
+}
+
+impl From<Amount> for Decimal {
+    fn from(amount: Amount) -> Decimal {
+        Decimal(amount.to_string())
     }
 }
 
@@ -87,6 +105,42 @@ impl ScalarType for Decimal {
     }
 }
 
+/// A moment, to the millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Time(pub(crate) OffsetDateTime);
+
+/// What is written as it is: the same text in REST and, under a scalar that stands for another type too, in GraphQL.
+macro_rules! written {
+    ($type:ty, $text:expr) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(&$text(self))
+            }
+        }
+    };
+    ($type:ty as $scalar:ty, $text:expr) => {
+        impl OutputType for $type {
+            fn type_name() -> Cow<'static, str> {
+                <$scalar as OutputType>::type_name()
+            }
+
+            fn create_type_info(registry: &mut Registry) -> String {
+                <$scalar as OutputType>::create_type_info(registry)
+            }
+
+            async fn resolve(&self, _: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+                Ok(Value::String($text(self)))
+            }
+        }
+    };
+}
+
+written!(Addr, |addr: &Addr| addr.0.to_checksum(None));
+written!(Bytes32, |word: &Bytes32| format!("{:#x}", word.0));
+written!(Time, |time: &Time| timestamp(time.0));
+written!(Time as OffsetDateTime, |time: &Time| timestamp(time.0));
+written!(Number as Decimal, Number::decimal);
+
 fn text<T: async_graphql::InputType>(value: Value) -> Result<String, InputValueError<T>> {
     match value {
         Value::String(text) => Ok(text),
@@ -95,7 +149,7 @@ fn text<T: async_graphql::InputType>(value: Value) -> Result<String, InputValueE
 }
 
 /// A block's time. No real block's is out of range; one that is shows as the epoch.
-pub(super) fn time_of(seconds: u64) -> OffsetDateTime {
+pub(crate) fn time_of(seconds: u64) -> OffsetDateTime {
     let seconds = i64::try_from(seconds).unwrap_or(0);
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

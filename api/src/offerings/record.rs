@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use sqlx::{FromRow, PgConnection, PgExecutor};
 use time::OffsetDateTime;
+use tokenx_indexer::read::pages::Window;
 use tokenx_migrations::{Addr, Uint256};
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use super::course::State;
 use super::terms::{Exemption, Terms};
 use super::visibility::Sees;
 use crate::error::ApiError;
+use crate::store::page::made_between;
 use crate::tokens::Currency;
 use crate::tokens::money::Price;
 
@@ -70,9 +72,10 @@ pub struct Filter {
     pub instrument_id: Option<String>,
     /// Only under this exemption.
     pub exemption: Option<Exemption>,
-    /// Only those older than this.
-    pub before: Option<(OffsetDateTime, Uuid)>,
 }
+
+/// Where an offering stands in lists.
+pub type Place = (OffsetDateTime, Uuid);
 
 /// One offering.
 ///
@@ -143,36 +146,56 @@ pub async fn newest_of(conn: &mut PgConnection, token_id: &str) -> Result<Option
     }
 }
 
-/// A page of offerings, newest first.
+/// `$1`–`$5`: which offerings.
+macro_rules! matching {
+    () => {
+        " FROM offering_records
+         WHERE ($1::uuid IS NULL AND $2::text[] IS NULL OR issuer_id = $1
+                OR (state = 'approved' AND exemption = ANY ($2)))
+           AND ($3::text IS NULL OR token_id = $3)
+           AND ($4::text IS NULL OR exemption = $4)
+           AND ($5::text IS NULL OR instrument_id = $5)"
+    };
+}
+
+/// A page of offerings.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Result<Vec<Record>, ApiError> {
-    let (at, id) = filter.before.unzip();
+pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, window: &Window<Place>) -> Result<Vec<Record>, ApiError> {
     let (own, offered) = filter.sees.filter();
-    let rows: Vec<Joined> = sqlx::query_as(
-        "SELECT *
-           FROM offering_records
-          WHERE ($1::uuid IS NULL AND $7::text[] IS NULL OR issuer_id = $1
-                 OR (state = 'approved' AND exemption = ANY ($7)))
-            AND ($2::text        IS NULL OR token_id = $2)
-            AND ($3::text        IS NULL OR exemption = $3)
-            AND ($4::timestamptz IS NULL OR (created_at, offering_id) < ($4, $5))
-            AND ($8::text        IS NULL OR instrument_id = $8)
-          ORDER BY created_at DESC, offering_id DESC
-          LIMIT $6",
-    )
-    .bind(own)
-    .bind(filter.token_id.as_deref())
-    .bind(filter.exemption.map(Exemption::as_str))
-    .bind(at)
-    .bind(id)
-    .bind(limit)
-    .bind(offered)
-    .bind(filter.instrument_id.as_deref())
-    .fetch_all(db)
-    .await?;
+    let (above, below) = (window.above.unzip(), window.below.unzip());
+    let rows: Vec<Joined> =
+        sqlx::query_as(made_between!(matching!(), "offering_id", ["$6", "$7", "$8", "$9", "$10"], window))
+            .bind(own)
+            .bind(offered)
+            .bind(filter.token_id.as_deref())
+            .bind(filter.exemption.map(Exemption::as_str))
+            .bind(filter.instrument_id.as_deref())
+            .bind(above.0)
+            .bind(above.1)
+            .bind(below.0)
+            .bind(below.1)
+            .bind(window.limit)
+            .fetch_all(db)
+            .await?;
     rows.into_iter().map(Record::try_from).collect()
+}
+
+/// How many offerings there are.
+///
+/// # Errors
+/// The database's.
+pub async fn count(db: impl PgExecutor<'_>, filter: &Filter) -> Result<i64, sqlx::Error> {
+    let (own, offered) = filter.sees.filter();
+    sqlx::query_scalar(concat!("SELECT count(*)", matching!()))
+        .bind(own)
+        .bind(offered)
+        .bind(filter.token_id.as_deref())
+        .bind(filter.exemption.map(Exemption::as_str))
+        .bind(filter.instrument_id.as_deref())
+        .fetch_one(db)
+        .await
 }
 
 /// Writes an offering, new or not.
@@ -216,6 +239,11 @@ pub async fn write(conn: &mut PgConnection, record: &Record) -> Result<(), ApiEr
 }
 
 impl Record {
+    /// Where it stands in lists.
+    pub fn place(&self) -> Place {
+        (self.created_at, self.offering_id)
+    }
+
     /// The same, written once more.
     pub fn touched(self, updated_at: OffsetDateTime) -> Record {
         Record { version: self.version + 1, updated_at, ..self }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokenx_indexer::read;
+use tokenx_indexer::read::pages::Window;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -193,33 +194,28 @@ pub(crate) async fn offerings(
         let known = || Status::ALL.map(Status::as_str).join(", ");
         found.ok_or_else(|| format!("value is no status: use one of {}", known()))
     });
-    let mut filter = Filter {
+    let filter = Filter {
         exemption: query.text("exemption", Exemption::parse),
         token_id: query.text("token_id", |text| {
             object_id::is_valid(text).then(|| text.to_owned()).ok_or("value is not 24 hex digits")
         }),
-        before: query.text("cursor", |text| read_cursor(text).ok_or("value is not a cursor of this list")),
         ..Filter::default()
     };
+    let mut before = query.text("cursor", |text| read_cursor(text).ok_or("value is not a cursor of this list"));
     let limit = query.integer("limit", PAGE.0, 1..=PAGE.1);
     query.finish()?;
     let wanted = usize::try_from(limit).map_err(ApiError::internal)?;
     let mut tx = read::snapshot(app.pool()).await?;
-    filter.sees = Sees::of(&mut tx, &viewer).await?;
+    let filter = Filter { sees: Sees::of(&mut tx, &viewer).await?, ..filter };
     let mut page: Vec<Shown> = Vec::new();
     // A status follows from the chain and is no column: pages are read until enough of them have it. One more than
     // asked for says whether there is another page.
     loop {
-        let records = record::list(&mut *tx, &filter, limit.cast_signed() + 1).await?;
-        filter.before = records.last().map(|record| (record.created_at, record.offering_id));
+        let records = record::list(&mut *tx, &filter, &Window::newest(before, limit.cast_signed() + 1)).await?;
+        before = records.last().map(Record::place);
         let all = records.len() <= wanted;
-        let facts = facts::of(&mut tx, app.chain_id(), &records).await?;
-        let now = OffsetDateTime::now_utc();
-        let shown = records.into_iter().zip(facts).map(|(record, facts)| {
-            let course = facts.course(&record, now);
-            Shown { record, facts, course }
-        });
-        page.extend(shown.filter(|shown| status.is_none_or(|status| shown.course.status() == status)));
+        let shown = view::with_facts(&app, &mut tx, records).await?;
+        page.extend(shown.into_iter().filter(|shown| status.is_none_or(|status| shown.course.status() == status)));
         if all || page.len() > wanted {
             break;
         }

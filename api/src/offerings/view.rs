@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use alloy::primitives::U256;
+use async_graphql::{ID, SimpleObject};
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,19 +21,24 @@ use super::record::Record;
 use super::terms::Exemption;
 use crate::app::App;
 use crate::error::ApiError;
+use crate::graphql::limits::nested_rows;
+use crate::graphql::scalars::Time;
 use crate::http::precondition::entity_tag;
-use crate::store::commands::{self, Asked, CommandBrief};
-use crate::tokens::details::{PriceView, timestamp};
+use crate::store::commands::{self, Asked, CallView, CommandBrief};
+use crate::tokens::details::PriceView;
 use crate::tokens::files::{self, File};
 use crate::tokens::money::Number;
 use crate::tokens::show::link;
 
 /// One primary sale of one token. Quantities and supplies are whole tokens.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct Offering {
-    id: Uuid,
-    issuer_id: Uuid,
-    token_id: String,
+    #[schema(value_type = Uuid)]
+    id: ID,
+    #[schema(value_type = Uuid)]
+    issuer_id: ID,
+    #[schema(value_type = String)]
+    token_id: ID,
     /// The token, once deployed.
     instrument_id: String,
     name: String,
@@ -44,11 +50,11 @@ pub struct Offering {
     /// suspended: delisted for now; closed.
     status: &'static str,
     /// Null: at once.
-    #[schema(required, format = DateTime)]
-    opens_at: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    opens_at: Option<Time>,
     /// Null: never.
-    #[schema(required, format = DateTime)]
-    closes_at: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    closes_at: Option<Time>,
     /// Of one whole token.
     price: PriceView,
     /// Of the maximum supply.
@@ -67,29 +73,31 @@ pub struct Offering {
     /// The same with what was set aside for fees.
     #[schema(schema_with = crate::openapi::integer)]
     sold_supply: Number,
+    #[graphql(complexity = "nested_rows(None, None, child_complexity)")]
     documents: Vec<OfferingDocument>,
     /// When a decision was asked for last.
-    #[schema(required, format = DateTime)]
-    published_at: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    published_at: Option<Time>,
     /// When it was decided on last.
-    #[schema(required, format = DateTime)]
-    decided_at: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    decided_at: Option<Time>,
     /// Why it was rejected last.
     #[schema(required)]
     rejection: Option<String>,
     /// What its approval asks of the keeper; null before one.
     #[schema(required)]
     listing: Option<ListingView>,
-    #[schema(format = DateTime)]
-    created_at: String,
-    #[schema(format = DateTime)]
-    updated_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Time,
 }
 
 /// A document of an offering.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct OfferingDocument {
-    id: String,
+    #[schema(value_type = String)]
+    id: ID,
     name: String,
     url: String,
     /// 1 = standard.
@@ -102,14 +110,15 @@ pub struct OfferingDocument {
     /// The one that takes it back.
     #[schema(required)]
     removal: Option<CommandBrief>,
-    #[schema(format = DateTime)]
-    created_at: String,
-    #[schema(required, format = DateTime)]
-    deleted_at: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    deleted_at: Option<Time>,
 }
 
 /// A listing on its way.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "OfferingListing")]
 pub struct ListingView {
     /// Sets the offering's terms; null where the chain has them already.
     #[schema(required)]
@@ -123,7 +132,8 @@ pub struct ListingView {
 }
 
 /// Why a listing does not go on, and what to do.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "OfferingListingProblem")]
 pub struct ListingProblem {
     #[schema(required)]
     reason_code: Option<String>,
@@ -134,15 +144,8 @@ pub struct ListingProblem {
     call: Option<CallView>,
 }
 
-/// A call of a contract, to be sent by whoever may.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CallView {
-    to: String,
-    data: String,
-}
-
 /// What is shown of an offering beside its row.
-pub(super) struct Shown {
+pub(crate) struct Shown {
     pub(super) record: Record,
     pub(super) facts: Facts,
     pub(super) course: Course,
@@ -156,15 +159,29 @@ pub(super) async fn answer(
     record: Record,
 ) -> Result<Response, ApiError> {
     let tag = entity_tag(record.version)?;
-    let facts = facts::of_one(conn, app.chain_id(), &record).await?;
-    let course = facts.course(&record, OffsetDateTime::now_utc());
-    let shown = all(app, conn, vec![Shown { record, facts, course }]).await?;
+    let shown = with_facts(app, conn, vec![record]).await?;
+    let shown = all(app, conn, shown).await?;
     let offering = shown.into_iter().next().ok_or_else(|| ApiError::internal("an offering that does not show"))?;
     Ok((status, [(header::ETAG, tag)], Json(offering)).into_response())
 }
 
+/// Offerings with what the chain says of them.
+pub(crate) async fn with_facts(
+    app: &App,
+    conn: &mut PgConnection,
+    records: Vec<Record>,
+) -> Result<Vec<Shown>, ApiError> {
+    let facts = facts::of(conn, app.chain_id(), &records).await?;
+    let now = OffsetDateTime::now_utc();
+    let shown = records.into_iter().zip(facts).map(|(record, facts)| {
+        let course = facts.course(&record, now);
+        Shown { record, facts, course }
+    });
+    Ok(shown.collect())
+}
+
 /// Offerings whose facts are known, with their documents.
-pub(super) async fn all(app: &App, conn: &mut PgConnection, shown: Vec<Shown>) -> Result<Vec<Offering>, ApiError> {
+pub(crate) async fn all(app: &App, conn: &mut PgConnection, shown: Vec<Shown>) -> Result<Vec<Offering>, ApiError> {
     let ids: Vec<Uuid> = shown.iter().map(|shown| shown.record.offering_id).collect();
     let files = files::of_offerings(&mut *conn, &ids).await?;
     let named = files.iter().flat_map(|file| [file.anchored_by.as_deref(), file.released_by.as_deref()]);
@@ -185,15 +202,15 @@ pub(super) async fn all(app: &App, conn: &mut PgConnection, shown: Vec<Shown>) -
 fn document(app: &App, file: &File, asked: &HashMap<String, Asked>) -> OfferingDocument {
     let command = |id: &Option<String>| id.as_ref().and_then(|id| asked.get(id)).map(CommandBrief::from);
     OfferingDocument {
-        id: file.file_id.clone(),
+        id: file.file_id.clone().into(),
         name: file.name.clone(),
         url: link(app, file, false),
         r#type: file.document_type,
         hash: hex::encode(file.hash()),
         anchor: command(&file.anchored_by),
         removal: command(&file.released_by),
-        created_at: timestamp(file.created_at),
-        deleted_at: file.deleted_at.map(timestamp),
+        created_at: Time(file.created_at),
+        deleted_at: file.deleted_at.map(Time),
     }
 }
 
@@ -205,12 +222,12 @@ impl Offering {
         let whole = |units| deployed.map_or(units, |deployed| units / deployed.unit);
         let (purchased, sold) = listing.map_or_else(Default::default, |listing| (listing.purchased, listing.sold));
         Offering {
-            id: record.offering_id,
-            issuer_id: record.issuer_id,
+            id: record.offering_id.into(),
+            issuer_id: record.issuer_id.into(),
             status: course.status().as_str(),
             exemption: terms.exemption.map(Exemption::as_str),
-            opens_at: terms.opens_at.map(timestamp),
-            closes_at: terms.closes_at.map(timestamp),
+            opens_at: terms.opens_at.map(Time),
+            closes_at: terms.closes_at.map(Time),
             price: PriceView::of(&terms.price),
             salable_percentage: Amount::new(U256::from(terms.salable_bps), 2).into(),
             min_purchase_quantity: terms.min_purchase,
@@ -220,12 +237,12 @@ impl Offering {
             purchased_supply: whole(purchased).into(),
             sold_supply: whole(sold).into(),
             documents,
-            published_at: record.published.as_ref().map(|(_, at)| timestamp(*at)),
-            decided_at: record.decision.as_ref().map(|decision| timestamp(decision.at)),
+            published_at: record.published.as_ref().map(|(_, at)| Time(*at)),
+            decided_at: record.decision.as_ref().map(|decision| Time(decision.at)),
             listing: (record.round > 0).then(|| ListingView::of(&facts, &course)),
-            created_at: timestamp(record.created_at),
-            updated_at: timestamp(record.updated_at),
-            token_id: record.token_id,
+            created_at: Time(record.created_at),
+            updated_at: Time(record.updated_at),
+            token_id: record.token_id.into(),
             instrument_id: record.instrument_id,
             rejection: record.rejection,
             name: record.terms.name,
@@ -268,10 +285,7 @@ impl ListingProblem {
             reason_code: failed.reason_code.clone(),
             detail,
             remedy: remedy.to_owned(),
-            call: Some(CallView {
-                to: failed.target.to_checksum(None),
-                data: format!("0x{}", hex::encode(&failed.data)),
-            }),
+            call: Some(CallView::new(failed.target, &failed.data)),
         }
     }
 }

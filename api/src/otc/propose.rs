@@ -14,6 +14,7 @@ use tokenx_contracts::ReasonCode;
 use tokenx_contracts::amount::AmountText;
 use tokenx_contracts::ids::Holder;
 use tokenx_contracts::restrictions;
+use tokenx_indexer::read::pages::Window;
 use tokenx_keeper::{Contract, Deal as Message};
 use tokenx_migrations::{Addr, Uint256, Word};
 use uuid::Uuid;
@@ -127,7 +128,7 @@ async fn subject(conn: &mut PgConnection, viewer: &Viewer, subject: &Subject) ->
         Subject::Instrument(id) => {
             let sees = Sees::of(conn, viewer).await?;
             let filter = offerings::Filter { sees, instrument_id: Some(id.as_str().to_owned()), ..Default::default() };
-            let found = offerings::list(&mut *conn, &filter, 1).await?.into_iter().next();
+            let found = offerings::list(&mut *conn, &filter, &Window::newest(None, 1)).await?.into_iter().next();
             let unknown =
                 || refused("instrument_id", ReasonCode::UnknownInstrument, format!("no {id} is offered to you"));
             Some(found.ok_or_else(unknown)?)

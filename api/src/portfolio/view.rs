@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use alloy::primitives::{Address, I256, U256};
+use async_graphql::{ID, SimpleObject};
 use axum::Json;
 use axum::extract::State as Extract;
 use serde::Serialize;
+use sqlx::PgConnection;
 use tokenx_contracts::amount::Amount;
 use tokenx_indexer::read as chain;
 use utoipa::ToSchema;
@@ -16,6 +18,8 @@ use crate::app::App;
 use crate::auth::Viewer;
 use crate::compliance::Block;
 use crate::error::ApiError;
+use crate::graphql::limits::{nested_rows, rows};
+use crate::graphql::scalars::{Addr, Decimal, Time};
 use crate::investors::party_of;
 use crate::money;
 use crate::redemptions::request::worth;
@@ -25,22 +29,27 @@ use crate::tokens::money::{Currency, Number, Price};
 use crate::tokens::nav::{self, Nav, NavView};
 
 /// What a party has, in all its wallets together.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct Portfolio {
     /// The block that all of it is as of: the indexed head.
+    #[graphql(skip)]
     as_of: Block,
     /// By instrument; those that the party has had and has no more are there too.
+    #[graphql(complexity = "rows(None, None, child_complexity)")]
     items: Vec<PositionView>,
     /// By currency.
     totals: Vec<Total>,
     /// What its wallets pay with, where one has done so within a day.
+    #[graphql(complexity = "nested_rows(None, None, child_complexity)")]
     money: Vec<MoneyView>,
 }
 
 /// What a wallet has of a currency.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "WalletMoney")]
 pub struct MoneyView {
-    wallet: String,
+    #[schema(value_type = String)]
+    wallet: Addr,
     balance: Sum,
     /// What of it orders, trades and subscriptions may take still.
     reserved: Sum,
@@ -49,29 +58,32 @@ pub struct MoneyView {
 }
 
 /// What a party has of an instrument. Quantities are whole tokens.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "Position")]
 pub struct PositionView {
     instrument_id: String,
     /// The instrument's record; null where nobody here has said anything of it.
-    #[schema(required)]
-    token_id: Option<String>,
+    #[schema(required, value_type = Option<String>)]
+    token_id: Option<ID>,
     /// Its contract.
-    token: String,
+    #[schema(value_type = String)]
+    token: Addr,
     name: String,
     symbol: String,
     #[schema(schema_with = crate::openapi::amount_out)]
-    quantity: String,
+    quantity: Decimal,
     /// What the chain would let it move.
     #[schema(schema_with = crate::openapi::amount_out)]
-    spendable: String,
+    spendable: Decimal,
     /// What it would not: frozen, or under a hold or lockup.
     #[schema(schema_with = crate::openapi::amount_out)]
-    locked: String,
+    locked: Decimal,
     /// Of what is spendable, what was asked for and is not done yet.
     #[schema(schema_with = crate::openapi::amount_out)]
-    reserved: String,
+    reserved: Decimal,
     /// What a whole token is worth; null where nobody says so.
     #[serde(flatten)]
+    #[graphql(flatten)]
     nav: Worth,
     /// What all of it is worth, rounded down to the currency's decimals; null where nobody says so.
     #[schema(required)]
@@ -83,50 +95,54 @@ pub struct PositionView {
     /// What was got for units that were sold or redeemed, less what they had cost, by currency.
     realised_pnl: Vec<Sum>,
     rent_received: Vec<Sum>,
+    #[graphql(complexity = "nested_rows(None, None, child_complexity)")]
     wallets: Vec<WalletPosition>,
 }
 
 /// What a whole token is worth; all null where nobody says so.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct Worth {
     #[schema(required)]
     nav: Option<PriceView>,
     /// Who or what says so; token_price: the token's record.
     #[schema(required)]
     nav_source: Option<String>,
-    #[schema(required, format = DateTime)]
-    nav_as_of: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    nav_as_of: Option<Time>,
 }
 
 /// What one wallet has.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct WalletPosition {
-    wallet: String,
+    #[schema(value_type = String)]
+    wallet: Addr,
     #[schema(schema_with = crate::openapi::amount_out)]
-    quantity: String,
+    quantity: Decimal,
     #[schema(schema_with = crate::openapi::amount_out)]
-    spendable: String,
+    spendable: Decimal,
     #[schema(schema_with = crate::openapi::amount_out)]
-    locked: String,
+    locked: Decimal,
     #[schema(schema_with = crate::openapi::amount_out)]
-    reserved: String,
+    reserved: Decimal,
 }
 
 /// A sum of a currency, exact; below zero where it is a loss.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct Sum {
     /// The currency; null for a payment token that the platform does not know.
-    #[schema(required)]
-    id: Option<String>,
+    #[schema(required, value_type = Option<String>)]
+    id: Option<ID>,
     #[schema(schema_with = crate::openapi::number)]
     amount: Number,
     decimal: u8,
     symbol: String,
-    address: String,
+    #[schema(value_type = String)]
+    address: Addr,
 }
 
 /// All positions, in one currency.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "PortfolioTotal")]
 pub struct Total {
     currency: String,
     value: Sum,
@@ -144,10 +160,14 @@ pub struct Total {
 )]
 pub(crate) async fn portfolio(Extract(app): Extract<App>, viewer: Viewer) -> Result<Json<Portfolio>, ApiError> {
     let mut tx = chain::snapshot(app.pool()).await?;
-    let conn = &mut *tx;
+    of(&app, &mut tx, &viewer).await.map(Json)
+}
+
+/// An investor's portfolio, as the transaction sees the chain.
+pub(crate) async fn of(app: &App, conn: &mut PgConnection, viewer: &Viewer) -> Result<Portfolio, ApiError> {
     let chain_id = app.chain_id();
-    let as_of = Block::head(&app, conn).await?;
-    let party = parties::profile(&mut *conn, party_of(&viewer)?).await?;
+    let as_of = Block::head(app, conn).await?;
+    let party = parties::profile(&mut *conn, party_of(viewer)?).await?;
     let party = party.ok_or_else(|| ApiError::internal("an investor of a party that is not there"))?;
     let known = chain::wallets_of_investor(&mut *conn, chain_id, party.investor_id).await?;
     let wallets: Vec<Address> = known.iter().map(|wallet| wallet.wallet).collect();
@@ -187,13 +207,13 @@ pub(crate) async fn portfolio(Extract(app): Extract<App>, viewer: Viewer) -> Res
     for (wallet, token, balance, block) in chain::purses_of(&mut *conn, chain_id, &wallets).await? {
         let reserved = money::reserved(&mut *conn, wallet, token, block).await?;
         money.push(MoneyView {
-            wallet: wallet.to_checksum(None),
+            wallet: Addr(wallet),
             balance: currencies.sum(token, signed(balance)),
             reserved: currencies.sum(token, signed(reserved)),
             block_number: block,
         });
     }
-    Ok(Json(Portfolio { as_of, items, totals: totals.shown(&currencies), money }))
+    Ok(Portfolio { as_of, items, totals: totals.shown(&currencies), money })
 }
 
 /// A position with all that is said of it.
@@ -209,7 +229,7 @@ struct Line<'a> {
 impl Line<'_> {
     fn shown(&self, currencies: &Currencies, totals: &mut Totals) -> PositionView {
         let Line { instrument, holdings, book, rent, nav } = self;
-        let text = |units| Amount::new(units, instrument.decimals).to_string();
+        let text = |units| Decimal::of(units, instrument.decimals);
         let all = |of: fn(&Holding, U256) -> U256| {
             holdings.iter().fold(U256::ZERO, |sum, (holding, reserved)| sum.saturating_add(of(holding, *reserved)))
         };
@@ -243,8 +263,8 @@ impl Line<'_> {
         };
         PositionView {
             instrument_id: instrument.instrument_id.clone(),
-            token_id: instrument.token_id.clone(),
-            token: instrument.token.to_checksum(None),
+            token_id: instrument.token_id.clone().map(ID),
+            token: Addr(instrument.token),
             name: instrument.name.clone(),
             symbol: instrument.symbol.clone(),
             quantity: text(quantity),
@@ -261,7 +281,7 @@ impl Line<'_> {
                 .iter()
                 .filter(|(holding, _)| !holding.position.balance.is_zero())
                 .map(|(holding, reserved)| WalletPosition {
-                    wallet: holding.wallet.to_checksum(None),
+                    wallet: Addr(holding.wallet),
                     quantity: text(holding.position.balance),
                     spendable: text(holding.position.spendable()),
                     locked: text(holding.position.locked()),
@@ -346,11 +366,11 @@ impl Currencies {
         let decimal = known.map_or(0, |currency| currency.decimals);
         let amount = Amount::new(units.unsigned_abs(), decimal);
         Sum {
-            id: known.map(|currency| currency.currency_id.clone()),
+            id: known.map(|currency| currency.currency_id.clone().into()),
             amount: if units.is_negative() { Number::negative(amount) } else { amount.into() },
             decimal,
             symbol: known.map_or_else(|| address.to_checksum(None), |currency| currency.symbol.clone()),
-            address: address.to_checksum(None),
+            address: Addr(address),
         }
     }
 }

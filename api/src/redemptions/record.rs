@@ -6,12 +6,14 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgExecutor, Row};
 use time::OffsetDateTime;
 use tokenx_contracts::amount::Amount;
+use tokenx_indexer::read::pages::Window;
 use tokenx_migrations::{Addr, Uint256, Word};
 use uuid::Uuid;
 
 use super::course::{Desk, Verdict};
 use crate::error::ApiError;
 use crate::object_id;
+use crate::store::page::made_between;
 use crate::tokens::money::{Currency, Price};
 use crate::tokens::nav::Nav;
 
@@ -117,8 +119,16 @@ pub struct Filter {
     pub instrument_id: Option<String>,
     /// Only those that the desk has not ended.
     pub open: bool,
-    /// Only those older than this.
-    pub before: Option<(OffsetDateTime, String)>,
+}
+
+/// Where a request stands in lists.
+pub type Place = (OffsetDateTime, Id);
+
+impl Case {
+    /// Where it stands in lists.
+    pub fn place(&self) -> Place {
+        (self.created_at, self.id.clone())
+    }
 }
 
 impl Id {
@@ -184,33 +194,56 @@ pub async fn by_key(db: impl PgExecutor<'_>, by: &str, key: &str) -> Result<Opti
     row.as_ref().map(case).transpose()
 }
 
-/// A page of requests, newest first.
+/// `$1`–`$4`: which requests.
+macro_rules! matching {
+    () => {
+        " FROM redemption_cases
+         WHERE chain_id = $1
+           AND ($2::text IS NULL OR party_id = $2)
+           AND ($3::text IS NULL OR instrument_id = $3)
+           AND (NOT $4   OR approved IS NULL)"
+    };
+}
+
+/// A page of requests.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(db: impl PgExecutor<'_>, chain_id: u64, filter: &Filter, limit: i64) -> Result<Vec<Case>, ApiError> {
-    let (at, id) = filter.before.as_ref().map(|(at, id)| (*at, id.as_str())).unzip();
-    let rows = sqlx::query(
-        "SELECT *
-           FROM redemption_cases
-          WHERE chain_id = $1
-            AND ($2::text        IS NULL OR party_id = $2)
-            AND ($3::text        IS NULL OR instrument_id = $3)
-            AND (NOT $4          OR approved IS NULL)
-            AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6))
-          ORDER BY created_at DESC, id DESC
-          LIMIT $7",
-    )
-    .bind(chain_id.cast_signed())
-    .bind(filter.party_id.as_deref())
-    .bind(filter.instrument_id.as_deref())
-    .bind(filter.open)
-    .bind(at)
-    .bind(id)
-    .bind(limit)
-    .fetch_all(db)
-    .await?;
+pub async fn list(
+    db: impl PgExecutor<'_>,
+    chain_id: u64,
+    filter: &Filter,
+    window: &Window<Place>,
+) -> Result<Vec<Case>, ApiError> {
+    let [above, below] =
+        [&window.above, &window.below].map(|place| place.as_ref().map(|(at, id)| (*at, id.to_string())).unzip());
+    let rows = sqlx::query(made_between!(matching!(), "id", ["$5", "$6", "$7", "$8", "$9"], window))
+        .bind(chain_id.cast_signed())
+        .bind(filter.party_id.as_deref())
+        .bind(filter.instrument_id.as_deref())
+        .bind(filter.open)
+        .bind(above.0)
+        .bind(above.1)
+        .bind(below.0)
+        .bind(below.1)
+        .bind(window.limit)
+        .fetch_all(db)
+        .await?;
     rows.iter().map(case).collect()
+}
+
+/// How many requests there are.
+///
+/// # Errors
+/// The database's.
+pub async fn count(db: impl PgExecutor<'_>, chain_id: u64, filter: &Filter) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(concat!("SELECT count(*)", matching!()))
+        .bind(chain_id.cast_signed())
+        .bind(filter.party_id.as_deref())
+        .bind(filter.instrument_id.as_deref())
+        .bind(filter.open)
+        .fetch_one(db)
+        .await
 }
 
 /// A new request, as it is written.

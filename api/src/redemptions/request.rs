@@ -13,13 +13,14 @@ use time::{Duration, OffsetDateTime};
 use tokenx_contracts::amount::{Amount, AmountText};
 use tokenx_contracts::codes::ReasonCode;
 use tokenx_contracts::ids::{CommandId, InstrumentId, Scope, onchain_id};
+use tokenx_indexer::read::pages::Window;
 use tokenx_indexer::read::{self, node};
 use tokenx_keeper::{AcceptError, Field, NewCommand, Operation, Payout, Redemption as Signed, Refusal};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::course::Status;
-use super::record::{self, Case, Filter, Id};
+use super::record::{self, Case, Filter, Id, Place};
 use super::view::{self, Redemption, RedemptionPage, Shown};
 use crate::admin::{self, By, Note};
 use crate::app::App;
@@ -205,29 +206,31 @@ pub(super) async fn page(
     status: Option<Status>,
 ) -> Result<RedemptionPage, ApiError> {
     filter.instrument_id = query.text("instrument_id", |text| InstrumentId::parse(text).map(InstrumentId::into_string));
-    filter.before = query.text("cursor", |text| read_cursor(text).ok_or("value is not a cursor of this list"));
+    let before = query.text("cursor", |text| read_cursor(text).ok_or("value is not a cursor of this list"));
     let limit = query.integer("limit", PAGE.0, 1..=PAGE.1);
     query.finish()?;
     let mut tx = read::snapshot(app.pool()).await?;
-    let (shown, more) = some(app, &mut tx, filter, status, limit).await?;
+    let (shown, more) = some(app, &mut tx, &filter, before, status, limit).await?;
     let next_cursor = shown.last().filter(|_| more).map(|shown| write_cursor(&shown.case));
     Ok(RedemptionPage { items: shown.iter().map(Redemption::from).collect(), next_cursor })
 }
 
 /// The first requests of a filter that are in a state, and whether there are more.
-pub(crate) async fn some(
+async fn some(
     app: &App,
     conn: &mut PgConnection,
-    mut filter: Filter,
+    filter: &Filter,
+    mut before: Option<Place>,
     status: Option<Status>,
     limit: u64,
 ) -> Result<(Vec<Shown>, bool), ApiError> {
     let wanted = usize::try_from(limit).map_err(ApiError::internal)?;
     let mut page: Vec<Shown> = Vec::new();
     loop {
-        let cases = record::list(&mut *conn, app.chain_id(), &filter, limit.cast_signed() + 1).await?;
+        let window = Window::newest(before, limit.cast_signed() + 1);
+        let cases = record::list(&mut *conn, app.chain_id(), filter, &window).await?;
         let all = cases.len() <= wanted;
-        filter.before = cases.last().map(|case| (case.created_at, case.id.to_string()));
+        before = cases.last().map(Case::place);
         let shown = view::all(&mut *conn, cases).await?;
         page.extend(shown.into_iter().filter(|shown| status.is_none_or(|status| shown.status == status)));
         if all || page.len() > wanted {
@@ -459,11 +462,11 @@ fn write_cursor(case: &Case) -> String {
     URL_SAFE_NO_PAD.encode(format!("{micros}.{}", case.id))
 }
 
-fn read_cursor(text: &str) -> Option<(OffsetDateTime, String)> {
+fn read_cursor(text: &str) -> Option<Place> {
     let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
     let (micros, id) = text.split_once('.')?;
     let at = OffsetDateTime::from_unix_timestamp_nanos(micros.parse::<i64>().ok().map(i128::from)? * 1_000).ok()?;
-    Some((at, Id::parse(id)?.to_string()))
+    Some((at, Id::parse(id)?))
 }
 
 #[cfg(test)]

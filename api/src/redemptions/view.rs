@@ -1,33 +1,37 @@
 //! Redemptions as they are answered.
 
+use async_graphql::{ID, SimpleObject};
 use serde::Serialize;
 use sqlx::PgConnection;
-use tokenx_contracts::amount::Amount;
 use utoipa::ToSchema;
 
 use super::course::{Course, Status, Verdict};
 use super::record::Case;
 use crate::error::ApiError;
+use crate::graphql::scalars::{Addr, Bytes32, Decimal, Time};
 use crate::offerings::course::came_to_nothing;
 use crate::store::commands::{self, Asked, CommandBrief};
-use crate::tokens::details::{PriceView, timestamp};
+use crate::tokens::details::PriceView;
 use crate::tokens::money::Price;
 use crate::tokens::nav::{self, Nav, NavView};
 
 /// Units that a holder wants to give back for money, or has.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct Redemption {
     /// Of one that the wallet has made at the desk itself: its token, and its number there.
-    id: String,
+    #[schema(value_type = String)]
+    id: ID,
     /// Whose it is; null: nobody's whom the platform knows.
     #[schema(required)]
     party_id: Option<String>,
     /// The wallet's address.
-    wallet: String,
-    token_id: String,
+    #[schema(value_type = String)]
+    wallet: Addr,
+    #[schema(value_type = String)]
+    token_id: ID,
     instrument_id: String,
     #[schema(schema_with = crate::openapi::amount_out)]
-    quantity: String,
+    quantity: Decimal,
     /// Least that the holder takes for a whole token; null: anything.
     #[schema(required)]
     min_price: Option<PriceView>,
@@ -41,6 +45,7 @@ pub struct Redemption {
     request_id: Option<u64>,
     /// As of the decision; before one, now.
     #[serde(flatten)]
+    #[graphql(flatten)]
     nav: NavView,
     /// What is paid for a whole token; null before an approval.
     #[schema(required)]
@@ -62,20 +67,20 @@ pub struct Redemption {
     /// What was asked of the desk on the last decision; null before one.
     #[schema(required)]
     decision: Option<CommandBrief>,
-    #[schema(format = DateTime)]
-    created_at: String,
-    #[schema(required, format = DateTime)]
-    decided_at: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    decided_at: Option<Time>,
     /// When the desk has paid it or let go of it.
-    #[schema(required, format = DateTime)]
-    ended_at: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Time>,
     /// The transaction that did.
-    #[schema(required)]
-    transaction_hash: Option<String>,
+    #[schema(required, value_type = Option<String>)]
+    transaction_hash: Option<Bytes32>,
 }
 
 /// Why something has come to nothing.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct RedemptionProblem {
     #[schema(required)]
     reason_code: Option<String>,
@@ -176,12 +181,12 @@ impl From<&Shown> for Redemption {
         let (price, payout) = shown.paid();
         let end = case.held.and_then(|held| held.end);
         Redemption {
-            id: case.id.to_string(),
+            id: case.id.to_string().into(),
             party_id: case.party_id.clone(),
-            wallet: case.wallet.to_checksum(None),
-            token_id: case.token_id.clone(),
+            wallet: Addr(case.wallet),
+            token_id: case.token_id.clone().into(),
             instrument_id: case.instrument_id.clone(),
-            quantity: text(case.quantity),
+            quantity: case.quantity.into(),
             min_price: case.min_price.as_ref().map(PriceView::of),
             min_payout: PriceView::of(&case.min_payout),
             status: status.as_str(),
@@ -194,14 +199,10 @@ impl From<&Shown> for Redemption {
             problem: shown.problem(),
             command: asked.as_ref().map(CommandBrief::from),
             decision: deciding.as_ref().map(CommandBrief::from),
-            created_at: timestamp(case.created_at),
-            decided_at: case.decision.as_ref().map(|decision| timestamp(decision.at)),
-            ended_at: end.map(|(at, _)| timestamp(at)),
-            transaction_hash: end.map(|(_, hash)| format!("{hash:#x}")),
+            created_at: Time(case.created_at),
+            decided_at: case.decision.as_ref().map(|decision| Time(decision.at)),
+            ended_at: end.map(|(at, _)| Time(at)),
+            transaction_hash: end.map(|(_, hash)| Bytes32(hash)),
         }
     }
-}
-
-fn text(amount: Amount) -> String {
-    amount.to_string()
 }

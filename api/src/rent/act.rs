@@ -185,7 +185,7 @@ pub(crate) async fn act(
 }
 
 /// A token's rent, for whom it is: its issuer, staff, and investors who have, or had, units of it.
-pub(super) async fn seen(
+pub(crate) async fn seen(
     app: &App,
     conn: &mut PgConnection,
     viewer: &Viewer,

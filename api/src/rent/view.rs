@@ -2,15 +2,16 @@
 //! caller's.
 
 use alloy::primitives::U256;
+use async_graphql::{ID, SimpleObject};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Extract};
 use serde::Serialize;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
-use tokenx_contracts::amount::Amount;
 use tokenx_indexer::read;
-use tokenx_indexer::read::node::{self, Part, RentPeriod};
+use tokenx_indexer::read::node::{self, RentPeriod};
+use tokenx_indexer::read::pages::Window;
 use tokenx_migrations::{Addr, Uint256};
 use utoipa::ToSchema;
 
@@ -20,24 +21,37 @@ use super::schedule::{self, Schedule};
 use crate::app::App;
 use crate::auth::Viewer;
 use crate::error::ApiError;
+use crate::graphql::scalars::{Addr as Checksum, Bytes32, Decimal, Time, time_of};
 use crate::http::query::Query;
 use crate::policy::Role;
 use crate::store::parties;
-use crate::tokens::details::{PriceView, timestamp};
+use crate::tokens::details::PriceView;
 use crate::tokens::money::Price;
 use crate::tokens::routes::token_id;
 
 /// Page size unless asked otherwise, and at most.
 const PAGE: (u64, u64) = (100, 1_000);
 
-/// A token's rent, as of the indexed head.
+/// A token's rent, as of the indexed head, with periods.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Rent {
-    token_id: String,
+    #[serde(flatten)]
+    fund: RentFund,
+    /// Periods that were opened, the newest first.
+    items: Vec<Period>,
+    /// For the next page; null on the last one.
+    next_cursor: Option<String>,
+}
+
+/// A token's rent, as of the indexed head.
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+pub struct RentFund {
+    #[schema(value_type = String)]
+    token_id: ID,
     instrument_id: String,
     /// What a wallet must have to earn.
     #[schema(schema_with = crate::openapi::amount_out)]
-    minimum: String,
+    minimum: Decimal,
     next: NextPeriod,
     /// What is paid in and not divided.
     available: PriceView,
@@ -51,19 +65,16 @@ pub struct Rent {
     owed: PriceView,
     /// The caller's wallets that ever earned any.
     own: Vec<OwnRent>,
-    /// Periods that were opened, the newest first.
-    items: Vec<Period>,
-    /// For the next page; null on the last one.
-    next_cursor: Option<String>,
 }
 
 /// The period that comes next.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "NextRentPeriod")]
 pub struct NextPeriod {
     period: u64,
     /// Null: when somebody opens it.
-    #[schema(required, format = DateTime)]
-    due_at: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    due_at: Option<Time>,
     /// What it divides, by the token's record.
     income: PriceView,
     /// no_terms: the chain does not have the record's schedule yet; unscheduled; waits: for its time; unfunded: the fund has
@@ -72,26 +83,29 @@ pub struct NextPeriod {
 }
 
 /// A period that was opened.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "RentPeriod")]
 pub struct Period {
     period: u16,
-    #[schema(required, format = DateTime)]
-    due_at: Option<String>,
-    #[schema(format = DateTime)]
-    opened_at: String,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    due_at: Option<Time>,
+    #[schema(value_type = String, format = DateTime)]
+    opened_at: Time,
     /// What it divided.
     amount: PriceView,
     /// Units that have earned.
     #[schema(schema_with = crate::openapi::amount_out)]
-    earning: String,
+    earning: Decimal,
     block_number: u64,
-    transaction_hash: String,
+    #[schema(value_type = String)]
+    transaction_hash: Bytes32,
 }
 
 /// The rent of one of the caller's wallets. Fractions of the currency's smallest unit stay in its account.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct OwnRent {
-    wallet: String,
+    #[schema(value_type = String)]
+    wallet: Checksum,
     /// What it was paid.
     paid: PriceView,
     /// What it has to get.
@@ -123,23 +137,32 @@ pub(crate) async fn rent(
     let limit = query.integer("limit", PAGE.0, 1..=PAGE.1);
     query.finish()?;
     let mut tx = read::snapshot(app.pool()).await?;
-    let conn = &mut *tx;
-    let chain_id = app.chain_id();
-    let rent = seen(&app, conn, &viewer, &token_id).await?;
-    let now = schedule::chain_time(conn, chain_id).await?;
-    let next = next(conn, chain_id, &rent, now).await?;
-    let [funded, withdrawn, opened, paid] = totals(conn, chain_id, &rent).await?;
+    let rent = seen(&app, &mut tx, &viewer, &token_id).await?;
     // One more than asked for says whether there is another page.
-    let part = Part { before, limit: u32::try_from(limit + 1).unwrap_or(u32::MAX) };
-    let mut periods = node::rent_periods(&mut *conn, chain_id, rent.token, part).await?;
+    let window = Window::newest(before, limit.cast_signed() + 1);
+    let mut periods = node::rent_periods(&mut *tx, app.chain_id(), rent.token, &window).await?;
     let wanted = usize::try_from(limit).map_err(ApiError::internal)?;
     let more = periods.len() > wanted;
     periods.truncate(wanted);
     let next_cursor = periods.last().filter(|_| more).map(write_cursor);
-    let own = own(conn, chain_id, &viewer, &rent, now).await?;
+    let items = periods.iter().map(|period| Period::of(&rent, period)).collect();
+    Ok(Json(Rent { fund: fund(&app, &mut tx, &viewer, &rent).await?, items, next_cursor }))
+}
+
+/// What is said of a token's rent beside its periods to somebody who may see it.
+pub(crate) async fn fund(
+    app: &App,
+    conn: &mut PgConnection,
+    viewer: &Viewer,
+    rent: &Schedule,
+) -> Result<RentFund, ApiError> {
+    let chain_id = app.chain_id();
+    let now = schedule::chain_time(conn, chain_id).await?;
+    let next = next(conn, chain_id, rent, now).await?;
+    let [funded, withdrawn, opened, paid] = totals(conn, chain_id, rent).await?;
     let money = |units| PriceView::of(&Price::new(rent.income.currency.clone(), units));
-    Ok(Json(Rent {
-        minimum: Amount::new(rent.minimum, rent.decimals).to_string(),
+    Ok(RentFund {
+        minimum: Decimal::of(rent.minimum, rent.decimals),
         next,
         available: money(rent.available),
         funded: money(funded),
@@ -147,12 +170,10 @@ pub(crate) async fn rent(
         opened: money(opened),
         paid: money(paid),
         owed: money(opened.saturating_sub(paid)),
-        own,
-        items: periods.iter().map(|period| Period::of(&rent, period)).collect(),
-        next_cursor,
+        own: own(conn, chain_id, viewer, rent, now).await?,
         instrument_id: rent.instrument_id.as_str().to_owned(),
-        token_id: rent.token_id,
-    }))
+        token_id: rent.token_id.clone().into(),
+    })
 }
 
 async fn next(conn: &mut PgConnection, chain_id: u64, rent: &Schedule, now: u64) -> Result<NextPeriod, ApiError> {
@@ -205,7 +226,7 @@ async fn own(
             continue;
         }
         own.push(OwnRent {
-            wallet: wallet.wallet.to_checksum(None),
+            wallet: Checksum(wallet.wallet),
             paid: money(account.paid >> 128),
             owed: money(account.claimable()),
             withheld: withheld(conn, chain_id, rent.token, wallet.wallet, now).await?,
@@ -215,24 +236,24 @@ async fn own(
 }
 
 impl Period {
-    fn of(rent: &Schedule, period: &RentPeriod) -> Period {
+    pub(crate) fn of(rent: &Schedule, period: &RentPeriod) -> Period {
         let currency = rent.income.currency.clone();
         Period {
             period: period.period,
             due_at: rent.due_at(u64::from(period.period)).and_then(time),
-            opened_at: time(period.origin.block_time).unwrap_or_default(),
+            opened_at: Time(time_of(period.origin.block_time)),
             amount: PriceView::of(&Price::new(currency, period.amount)),
-            earning: Amount::new(period.earning, rent.decimals).to_string(),
+            earning: Decimal::of(period.earning, rent.decimals),
             block_number: period.origin.block_number,
-            transaction_hash: format!("{:#x}", period.origin.tx_hash),
+            transaction_hash: Bytes32(period.origin.tx_hash),
         }
     }
 }
 
 /// A schedule may run beyond all years that can be written down: then there is none.
-fn time(seconds: u64) -> Option<String> {
+fn time(seconds: u64) -> Option<Time> {
     let at = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?);
-    at.ok().filter(|at| at.year() <= 9_999).map(timestamp)
+    at.ok().filter(|at| at.year() <= 9_999).map(Time)
 }
 
 fn write_cursor(period: &RentPeriod) -> String {

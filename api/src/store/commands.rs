@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use alloy::primitives::{Address, B256};
+use async_graphql::SimpleObject;
 use serde::Serialize;
 use serde_json::json;
 use sqlx::{FromRow, PgExecutor};
@@ -13,6 +14,7 @@ use tokenx_migrations::{Addr, Word};
 use utoipa::ToSchema;
 
 use crate::admin::By;
+use crate::graphql::scalars::{Addr as Checksum, Bytes32};
 
 /// How far a command has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub struct Asked {
 }
 
 /// The same as it is answered.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct CommandBrief {
     /// Derived from what it is for.
     command_id: String,
@@ -42,8 +44,8 @@ pub struct CommandBrief {
     /// cancelled, expired, rejected.
     state: &'static str,
     /// The transaction that ran it.
-    #[schema(required)]
-    transaction_hash: Option<String>,
+    #[schema(required, value_type = Option<String>)]
+    transaction_hash: Option<Bytes32>,
     /// Why it failed.
     #[schema(required)]
     reason_code: Option<String>,
@@ -54,7 +56,7 @@ impl From<&Asked> for CommandBrief {
         CommandBrief {
             command_id: asked.command_id.clone(),
             state: asked.state.name(),
-            transaction_hash: asked.tx_hash.map(|hash| format!("{hash:#x}")),
+            transaction_hash: asked.tx_hash.map(Bytes32),
             reason_code: asked.reason_code.clone(),
         }
     }
@@ -75,6 +77,22 @@ pub(crate) fn of_system(
         requested_by: by.actor.to_owned(),
         request_id: by.request_id.unwrap_or_default().to_owned(),
         valid_until,
+    }
+}
+
+/// A call of a contract, to be sent by whoever may.
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "ContractCall")]
+pub struct CallView {
+    #[schema(value_type = String)]
+    to: Checksum,
+    data: String,
+}
+
+impl CallView {
+    /// Of this contract, with this.
+    pub(crate) fn new(to: Address, data: &[u8]) -> CallView {
+        CallView { to: Checksum(to), data: format!("0x{}", hex::encode(data)) }
     }
 }
 

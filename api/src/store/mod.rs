@@ -3,6 +3,7 @@
 pub mod commands;
 pub mod currencies;
 pub mod issuers;
+pub(crate) mod page;
 pub mod parties;
 pub mod reserved;
 pub mod shared;

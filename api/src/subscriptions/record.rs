@@ -4,6 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use time::OffsetDateTime;
 use tokenx_contracts::ids::CommandId;
+use tokenx_indexer::read::pages::Window;
 use tokenx_keeper::{State as CommandState, Verdict};
 use tokenx_migrations::{Addr, Uint256, Word};
 use uuid::Uuid;
@@ -93,8 +94,6 @@ pub struct Filter {
     pub party_id: Option<String>,
     /// Only of this offering.
     pub offering_id: Option<Uuid>,
-    /// Only those asked for before this one.
-    pub before: Option<Uuid>,
 }
 
 /// How much of a token is there to be bought, all of one moment. Base units.
@@ -184,27 +183,55 @@ pub async fn known(
     rows.into_iter().map(Record::try_from).collect()
 }
 
-/// A page of subscriptions, newest first.
+/// `$1`, `$2`: which subscriptions.
+macro_rules! matching {
+    () => {
+        " FROM subscription_records
+         WHERE ($1::text IS NULL OR party_id = $1)
+           AND ($2::uuid IS NULL OR offering_id = $2)"
+    };
+}
+
+macro_rules! page {
+    ($direction:literal) => {
+        concat!(
+            "SELECT *",
+            matching!(),
+            " AND ($3::uuid IS NULL OR subscription_id > $3)
+              AND ($4::uuid IS NULL OR subscription_id < $4)
+            ORDER BY subscription_id ",
+            $direction,
+            " LIMIT $5"
+        )
+    };
+}
+
+/// A page of subscriptions; the greater an id, the newer.
 ///
 /// # Errors
 /// The database's.
-pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Result<Vec<Record>, ApiError> {
-    let rows: Vec<Joined> = sqlx::query_as(
-        "SELECT *
-           FROM subscription_records
-          WHERE ($1::text IS NULL OR party_id = $1)
-            AND ($2::uuid IS NULL OR offering_id = $2)
-            AND ($3::uuid IS NULL OR subscription_id < $3)
-          ORDER BY subscription_id DESC
-          LIMIT $4",
-    )
-    .bind(filter.party_id.as_deref())
-    .bind(filter.offering_id)
-    .bind(filter.before)
-    .bind(limit)
-    .fetch_all(db)
-    .await?;
+pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, window: &Window<Uuid>) -> Result<Vec<Record>, ApiError> {
+    let rows: Vec<Joined> = sqlx::query_as(if window.descending { page!("DESC") } else { page!("ASC") })
+        .bind(filter.party_id.as_deref())
+        .bind(filter.offering_id)
+        .bind(window.above)
+        .bind(window.below)
+        .bind(window.limit)
+        .fetch_all(db)
+        .await?;
     rows.into_iter().map(Record::try_from).collect()
+}
+
+/// How many subscriptions there are.
+///
+/// # Errors
+/// The database's.
+pub async fn count(db: impl PgExecutor<'_>, filter: &Filter) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(concat!("SELECT count(*)", matching!()))
+        .bind(filter.party_id.as_deref())
+        .bind(filter.offering_id)
+        .fetch_one(db)
+        .await
 }
 
 /// What is left of a token: one statement, so that a purchase that is just mined counts as sold or as reserved, never as

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Extract};
 use tokenx_indexer::read;
+use tokenx_indexer::read::pages::Window;
 use uuid::Uuid;
 
 use super::record::{self, Filter};
@@ -59,7 +60,7 @@ pub(crate) async fn of_investor(
 ) -> Result<Json<SubscriptionPage>, ApiError> {
     let offering_id = query.text("offering_id", |text| text.parse::<Uuid>().map_err(|_| "value is not a UUID"));
     let party_id = Some(party_of(&viewer)?.to_owned());
-    page(&app, query, Filter { party_id, offering_id, ..Filter::default() }).await
+    page(&app, query, Filter { party_id, offering_id }).await
 }
 
 async fn page(app: &App, mut query: Query, filter: Filter) -> Result<Json<SubscriptionPage>, ApiError> {
@@ -68,6 +69,6 @@ async fn page(app: &App, mut query: Query, filter: Filter) -> Result<Json<Subscr
     query.finish()?;
     let wanted = usize::try_from(limit).map_err(ApiError::internal)?;
     let mut tx = read::snapshot(app.pool()).await?;
-    let records = record::list(&mut *tx, &Filter { before, ..filter }, limit.cast_signed() + 1).await?;
+    let records = record::list(&mut *tx, &filter, &Window::newest(before, limit.cast_signed() + 1)).await?;
     Ok(Json(view::page(records, wanted)))
 }

@@ -1,26 +1,32 @@
 //! Subscriptions as they are answered.
 
-use alloy::primitives::{Address, Bytes};
 use alloy::sol_types::SolCall;
+use async_graphql::{ID, SimpleObject};
 use serde::Serialize;
 use tokenx_contracts::bindings::{Listing, TestUSD};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::course::{Purchase, Status};
 use super::record::Record;
-use crate::tokens::details::{PriceView, timestamp};
+use crate::graphql::scalars::{Addr, Bytes32, Time};
+use crate::store::commands::CallView;
+use crate::tokens::details::PriceView;
 use crate::tokens::money::Number;
 
 /// What an investor has asked to buy of an offering, and what became of it.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "OfferingSubscription")]
 pub struct Subscription {
-    id: Uuid,
-    offering_id: Uuid,
+    #[schema(value_type = Uuid)]
+    id: ID,
+    #[schema(value_type = Uuid)]
+    offering_id: ID,
     instrument_id: String,
     party_id: String,
-    wallet_id: Uuid,
-    wallet_address: String,
+    #[schema(value_type = Uuid)]
+    wallet_id: ID,
+    #[schema(value_type = String)]
+    wallet_address: Addr,
     /// The client's own name for it; also of the command that makes the purchase.
     command_id: String,
     /// Whole tokens.
@@ -39,23 +45,16 @@ pub struct Subscription {
     #[schema(required)]
     failure: Option<String>,
     /// The transaction that bought.
-    #[schema(required)]
-    transaction_hash: Option<String>,
+    #[schema(required, value_type = Option<String>)]
+    transaction_hash: Option<Bytes32>,
     /// When the reservation ends; null: with its command.
-    #[schema(required, format = DateTime)]
-    expires_at: Option<String>,
+    #[schema(required, value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Time>,
     /// What a wallet that buys by itself has to send, in order; null where there is nothing to send.
     #[schema(required)]
-    calls: Option<Vec<SubscriptionCall>>,
-    #[schema(format = DateTime)]
-    created_at: String,
-}
-
-/// A call of a contract, to be sent by the wallet.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct SubscriptionCall {
-    to: String,
-    data: String,
+    calls: Option<Vec<CallView>>,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Time,
 }
 
 /// A page of subscriptions.
@@ -78,12 +77,12 @@ impl From<&Record> for Subscription {
     fn from(record: &Record) -> Subscription {
         let failed = matches!(record.status, Status::Failed | Status::Expired);
         Subscription {
-            id: record.subscription_id,
-            offering_id: record.offering_id,
+            id: record.subscription_id.into(),
+            offering_id: record.offering_id.into(),
             instrument_id: record.instrument_id.clone(),
             party_id: record.party_id.clone(),
-            wallet_id: record.wallet_id,
-            wallet_address: record.wallet.to_checksum(None),
+            wallet_id: record.wallet_id.into(),
+            wallet_address: Addr(record.wallet),
             command_id: record.command_id.clone(),
             quantity: record.quantity.checked_div(record.unit).unwrap_or_default().into(),
             cost: PriceView::of(&record.cost),
@@ -91,23 +90,19 @@ impl From<&Record> for Subscription {
             purchase: record.purchase.as_str(),
             reason_code: record.reason_code.clone().filter(|_| failed),
             failure: record.failure.clone().filter(|_| failed),
-            transaction_hash: record.tx_hash.map(|hash| format!("{hash:#x}")),
-            expires_at: record.expires_at.map(timestamp),
+            transaction_hash: record.tx_hash.map(Bytes32),
+            expires_at: record.expires_at.map(Time),
             calls: (record.purchase == Purchase::Own && record.status == Status::Reserved).then(|| calls(record)),
-            created_at: timestamp(record.created_at),
+            created_at: Time(record.created_at),
         }
     }
 }
 
 /// An allowance for the listing, and the purchase.
-fn calls(record: &Record) -> Vec<SubscriptionCall> {
+fn calls(record: &Record) -> Vec<CallView> {
     let (payment_token, cost) = (record.cost.currency.address, record.cost.amount.base());
     let (token, quantity) = (record.token, record.quantity);
     let approve = TestUSD::approveCall { spender: record.listing, value: cost };
     let buy = Listing::buyCall { token, quantity, paymentToken: payment_token, maxCost: cost };
-    vec![call(payment_token, approve.abi_encode()), call(record.listing, buy.abi_encode())]
-}
-
-fn call(to: Address, data: Vec<u8>) -> SubscriptionCall {
-    SubscriptionCall { to: to.to_checksum(None), data: Bytes::from(data).to_string() }
+    vec![CallView::new(payment_token, &approve.abi_encode()), CallView::new(record.listing, &buy.abi_encode())]
 }

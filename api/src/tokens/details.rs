@@ -1,6 +1,7 @@
 //! The token as the token-details text shows it: these fields, of these types, in this nesting, and no others.
 
 use alloy::primitives::{Address, U256};
+use async_graphql::{ID, SimpleObject};
 use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
@@ -13,6 +14,7 @@ use super::facts::{Deployment, Facts};
 use super::money::{Number, Price};
 use super::record::Record;
 use super::status::Status;
+use crate::graphql::scalars::Addr;
 
 /// A token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -130,15 +132,18 @@ pub struct ValueView {
 }
 
 /// A sum of a currency.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+#[graphql(name = "Money")]
 pub struct PriceView {
-    id: String,
+    #[schema(value_type = String)]
+    id: ID,
     /// Whole units of the currency, exact.
     #[schema(schema_with = crate::openapi::number)]
     amount: Number,
     decimal: u8,
     symbol: String,
-    address: String,
+    #[schema(value_type = String)]
+    address: Addr,
 }
 
 /// Its term and its rent.
@@ -280,11 +285,11 @@ impl ValueView {
 impl PriceView {
     pub(crate) fn of(price: &Price) -> PriceView {
         PriceView {
-            id: price.currency.currency_id.clone(),
+            id: price.currency.currency_id.clone().into(),
             amount: price.amount.into(),
             decimal: price.currency.decimals,
             symbol: price.currency.symbol.clone(),
-            address: address(price.currency.address),
+            address: Addr(price.currency.address),
         }
     }
 }

@@ -124,6 +124,11 @@ impl Number {
         let Number(digits) = Number::from(amount);
         Number(format!("-{digits}"))
     }
+
+    /// As amounts are written where they are texts: `30.0`.
+    pub fn decimal(&self) -> String {
+        if self.0.contains('.') { self.0.clone() } else { format!("{}.0", self.0) }
+    }
 }
 
 impl From<Amount> for Number {

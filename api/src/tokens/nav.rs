@@ -3,14 +3,16 @@
 
 use std::collections::HashMap;
 
+use async_graphql::SimpleObject;
 use serde::Serialize;
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
 use tokenx_migrations::{Addr, Uint256};
 use utoipa::ToSchema;
 
-use super::details::{PriceView, timestamp};
+use super::details::PriceView;
 use super::money::{Currency, Price};
+use crate::graphql::scalars::Time;
 
 /// What a whole token is worth, who says so, and as of when.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,19 +26,19 @@ pub struct Nav {
 }
 
 /// The same as it is answered.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
 pub struct NavView {
     /// Of one whole token.
     pub(crate) nav: PriceView,
     /// Who or what says so; token_price: the token's record.
     pub(crate) nav_source: String,
-    #[schema(format = DateTime)]
-    pub(crate) nav_as_of: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub(crate) nav_as_of: Time,
 }
 
 impl From<&Nav> for NavView {
     fn from(nav: &Nav) -> NavView {
-        NavView { nav: PriceView::of(&nav.price), nav_source: nav.source.clone(), nav_as_of: timestamp(nav.as_of) }
+        NavView { nav: PriceView::of(&nav.price), nav_source: nav.source.clone(), nav_as_of: Time(nav.as_of) }
     }
 }
 

@@ -5,11 +5,11 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolStruct;
 use tokenx::local::suite;
-use tokenx_contracts::bindings::{Listing, OtcDesk, RentDistributor, SecurityToken, TestUSD};
+use tokenx_contracts::bindings::{Listing, OtcDesk, SecurityToken, TestUSD};
 use tokenx_contracts::ids::InstrumentId;
 use tokenx_keeper::{Contract, Deal, ListingTerms, Sale};
 
-use super::redemptions::{Desk, TREASURY};
+use super::redemptions::Desk;
 use super::tokens::life::{tokens, usd};
 use super::*;
 
@@ -96,16 +96,6 @@ impl Market {
         self.desk.kit().transact(dora, desk, settle).await;
     }
 
-    /// One period of rent is paid in, and thus opened and paid: it was due long ago.
-    async fn rents(&self) {
-        let (distributor, money) = (self.contracts().rent_distributor, self.desk.money());
-        let world = self.desk.kit()._world.as_ref().unwrap();
-        suite::give(&world.chain.url(), money, &[(TREASURY, usd(100))]).await.unwrap();
-        self.allows(TREASURY, money, distributor, usd(100)).await;
-        let fund = RentDistributor::fundCall { token: self.desk.token, paymentToken: money, amount: usd(100) };
-        self.desk.kit().transact(TREASURY, distributor, fund).await;
-    }
-
     async fn portfolio(&self, token: &str) -> Value {
         let answer = self.desk.kit().get("/investors/portfolio", Some(token)).await;
         assert_eq!(answer.status, 200, "{}", answer.text);
@@ -164,7 +154,7 @@ async fn what_a_party_has_cost_and_earned_is_what_the_events_of_the_chain_add_up
     assert_eq!((sum(&redeemed["cost_basis"]), sum(&redeemed["realised_pnl"])), (json!(200), json!(185)));
 
     // All the rent is hers: the others have too little to earn.
-    market.rents().await;
+    desk.rents().await;
     let price = json!({ "price": 32, "source": "appraisal" });
     let path = format!("/v2/admin/token/{}/prices", desk.token_id);
     assert_eq!(kit.post(&path, kit.token(Role::Issuer), &price).await.status, 201);

@@ -37,6 +37,8 @@ async fn public_client_libraries_run_the_documented_queries_and_a_subscription()
     assert!(wallet["transfers"]["totalCount"].as_u64().unwrap() > 0, "{wallet}");
     assert!(wallet["holdings"]["nodes"][0]["balance"].is_string(), "{wallet}");
     assert!(answers["commands"]["commands"]["nodes"][0]["state"].is_string(), "{answers}");
+    let markets = &answers["markets"];
+    assert!(markets["offerings"]["nodes"].is_array() && markets["redemptions"]["totalCount"].is_u64(), "{markets}");
     assert_eq!(answers["new-transfers"], json!({ "kind": "ADDED", "amount": "7.0" }));
     assert_eq!(answers["refused"], 400, "a query that does not fit the schema is no 200 to whoever knows better");
 }

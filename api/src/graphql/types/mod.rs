@@ -10,10 +10,14 @@ pub(super) mod hold;
 pub(super) mod holder;
 pub(super) mod holding;
 pub(super) mod meta;
+pub(super) mod offering;
 pub(super) mod order;
 pub(super) mod party;
 pub(super) mod record;
+pub(super) mod redemption;
+pub(super) mod rent;
 pub(super) mod status;
+pub(super) mod subscription;
 pub(super) mod token;
 pub(super) mod total;
 pub(super) mod trade;
@@ -33,6 +37,11 @@ pub(super) fn addresses(
     list: Option<Vec<super::scalars::Addr>>,
 ) -> Option<Vec<alloy::primitives::Address>> {
     one_of(one, list).map(|list| list.into_iter().map(|address| address.0).collect())
+}
+
+/// An id that is a UUID.
+pub(super) fn uuid(argument: &str, id: &async_graphql::ID) -> Result<uuid::Uuid, super::fault::Fault> {
+    id.parse().map_err(|_| super::fault::Fault::bad_input(format!("{argument}: {:?} is not a UUID", id.as_str())))
 }
 
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use alloy::primitives::Address;
 use async_graphql::Object;
+use tokenx_indexer::read::node::count_rent_periods;
 use tokenx_indexer::read::pages::{self, EventFilter, EventKey, EventKind, HoldingFilter, TokenFilter, Window};
 use tokenx_keeper::CommandFilter;
 
@@ -10,6 +12,9 @@ use super::{deal, order, trade};
 use crate::graphql::fault::Fault;
 use crate::graphql::loaders::{EventCount, HolderCount, HoldingCount};
 use crate::graphql::reader::Reader;
+use crate::offerings::record as offerings;
+use crate::redemptions::record as redemptions;
+use crate::subscriptions::record as subscriptions;
 
 /// A list's rows, to be counted.
 pub(in crate::graphql) struct Total {
@@ -29,6 +34,10 @@ pub(in crate::graphql) enum Counted {
     Orders(order::Which),
     Trades(String),
     Deals(deal::Which),
+    Offerings(offerings::Filter),
+    Subscriptions(subscriptions::Filter),
+    Redemptions(redemptions::Filter),
+    RentPeriods(Address),
 }
 
 #[Object]
@@ -48,6 +57,14 @@ impl Total {
             Counted::Orders(which) => order::count(&mut *reader.conn().await?, which).await?,
             Counted::Trades(instrument) => trade::count(&mut *reader.conn().await?, instrument).await?,
             Counted::Deals(which) => deal::count(&mut *reader.conn().await?, which).await?,
+            Counted::Offerings(filter) => offerings::count(&mut *reader.conn().await?, filter).await?,
+            Counted::Subscriptions(filter) => subscriptions::count(&mut *reader.conn().await?, filter).await?,
+            Counted::Redemptions(filter) => {
+                redemptions::count(&mut *reader.conn().await?, reader.chain_id(), filter).await?
+            }
+            Counted::RentPeriods(token) => {
+                count_rent_periods(&mut *reader.conn().await?, reader.chain_id(), *token).await?
+            }
             Counted::Commands(filter) => tokenx_keeper::count_commands(&mut *reader.conn().await?, filter).await?,
         })
     }

@@ -25,8 +25,8 @@ pub use redemption::{
     Redemption, RedemptionEnd, RedemptionTerms, redemption, redemption_credits_of_wallet, redemption_terms, redemptions,
 };
 pub use rent::{
-    Rent, RentAccount, RentPayment, RentPeriod, RentTerms, rent_account, rent_accounts_of_token, rent_payments,
-    rent_periods, rents_of_tokens,
+    Rent, RentAccount, RentPayment, RentPeriod, RentTerms, count_rent_periods, rent_account, rent_accounts_of_token,
+    rent_payments, rent_periods, rents_of_tokens,
 };
 pub use sale::{Listing, ListingStatus, ListingTerms, Purchase, listing, listings_of_tokens, purchased_by, purchases};
 pub use trade::{

@@ -6,6 +6,7 @@ use sqlx::{PgExecutor, Row};
 use tokenx_migrations::{Addr, Uint256};
 
 use super::{Of, Origin, Part, listed, newest};
+use crate::read::pages::{EventKey, Window, place};
 use crate::read::{Columns, int};
 
 /// On which terms rent is paid.
@@ -161,7 +162,23 @@ pub struct RentPeriod {
     pub earning: U256,
 }
 
-/// The periods of a token.
+macro_rules! periods {
+    ($direction:literal) => {
+        concat!(
+            "SELECT *
+               FROM rent_periods
+              WHERE chain_id = $1 AND token = $2
+                AND (block_number, log_index) > ($3, $4) AND (block_number, log_index) < ($5, $6)
+              ORDER BY block_number ",
+            $direction,
+            ", log_index ",
+            $direction,
+            " LIMIT $7"
+        )
+    };
+}
+
+/// A page of a token's periods.
 ///
 /// # Errors
 /// The database's.
@@ -169,9 +186,20 @@ pub async fn rent_periods(
     db: impl PgExecutor<'_>,
     chain_id: u64,
     token: Address,
-    part: Part,
+    window: &Window<EventKey>,
 ) -> Result<Vec<RentPeriod>, sqlx::Error> {
-    let rows = listed!(newest!("rent_periods", "token"), db, chain_id, token, part);
+    let above = window.above.map_or((-1, -1), |(block, log_index)| (int(block), place(log_index)));
+    let below = window.below.map_or((i64::MAX, i32::MAX), |(block, log_index)| (int(block), place(log_index)));
+    let rows = sqlx::query(if window.descending { periods!("DESC") } else { periods!("ASC") })
+        .bind(int(chain_id))
+        .bind(Addr(token))
+        .bind(above.0)
+        .bind(above.1)
+        .bind(below.0)
+        .bind(below.1)
+        .bind(window.limit)
+        .fetch_all(db)
+        .await?;
     rows.iter()
         .map(|row| {
             Ok(RentPeriod {
@@ -183,6 +211,18 @@ pub async fn rent_periods(
             })
         })
         .collect()
+}
+
+/// How many periods of a token were opened.
+///
+/// # Errors
+/// The database's.
+pub async fn count_rent_periods(db: impl PgExecutor<'_>, chain_id: u64, token: Address) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM rent_periods WHERE chain_id = $1 AND token = $2")
+        .bind(int(chain_id))
+        .bind(Addr(token))
+        .fetch_one(db)
+        .await
 }
 
 /// Rent that was paid to a wallet, or could not be.

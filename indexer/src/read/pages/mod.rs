@@ -34,6 +34,14 @@ pub struct Window<K> {
     pub limit: i64,
 }
 
+impl<K> Window<K> {
+    /// The newest rows below a key.
+    #[must_use]
+    pub const fn newest(below: Option<K>, limit: i64) -> Self {
+        Self { above: None, below, descending: true, limit }
+    }
+}
+
 /// What a column may say.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Choice<T> {

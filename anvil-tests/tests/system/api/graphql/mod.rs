@@ -4,6 +4,7 @@ mod abuse;
 mod holders;
 mod holds;
 mod lists;
+mod markets;
 mod parties;
 mod scans;
 mod socket;

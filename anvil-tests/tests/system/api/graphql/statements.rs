@@ -12,11 +12,11 @@ use super::*;
 
 /// The statements that sqlx logs on the threads that have this as their subscriber.
 #[derive(Clone, Default)]
-struct Statements(Arc<Mutex<Vec<String>>>);
+pub(super) struct Statements(Arc<Mutex<Vec<String>>>);
 
 impl Statements {
     /// What requests asked, but whether a token is revoked where the list of those is stale.
-    fn of_requests(&self) -> Vec<String> {
+    pub(super) fn of_requests(&self) -> Vec<String> {
         let all = self.0.lock().unwrap();
         all.iter().filter(|statement| !statement.contains("revoked_tokens")).cloned().collect()
     }
@@ -45,7 +45,7 @@ impl<S: tracing::Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Statements {
 }
 
 /// A second api on the kit's database, alone on a thread, so that what is logged there are its own statements.
-fn counted(kit: &Kit) -> (String, Statements, thread::JoinHandle<()>) {
+pub(super) fn counted(kit: &Kit) -> (String, Statements, thread::JoinHandle<()>) {
     let statements = Statements::default();
     let (settings, doors, stop) = (kit.settings.clone(), kit.commands.doors(), kit.stop.clone());
     let (told, address) = mpsc::channel();

@@ -9,7 +9,7 @@ use alloy::signers::SignerSync;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolStruct;
 use tokenx::local::suite;
-use tokenx_contracts::bindings::{RedemptionDesk, SecurityToken, TestUSD};
+use tokenx_contracts::bindings::{RedemptionDesk, RentDistributor, SecurityToken, TestUSD};
 use tokenx_indexer::read;
 use tokenx_keeper::{Contract, Redemption};
 
@@ -125,6 +125,17 @@ impl Desk {
             funds.iter().any(|fund| fund.contract == spender && fund.available >= value).then_some(())
         })
         .await;
+    }
+
+    /// One period of rent is paid in, and thus opened and paid: it was due long ago.
+    pub(super) async fn rents(&self) {
+        let distributor = self.life.deployment.nodes[0].node.contracts.rent_distributor;
+        let world = self.kit()._world.as_ref().unwrap();
+        suite::give(&world.chain.url(), self.money(), &[(TREASURY, usd(100))]).await.unwrap();
+        let approve = TestUSD::approveCall { spender: distributor, value: usd(100) };
+        self.kit().transact(TREASURY, self.money(), approve).await;
+        let fund = RentDistributor::fundCall { token: self.token, paymentToken: self.money(), amount: usd(100) };
+        self.kit().transact(TREASURY, distributor, fund).await;
     }
 
     /// What Dora's own key signs, as a request.
