@@ -1,6 +1,7 @@
-//! What is due without anybody asking: the next steps of approved offerings, terms that follow records, rent, ends of
-//! subscriptions and deals, documents and the audit log on their way to the chain, and records that the registry could not take
-//! before. Rows say what is due, so it does not matter which process looks, nor how many, nor how often one of them dies.
+//! What is due without anybody asking: the next steps of approved offerings, terms that follow records, a look at what
+//! treasuries have, rent, ends of subscriptions and deals, documents and the audit log on their way to the chain, and records
+//! that the registry could not take before. Rows say what is due, so it does not matter which process looks, nor how many, nor
+//! how often one of them dies.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use crate::app::App;
 use crate::audit::anchor;
 use crate::error::ApiError;
 use crate::kyc::consequence;
+use crate::money;
 use crate::offerings::listing;
 use crate::otc;
 use crate::rent::{period, push};
@@ -28,6 +30,7 @@ pub(crate) async fn keep_going(app: App) {
         }
         say("approved offerings", listing::go_on(&app).await);
         say("terms of tokens", terms::go_on(&app).await);
+        say("watching treasuries", money::watch_treasuries(&app).await);
         say("rent periods", period::go_on(&app).await);
         say("rent payments", push::go_on(&app).await);
         say("ends of subscriptions", ends::go_on(&app).await);

@@ -70,6 +70,7 @@ const BEARER: &str = "bearer";
         crate::tokens::prices::add,
         crate::rent::act::act,
         crate::rent::view::rent,
+        crate::tokens::node::node,
         crate::tokens::actions::deploy,
         crate::tokens::actions::list,
         crate::tokens::actions::delist,
@@ -362,7 +363,11 @@ fn errors_of(rule: &Rule) -> Vec<u16> {
             errors.extend([400, 404, 409, 413]);
         }
         Operation::RemoveOfferingDocument => errors.extend([404, 409]),
-        Operation::GetToken | Operation::RemoveImage | Operation::RemoveDocument | Operation::GetOffering => {
+        Operation::GetToken
+        | Operation::GetTokenNode
+        | Operation::RemoveImage
+        | Operation::RemoveDocument
+        | Operation::GetOffering => {
             errors.push(404);
         }
         // A token is optional, a bad one is refused; a link can have ended.

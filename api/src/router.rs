@@ -102,6 +102,7 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::AddPrice => on(method, tokens::prices::add),
         Operation::ActOnRent => on(method, rent::act::act),
         Operation::GetRent => on(method, rent::view::rent),
+        Operation::GetTokenNode => on(method, tokens::node::node),
         Operation::DeployToken => on(method, tokens::actions::deploy),
         Operation::ListToken => on(method, tokens::actions::list),
         Operation::DelistToken => on(method, tokens::actions::delist),

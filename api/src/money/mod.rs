@@ -119,6 +119,30 @@ pub(crate) async fn reserved(
     Ok(reserved.0)
 }
 
+/// Has what treasuries have watched, and what they let their nodes' funds take.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn watch_treasuries(app: &App) -> Result<(), ApiError> {
+    let unwatched: Vec<(Addr, Addr, Addr)> = sqlx::query_as(
+        "SELECT DISTINCT f.treasury, f.payment_token, f.contract
+           FROM token_funds f
+          WHERE f.chain_id = $1 AND f.treasury IS NOT NULL
+            AND NOT EXISTS (SELECT FROM payment_balances p
+                             WHERE p.chain_id = f.chain_id AND p.wallet = f.treasury
+                               AND p.payment_token = f.payment_token AND p.spender = f.contract
+                               AND p.watched_until > now() + interval '1 hour')",
+    )
+    .bind(app.chain_id().cast_signed())
+    .fetch_all(app.pool())
+    .await?;
+    for (treasury, payment_token, contract) in unwatched {
+        let whose = (treasury.0, payment_token.0, contract.0);
+        payments::watch(app.pool(), app.chain_id(), whose, OffsetDateTime::now_utc() + WATCHED).await?;
+    }
+    Ok(())
+}
+
 fn unread() -> ApiError {
     ApiError::Unavailable("what the wallet can pay has not been read yet: try again in a few seconds".into())
 }

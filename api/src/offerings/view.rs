@@ -11,7 +11,6 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use tokenx_contracts::amount::Amount;
-use tokenx_contracts::codes::ReasonCode;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -24,7 +23,7 @@ use crate::error::ApiError;
 use crate::graphql::limits::nested_rows;
 use crate::graphql::scalars::Time;
 use crate::http::precondition::entity_tag;
-use crate::store::commands::{self, Asked, CallView, CommandBrief};
+use crate::store::commands::{self, Asked, CommandBrief, CommandProblem};
 use crate::tokens::details::PriceView;
 use crate::tokens::files::{self, File};
 use crate::tokens::money::Number;
@@ -128,20 +127,7 @@ pub struct ListingView {
     list: Option<CommandBrief>,
     /// Why it does not go on.
     #[schema(required)]
-    problem: Option<ListingProblem>,
-}
-
-/// Why a listing does not go on, and what to do.
-#[derive(Debug, Serialize, SimpleObject, ToSchema)]
-#[graphql(name = "OfferingListingProblem")]
-pub struct ListingProblem {
-    #[schema(required)]
-    reason_code: Option<String>,
-    detail: String,
-    remedy: String,
-    /// What was refused.
-    #[schema(required)]
-    call: Option<CallView>,
+    problem: Option<CommandProblem>,
 }
 
 /// What is shown of an offering beside its row.
@@ -257,35 +243,21 @@ impl ListingView {
         ListingView {
             terms: facts.terms.as_ref().map(CommandBrief::from),
             list: facts.list.as_ref().map(CommandBrief::from),
-            problem: stuck.then(|| ListingProblem::of(facts)),
+            problem: stuck.then(|| problem(facts)),
         }
     }
 }
 
-impl ListingProblem {
-    fn of(facts: &Facts) -> ListingProblem {
-        let failed = [&facts.list, &facts.terms].into_iter().flatten().find(|asked| came_to_nothing(asked.state));
-        let Some(failed) = failed else {
-            return ListingProblem {
-                reason_code: None,
-                detail: "the chain's terms are not the offering's: somebody else has set others".to_owned(),
-                remedy: "approve the offering again, and its terms are set again".to_owned(),
-                call: None,
-            };
-        };
-        let forbidden = failed.reason_code.as_deref() == Some(ReasonCode::ActionNotAllowed.as_str());
-        let remedy = if forbidden {
-            "the node's keeper may not do this: have the token's admin send the call, or let the node's executor do it; \
-             then approve the offering again"
-        } else {
-            "mend what the detail names, then approve the offering again"
-        };
-        let detail = failed.failure.clone().unwrap_or_else(|| format!("the command is {}", failed.state.name()));
-        ListingProblem {
-            reason_code: failed.reason_code.clone(),
-            detail,
-            remedy: remedy.to_owned(),
-            call: Some(CallView::new(failed.target, &failed.data)),
-        }
-    }
+/// Why a listing does not go on.
+fn problem(facts: &Facts) -> CommandProblem {
+    let failed = [&facts.list, &facts.terms].into_iter().flatten().find(|asked| came_to_nothing(asked.state));
+    failed.map_or_else(
+        || CommandProblem {
+            reason_code: None,
+            detail: "the chain's terms are not the offering's: somebody else has set others".to_owned(),
+            remedy: "approve the offering again, and its terms are set again".to_owned(),
+            call: None,
+        },
+        |failed| CommandProblem::of(failed, "approve the offering again"),
+    )
 }

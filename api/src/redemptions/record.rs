@@ -377,6 +377,26 @@ pub async fn promised(
     Ok(promised.0)
 }
 
+/// Units of a token that its desk holds and nobody's decision is about to take or let go of, base units.
+///
+/// # Errors
+/// The database's.
+pub async fn undecided(conn: &mut PgConnection, chain_id: u64, token_id: &str) -> Result<U256, sqlx::Error> {
+    let units: Uint256 = sqlx::query_scalar(
+        "SELECT coalesce(sum(k.quantity::numeric), 0)
+           FROM redemption_cases k
+          WHERE k.chain_id = $1 AND k.token_id = $2 AND k.request_id IS NOT NULL AND k.approved IS NULL
+            AND NOT EXISTS (SELECT FROM command_views c
+                             WHERE c.scope = 'system' AND c.command_id = k.decision_command
+                               AND c.state NOT IN ('failed', 'cancelled', 'expired', 'rejected'))",
+    )
+    .bind(chain_id.cast_signed())
+    .bind(token_id)
+    .fetch_one(conn)
+    .await?;
+    Ok(units.0)
+}
+
 fn case(row: &PgRow) -> Result<Case, ApiError> {
     let byte = |column| Ok::<_, sqlx::Error>(u8::try_from(row.try_get::<i16, _>(column)?).unwrap_or(u8::MAX));
     let currency = Currency {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use sqlx::{FromRow, PgExecutor};
 use time::OffsetDateTime;
+use tokenx_contracts::codes::ReasonCode;
 use tokenx_contracts::ids::{CommandId, Scope};
 use tokenx_keeper::{NewCommand, Operation, State, Verdict};
 use tokenx_migrations::{Addr, Word};
@@ -93,6 +94,36 @@ impl CallView {
     /// Of this contract, with this.
     pub(crate) fn new(to: Address, data: &[u8]) -> CallView {
         CallView { to: Checksum(to), data: format!("0x{}", hex::encode(data)) }
+    }
+}
+
+/// Why what was asked of the keeper does not go on, and what to do.
+#[derive(Debug, Serialize, SimpleObject, ToSchema)]
+pub struct CommandProblem {
+    #[schema(required)]
+    pub(crate) reason_code: Option<String>,
+    pub(crate) detail: String,
+    pub(crate) remedy: String,
+    /// What was refused.
+    #[schema(required)]
+    pub(crate) call: Option<CallView>,
+}
+
+impl CommandProblem {
+    /// Of a command that came to nothing: what is to be mended, by whom, and what then follows.
+    pub(crate) fn of(failed: &Asked, then: &str) -> CommandProblem {
+        let forbidden = failed.reason_code.as_deref() == Some(ReasonCode::ActionNotAllowed.as_str());
+        let remedy = if forbidden {
+            "the node's keeper may not do this: have the token's admin send the call, or let the node's executor do it"
+        } else {
+            "mend what the detail names"
+        };
+        CommandProblem {
+            reason_code: failed.reason_code.clone(),
+            detail: failed.failure.clone().unwrap_or_else(|| format!("the command is {}", failed.state.name())),
+            remedy: format!("{remedy}; then {then}"),
+            call: Some(CallView::new(failed.target, &failed.data)),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod files;
 pub mod money;
 pub mod nav;
+pub mod node;
 pub mod prices;
 pub mod record;
 pub mod routes;

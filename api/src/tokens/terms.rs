@@ -1,8 +1,10 @@
 //! What the contracts of a node are to say of a token follows its record and its price: whoever looks next has the keeper
 //! set what differs (`crate::due`). What was asked for last is not asked for again, so terms that an admin sets beside it
-//! stand until the record says something new; a command that has come to nothing is tried again after an hour.
+//! stand until the record says something new; a command that has come to nothing is tried again after an hour, or after a day
+//! where the Executor may not do it: until then its admin is shown the call ([`standing`]).
 
 use alloy::primitives::B256;
+use serde::Serialize;
 use serde_json::json;
 use sqlx::{FromRow, PgConnection};
 use tokenx_contracts::ids::{CommandId, InstrumentId, Scope};
@@ -10,10 +12,13 @@ use tokenx_keeper::{
     AcceptError, MarketTerms, NewCommand, Operation, OtcTerms, Payout, RedemptionTerms, RentTerms, Trade,
 };
 use tokenx_migrations::{Addr, Uint256};
+use utoipa::ToSchema;
 
 use crate::admin::{self, By, Note};
 use crate::app::App;
 use crate::error::ApiError;
+use crate::offerings::course::came_to_nothing;
+use crate::store::commands::{self, CommandBrief, CommandProblem};
 
 /// Who asks: nobody in particular.
 const BY: By<'static> = By { actor: "system", request_id: None };
@@ -67,6 +72,57 @@ pub(crate) async fn go_on(app: &App) -> Result<(), ApiError> {
         app.commands().wake();
     }
     Ok(())
+}
+
+/// Terms that a contract of the node is to say of a token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TermsView {
+    /// redemption_terms, rent_terms, rent_minimum, otc_terms or market_terms.
+    kind: String,
+    /// Whether the chain says what record and price say.
+    holds: bool,
+    /// The last command that was asked to say it; null before one.
+    #[schema(required)]
+    command: Option<CommandBrief>,
+    /// Why the chain does not say it yet; null where nothing stands in the way.
+    #[schema(required)]
+    problem: Option<CommandProblem>,
+}
+
+/// Where each of a token's terms stands, by kind.
+///
+/// # Errors
+/// The database's.
+pub(super) async fn standing(
+    conn: &mut PgConnection,
+    chain_id: u64,
+    token_id: &str,
+) -> Result<Vec<TermsView>, sqlx::Error> {
+    let rows: Vec<(String, bool, Option<String>)> = sqlx::query_as(
+        "SELECT kind, holds, command_id
+           FROM token_terms_standing
+          WHERE chain_id = $1 AND token_id = $2
+          ORDER BY kind",
+    )
+    .bind(chain_id.cast_signed())
+    .bind(token_id)
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<&str> = rows.iter().filter_map(|(.., command_id)| command_id.as_deref()).collect();
+    let asked = commands::by_id(conn, &ids).await?;
+    let view = |(kind, holds, command_id): (String, bool, Option<String>)| {
+        let command = command_id.and_then(|id| asked.get(&id));
+        let failed = command.filter(|command| !holds && came_to_nothing(command.state));
+        TermsView {
+            problem: failed.map(|failed| {
+                CommandProblem::of(failed, "it is asked for again by itself, where it is still to be done")
+            }),
+            command: command.map(CommandBrief::from),
+            kind,
+            holds,
+        }
+    };
+    Ok(rows.into_iter().map(view).collect())
 }
 
 async fn ask(app: &App, conn: &mut PgConnection, due: Due) -> Result<(), ApiError> {

@@ -1,15 +1,10 @@
 //! What an approval asks of the keeper, and what becomes of it.
 
-use alloy::primitives::{Address, Bytes};
-use tokenx::local::suite::COLD_KEY;
+use alloy::primitives::Bytes;
 use tokenx_contracts::bindings::{Executor, Listing};
 
+use super::super::tokens::life::admin;
 use super::*;
-
-/// The key that deployed the suite: admin of every node and token of it.
-fn admin() -> Address {
-    COLD_KEY.parse::<alloy::signers::local::PrivateKeySigner>().unwrap().address()
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_keeper_may_not_set_terms_the_admin_is_told_what_to_do_and_approval_goes_on_from_there() {

@@ -1,6 +1,7 @@
 //! Redemptions over HTTP, on a real chain: what holders ask for, what is decided, and what is paid.
 
 mod faults;
+mod node;
 mod refusals;
 mod way;
 

@@ -1,7 +1,7 @@
 //! A token's whole life: each status is true only when the chain says so.
 
 use alloy::primitives::{B256, U256};
-use tokenx::local::suite;
+use tokenx::local::suite::{self, COLD_KEY};
 use tokenx_contracts::bindings::{Listing, TestUSD};
 use tokenx_contracts::ids::{CommandId, InstrumentId, Scope as CommandScope};
 use tokenx_indexer::read;
@@ -24,6 +24,11 @@ pub(crate) fn usd(count: u64) -> U256 {
 
 fn tkn() -> InstrumentId {
     InstrumentId::parse("TKN").unwrap()
+}
+
+/// The key that deployed the suite: admin of every node and token of it.
+pub(crate) fn admin() -> Address {
+    COLD_KEY.parse::<alloy::signers::local::PrivateKeySigner>().unwrap().address()
 }
 
 /// The api, the chain, and what was deployed there.
