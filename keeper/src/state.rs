@@ -169,6 +169,24 @@ pub fn step(state: State, event: Event) -> Result<(State, Effects), Illegal> {
 }
 
 impl State {
+    /// Every state, the mined one with each verdict, in the order of a command's life.
+    pub const ALL: [State; 14] = [
+        State::Accepted,
+        State::AwaitingApproval,
+        State::Ready,
+        State::Prepared,
+        State::Broadcast,
+        State::Mined(Verdict::Done),
+        State::Mined(Verdict::Failed),
+        State::Mined(Verdict::Expired),
+        State::Confirmed,
+        State::Final,
+        State::Failed,
+        State::Cancelled,
+        State::Expired,
+        State::Rejected,
+    ];
+
     /// The state's name in the database and on every surface. The verdict of a mined command is a column of its own.
     pub fn name(self) -> &'static str {
         match self {
@@ -242,23 +260,6 @@ mod tests {
     use Event as E;
     use State as S;
 
-    const STATES: [S; 14] = [
-        S::Accepted,
-        S::AwaitingApproval,
-        S::Ready,
-        S::Prepared,
-        S::Broadcast,
-        S::Mined(Verdict::Done),
-        S::Mined(Verdict::Failed),
-        S::Mined(Verdict::Expired),
-        S::Confirmed,
-        S::Final,
-        S::Failed,
-        S::Cancelled,
-        S::Expired,
-        S::Rejected,
-    ];
-
     const EVENTS: [E; 14] = [
         E::Unrouted,
         E::Refused,
@@ -300,7 +301,7 @@ mod tests {
     fn only_a_command_that_waits_gets_a_slot() {
         assert_eq!(to(S::Accepted, E::Prepared), S::Prepared);
         assert_eq!(to(S::Ready, E::Prepared), S::Prepared);
-        for state in STATES.into_iter().filter(|s| !matches!(s, S::Accepted | S::Ready)) {
+        for state in S::ALL.into_iter().filter(|s| !matches!(s, S::Accepted | S::Ready)) {
             assert!(step(state, E::Prepared).is_err(), "{state:?}");
         }
     }
@@ -433,7 +434,7 @@ mod tests {
 
     #[test]
     fn every_state_reads_back_by_its_name() {
-        for state in STATES {
+        for state in S::ALL {
             let verdict = if let S::Mined(verdict) = state { Some(verdict) } else { None };
             assert_eq!(State::parse(state.name(), verdict), Some(state));
         }
@@ -443,7 +444,7 @@ mod tests {
     /// No path leads from an end of its own making back to open, whatever events come.
     #[test]
     fn only_a_reorg_reopens_an_ended_command() {
-        for state in STATES.into_iter().filter(|s| s.is_ended()) {
+        for state in S::ALL.into_iter().filter(|s| s.is_ended()) {
             for event in EVENTS {
                 if let Ok((next, _)) = step(state, event) {
                     let reopened = !next.is_ended();

@@ -219,22 +219,7 @@ mod tests {
     const ACTS: [Act; 4] = [Act::Edit, Act::Publish, Act::Approve, Act::Reject];
 
     fn any_command() -> impl Strategy<Value = Option<CommandState>> {
-        prop::option::of(prop::sample::select(vec![
-            CommandState::Accepted,
-            CommandState::AwaitingApproval,
-            CommandState::Ready,
-            CommandState::Prepared,
-            CommandState::Broadcast,
-            CommandState::Mined(Verdict::Done),
-            CommandState::Mined(Verdict::Failed),
-            CommandState::Mined(Verdict::Expired),
-            CommandState::Confirmed,
-            CommandState::Final,
-            CommandState::Failed,
-            CommandState::Cancelled,
-            CommandState::Expired,
-            CommandState::Rejected,
-        ]))
+        prop::option::of(prop::sample::select(CommandState::ALL.to_vec()))
     }
 
     fn any_course() -> impl Strategy<Value = Course> {

@@ -78,27 +78,10 @@ impl Status {
 mod tests {
     use super::*;
 
-    const COMMANDS: [CommandState; 14] = [
-        CommandState::Accepted,
-        CommandState::AwaitingApproval,
-        CommandState::Ready,
-        CommandState::Prepared,
-        CommandState::Broadcast,
-        CommandState::Mined(Verdict::Done),
-        CommandState::Mined(Verdict::Failed),
-        CommandState::Mined(Verdict::Expired),
-        CommandState::Confirmed,
-        CommandState::Final,
-        CommandState::Failed,
-        CommandState::Cancelled,
-        CommandState::Expired,
-        CommandState::Rejected,
-    ];
-
     #[test]
     fn what_the_chain_has_is_completed_whatever_else_is_said() {
         for purchase in Purchase::ALL {
-            for command in COMMANDS.map(Some).into_iter().chain([None]) {
+            for command in CommandState::ALL.map(Some).into_iter().chain([None]) {
                 assert_eq!(Status::of(purchase, command, true, true), Status::Completed);
             }
         }
@@ -106,7 +89,7 @@ mod tests {
 
     #[test]
     fn supply_is_held_back_exactly_while_the_command_may_still_buy() {
-        for command in COMMANDS {
+        for command in CommandState::ALL {
             let open = !command.is_ended() && !matches!(command, CommandState::Mined(_));
             for over in [false, true] {
                 assert_eq!(Status::of(Purchase::Signed, Some(command), false, over).is_open(), open, "{command:?}");

@@ -109,23 +109,7 @@ mod tests {
 
     fn any_command() -> impl Strategy<Value = Option<(Wish, CommandState)>> {
         let wish = prop::sample::select(vec![Wish::Whitelist, Wish::Revoke]);
-        let state = prop::sample::select(vec![
-            CommandState::Accepted,
-            CommandState::AwaitingApproval,
-            CommandState::Ready,
-            CommandState::Prepared,
-            CommandState::Broadcast,
-            CommandState::Mined(ChainVerdict::Done),
-            CommandState::Mined(ChainVerdict::Failed),
-            CommandState::Mined(ChainVerdict::Expired),
-            CommandState::Confirmed,
-            CommandState::Final,
-            CommandState::Failed,
-            CommandState::Cancelled,
-            CommandState::Expired,
-            CommandState::Rejected,
-        ]);
-        prop::option::of((wish, state))
+        prop::option::of((wish, prop::sample::select(CommandState::ALL.to_vec())))
     }
 
     fn any_verdict() -> impl Strategy<Value = Option<Verdict>> {
