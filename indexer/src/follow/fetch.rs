@@ -9,12 +9,12 @@ use tokio::sync::mpsc;
 use super::plan;
 use crate::source::{Source, Span};
 use crate::watch::{Found, Kind, WatchSet};
-use crate::{BlockRef, ChainLog, IndexerError, SourceError};
+use crate::{BlockRef, ChainLog, IndexerError, SourceError, attribution};
 
 /// A node that cannot be asked now is asked again within a backfill; then the follower starts over from the cursor.
 const PATIENCE: Policy = Policy::within(Duration::from_millis(100), Duration::from_secs(2), Duration::from_secs(20));
 
-/// Blocks that were read, with the logs of the contracts that were known then. Not decoded yet.
+/// Blocks that were read, with the logs of the contracts that were known then.
 #[derive(Debug)]
 pub(super) struct Fetched {
     pub(super) from: u64,
@@ -26,6 +26,18 @@ pub(super) struct Fetched {
     /// Read block by block and by hash, each of them.
     by_hash: bool,
     asked: WatchSet,
+    /// The logs are decoded by what was asked, and attributed.
+    decoded: bool,
+}
+
+impl Fetched {
+    fn decode(&mut self) {
+        if !self.decoded {
+            self.asked.decode(&mut self.logs);
+            attribution::attribute(&mut self.logs);
+            self.decoded = true;
+        }
+    }
 }
 
 /// What a prefetching reader needs.
@@ -56,7 +68,7 @@ impl Reader {
                 Ok((header, answer)) => {
                     span.answered(asked, answer.bytes);
                     pauses = PATIENCE.pauses();
-                    let fetched = Fetched {
+                    let mut fetched = Fetched {
                         from: next,
                         to: header,
                         blocks: vec![header],
@@ -64,7 +76,10 @@ impl Reader {
                         nonces: Vec::new(),
                         by_hash: false,
                         asked: self.watched.clone(),
+                        decoded: false,
                     };
+                    // While the range before it is written.
+                    fetched.decode();
                     if out.send(Ok(fetched)).await.is_err() {
                         break;
                     }
@@ -99,11 +114,12 @@ impl Reader {
             nonces,
             by_hash: true,
             asked: self.watched.clone(),
+            decoded: false,
         })
     }
 
-    /// Fetches the logs of contracts that `fetched` was read without, since its own factory logs make them known. Their
-    /// logs count from their first block, whatever the log index. Gives the contracts known after it.
+    /// Fetches the logs of contracts that `fetched` was read without, since its own factory logs make them known, and
+    /// decodes all. Their logs count from their first block, whatever the log index. Gives the contracts known after it.
     ///
     /// A range by number ends with the first block that makes one known: what comes after it is to be read with them,
     /// ahead and in answers of bounded size like everything else.
@@ -124,6 +140,7 @@ impl Reader {
             }
             let missing = needed.beyond(&fetched.asked);
             if missing.is_empty() {
+                fetched.decode();
                 return Ok(needed);
             }
             let more = if fetched.by_hash {
@@ -135,7 +152,7 @@ impl Reader {
             fetched.logs.retain(|log| missing.kind(log.address).is_none());
             fetched.logs.extend(more);
             fetched.logs.sort_unstable_by_key(|log| (log.block_number, log.log_index));
-            fetched.asked = needed;
+            (fetched.asked, fetched.decoded) = (needed, false);
         }
     }
 

@@ -32,7 +32,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::source::{Source, Span, hints};
 use crate::watch::WatchSet;
-use crate::{AccountWatch, Batch, BlockRef, ChainLog, Fork, IndexerError, Projection, attribution, metrics};
+use crate::{AccountWatch, Batch, BlockRef, ChainLog, Fork, IndexerError, Projection, metrics};
 use commit::{Move, Writer};
 use fetch::{Fetched, Reader};
 use fork::Relation;
@@ -107,7 +107,7 @@ impl Follower {
         let cursor = start::prepare(&self.chain, source, &self.pool, &set).await?;
         let (watched, late) = store::watched(&self.pool, self.chain.chain_id).await?;
         // Three ranges are in memory at once, each as text and as logs; and a burst of logs should still fit the cap.
-        let target = (self.chain.max_response_bytes / 16) as u64;
+        let target = (self.chain.max_response_bytes / 8) as u64;
         Ok(Some(Session {
             setup: self,
             label: self.chain.chain_id.to_string(),
@@ -346,12 +346,10 @@ impl Session<'_> {
         }
     }
 
-    /// Completes what was read, decodes it, and commits it.
+    /// Completes what was read, and commits it.
     async fn write(&mut self, mut fetched: Fetched, fork: Option<Fork>, tip: &Tip) -> Result<(), IndexerError> {
         // Contracts that only a branch now gone had are still listened to here; they just say nothing.
         let known = self.reader().complete(&mut fetched).await?;
-        known.decode(&mut fetched.logs);
-        attribution::attribute(&mut fetched.logs);
         failpoint::hit("indexer.fetched").map_err(sqlx::Error::Io)?;
 
         let to = fetched.to;
