@@ -1,4 +1,4 @@
-//! Schemathesis over the routes of people and rules: it makes requests from the OpenAPI document, sound ones and broken ones,
+//! Schemathesis over the platform's routes: it makes requests from the OpenAPI document, sound ones and broken ones,
 //! and looks at what comes back. `.ci/long fuzz` installs it and runs it in full.
 
 use std::process::Output;
@@ -11,7 +11,7 @@ use super::*;
 /// What is looked at: nothing breaks, and every answer is one that the document knows.
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
 /// Requests in all, in full.
-const CASES: u64 = 5_000;
+const CASES: u64 = 20_000;
 
 async fn run(kit: &Kit, token: &str, routes: &str, examples: usize) -> Option<Output> {
     let folder = tempfile::tempdir().unwrap();
@@ -40,12 +40,15 @@ async fn whatever_is_sent_the_answer_is_one_that_the_document_knows() {
     let kit = Kit::whole().await;
     // One that no logout ends, and that may do all but an investor's own acts; and an investor.
     let (_, operator) = kit.service_token(Role::SuperAdmin, None, &Scope::ALL).await;
+    let issuer = kit.token(Role::Issuer).unwrap().to_owned();
     let investor = kit.token(Role::Investor).unwrap().to_owned();
     let examples = campaign::times(3, 400);
     let mut cases = 0;
-    for (token, routes) in
-        [(&operator, "^/(auth|admin|compliance|tokenization|webhooks)/"), (&investor, "^/(investors|tokenization)/")]
-    {
+    for (token, routes) in [
+        (&operator, "^/(auth|admin|compliance|offerings|tokenization|transfer-agent|webhooks)(/|$)"),
+        (&issuer, "^/offerings(/|$)"),
+        (&investor, "^/(ats|investor|investors|offerings|otc|tokenization)(/|$)"),
+    ] {
         let Some(output) = run(&kit, token, routes, examples).await else {
             assert!(!campaign::is_long(), "schemathesis is not on the PATH: run .ci/long fuzz");
             skipped("schemathesis is not on the PATH: no requests were made from the document");
