@@ -1,4 +1,4 @@
-//! How many orders one offering takes, matches and settles, on the two cores that also run Postgres, the chain and the
+//! How many orders one offering takes, matches and settles, on the cores that also run Postgres, the chain and the
 //! clients, who sign what they send.
 //!
 //! `cargo bench -p tokenx-anvil-tests --bench orders -- [orders a second] [seconds] [orders to match]`; default 400, 20 and

@@ -59,7 +59,7 @@ CREATE INDEX otc_deals_of_buyers     ON otc_deals (buyer)  WHERE NOT over;
 CREATE VIEW otc_deal_records AS
     SELECT d.*, c.state, c.verdict, s.tx_hash, s.block_number, s.tx_hash IS NOT NULL AS is_settled,
            coalesce(d.refusal_code, c.reason_code) AS reason_code, coalesce(d.refusal, c.failure) AS failure,
-           t.decimals, y.decimals AS payment_decimals, y.symbol AS payment_symbol,
+           c.settled OR c.block_number IS NULL AS cannot_turn, t.decimals, y.decimals AS payment_decimals, y.symbol AS payment_symbol,
            CASE WHEN s.tx_hash IS NOT NULL                                             THEN 'settled'
                 WHEN d.stage = 'accepted'
                  AND (d.refusal_code IS NOT NULL
@@ -82,7 +82,8 @@ CREATE VIEW otc_deal_records AS
                           LIMIT 1) s ON true;
 
 -- What deals hold back: the maker's part from the proposal on, the taker's from the acceptance on, until the chain has moved
--- it or the settlement has come to nothing. `block`: where the chain has; a balance that was read before does not say so yet.
+-- it or the settlement has come to nothing, and a reorg of few blocks would not bring it back. `block`: where the chain has
+-- moved it; a balance that was read before does not say so yet.
 CREATE VIEW otc_held_back AS
     SELECT d.*, s.block_number AS block
       FROM otc_deals d
@@ -94,7 +95,20 @@ CREATE VIEW otc_held_back AS
                           LIMIT 1) s ON true
      WHERE NOT d.over
        AND (s.block_number IS NOT NULL OR k.state IS NULL
-            OR k.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared'));
+            OR k.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared', 'mined'));
+
+-- As of deals, of trades: one that has failed holds back what it did until that is confirmed.
+CREATE OR REPLACE VIEW fills_unsettled AS
+    SELECT f.*
+      FROM fills f
+      LEFT JOIN commands c       ON c.scope = 'system' AND c.command_id = f.command_id
+      LEFT JOIN command_states s ON s.seq = c.seq
+     WHERE NOT f.over
+       AND (s.state IS NULL OR s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
+            OR s.state = 'mined' AND s.verdict <> 'done');
+
+-- The end of a trade was taken note of. While `over` is not set a reorg may still take that end back.
+ALTER TABLE fills ADD COLUMN noted boolean NOT NULL DEFAULT false;
 
 -- Units that orders, trades and deals hold back.
 CREATE VIEW units_held_back AS
@@ -164,10 +178,10 @@ CREATE VIEW trade_misfits AS
                    END AS code) m
      WHERE m.code IS NOT NULL;
 
--- Proposals that have come to their end, and why: `code` is NULL where only their time is over.
+-- Proposals that have come to their end, and why: `code` is NULL where only their time is over, by the later of two clocks.
 CREATE VIEW otc_deals_ending AS
     SELECT d.deal_id,
-           CASE WHEN d.until <= extract(epoch FROM now()) THEN NULL
+           CASE WHEN d.until <= t.now THEN NULL
                 ELSE coalesce(m.code, CASE WHEN NOT l.listed THEN 'NOT_LISTED' END)
            END AS code
       FROM otc_deals d
@@ -180,5 +194,10 @@ CREATE VIEW otc_deals_ending AS
                                          WHERE l.chain_id = d.chain_id AND l.token = d.token AND l.status = 1)
                                 AND NOT EXISTS (SELECT FROM retirements r
                                                  WHERE r.chain_id = d.chain_id AND r.token = d.token) AS listed) l
+     CROSS JOIN LATERAL (SELECT greatest(extract(epoch FROM now()),
+                                         (SELECT b.block_time
+                                            FROM chain_cursors k
+                                            JOIN blocks b ON b.chain_id = k.chain_id AND b.number = k.number
+                                           WHERE k.chain_id = d.chain_id)) AS now) t
      WHERE d.stage = 'proposed'
-       AND (d.until <= extract(epoch FROM now()) OR m.code IS NOT NULL OR NOT l.listed);
+       AND (d.until <= t.now OR m.code IS NOT NULL OR NOT l.listed);

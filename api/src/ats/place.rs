@@ -31,7 +31,7 @@ use crate::error::{ApiError, FieldError};
 use crate::http::body::JsonBody;
 use crate::http::envelope::RequestId;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
-use crate::http::intent::Said;
+use crate::http::intent::{Said, sent_before};
 use crate::investors::lock;
 use crate::kyc::consequence;
 use crate::money;
@@ -140,7 +140,7 @@ pub(crate) async fn place(
         created_at: now_at,
         updated_at: now_at,
     };
-    record::insert(&mut tx, &order).await?;
+    record::insert(&mut tx, &order).await.map_err(sent_before("orders_digest_key"))?;
     let by = By { actor: &actor, request_id: Some(&request_id.0) };
     let allowance = Allowance {
         wallet: &wallet,

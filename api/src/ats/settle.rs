@@ -149,27 +149,35 @@ async fn accept(app: &App, trade: &Due) -> Result<(), Declined> {
     }
 }
 
-/// Takes note of trades whose commands have ended for good; nothing is held back for them since they ended.
+/// Takes note of trades whose commands have ended, and once no reorg can take that back they are over.
 async fn follow(app: &App) -> Result<(), ApiError> {
     #[derive(FromRow)]
     struct Ended {
         trade_id: Uuid,
         state: String,
+        cannot_turn: bool,
         reason_code: Option<String>,
         failure: Option<String>,
     }
     let ended: Vec<Ended> = sqlx::query_as(
-        "SELECT trade_id, state, reason_code, failure
-           FROM fill_records
-          WHERE NOT over AND state IN ('final', 'failed', 'expired', 'cancelled', 'rejected')
-          ORDER BY trade_id
+        "SELECT f.trade_id, c.state, c.settled OR c.block_number IS NULL AS cannot_turn, c.reason_code, c.failure
+           FROM fills f
+           JOIN command_views c ON c.scope = 'system' AND c.command_id = f.command_id
+          WHERE NOT f.over
+            AND c.state IN ('final', 'failed', 'expired', 'cancelled', 'rejected')
+            AND (c.settled OR c.block_number IS NULL OR NOT f.noted)
+          ORDER BY f.trade_id
           LIMIT 1000",
     )
     .fetch_all(app.pool())
     .await?;
     let done: Vec<Uuid> = ended.iter().filter(|end| end.state == "final").map(|end| end.trade_id).collect();
     if !done.is_empty() {
-        sqlx::query("UPDATE fills SET over = true WHERE trade_id = ANY ($1)").bind(&done).execute(app.pool()).await?;
+        // One that had failed may have come after all, behind a reorg.
+        sqlx::query("UPDATE fills SET over = true, at_fault = NULL WHERE trade_id = ANY ($1)")
+            .bind(&done)
+            .execute(app.pool())
+            .await?;
     }
     for end in ended.iter().filter(|end| end.state != "final") {
         let mut tx = tokenx_migrations::begin(app.pool()).await?;
@@ -185,7 +193,7 @@ async fn follow(app: &App) -> Result<(), ApiError> {
         let Some(trade) = of_rows(&mut tx, &rows).await?.into_iter().next() else { continue };
         let code = end.reason_code.as_deref().and_then(|code| code.parse().ok()).unwrap_or(ReasonCode::CommandExpired);
         let at_fault = at_fault(code, end.failure.as_deref().unwrap_or_default(), trade.sides());
-        finish(&mut tx, &trade, code, at_fault).await?;
+        finish(&mut tx, &trade, code, (at_fault, end.cannot_turn)).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -200,7 +208,7 @@ async fn close(conn: &mut PgConnection, trade: &Due, refusal: Option<(ReasonCode
         .bind(message)
         .execute(&mut *conn)
         .await?;
-    finish(conn, trade, code, at_fault(code, message, trade.sides())).await
+    finish(conn, trade, code, (at_fault(code, message, trade.sides()), true)).await
 }
 
 /// Says who was at fault, and ends what is left of that party's order: it would fail again.
@@ -208,11 +216,12 @@ async fn finish(
     conn: &mut PgConnection,
     trade: &Due,
     code: ReasonCode,
-    at_fault: Option<Does>,
+    (at_fault, over): (Option<Does>, bool),
 ) -> Result<(), ApiError> {
-    sqlx::query("UPDATE fills SET at_fault = $2, over = true WHERE trade_id = $1")
+    sqlx::query("UPDATE fills SET at_fault = $2, noted = true, over = $3 WHERE trade_id = $1")
         .bind(trade.trade_id)
         .bind(at_fault.map(|side| if side == Does::Sell { "seller" } else { "buyer" }))
+        .bind(over)
         .execute(&mut *conn)
         .await?;
     let Some(side) = at_fault else { return Ok(()) };

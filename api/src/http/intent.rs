@@ -117,6 +117,16 @@ pub fn proof(raw: &RawValue) -> Result<Bytes, String> {
         .ok_or_else(|| format!("value is no signature: 0x and the hex digits of 1 to {MAX_PROOF} bytes"))
 }
 
+/// A message is kept once, by what the chain knows it by: under another name it is not another one.
+pub fn sent_before(constraint: &'static str) -> impl FnOnce(sqlx::Error) -> ApiError {
+    move |error| match &error {
+        sqlx::Error::Database(database) if database.constraint() == Some(constraint) => {
+            ApiError::Conflict("this intent was sent before: sign one with another salt".to_owned())
+        }
+        _ => error.into(),
+    }
+}
+
 /// A member that must say what the request says.
 pub fn same<T: PartialEq + Clone + Display>(
     message: &mut Object,

@@ -120,6 +120,10 @@ impl Case<'_> {
         let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
         let desk = Desk::of(app, conn, &token).await?.map_err(closed)?;
         desk.is_open().map_err(closed)?;
+        if (desk.currency.address, desk.contract) != (deal.payment_token.0, deal.desk.0) {
+            let message = "the token is dealt in otherwise since this was proposed: have it proposed anew";
+            return Err(refused("instrument_id", ReasonCode::WrongPaymentToken, message.to_owned()));
+        }
         if i32::from(desk.terms.fee_bps) > deal.max_fee_bps {
             let (asked, agreed) = (desk.terms.fee_bps, deal.max_fee_bps);
             let message = format!("the fee is {asked} hundredths of a per cent now, {agreed} were agreed on");

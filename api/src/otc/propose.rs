@@ -38,7 +38,7 @@ use crate::error::{ApiError, FieldError};
 use crate::http::body::JsonBody;
 use crate::http::envelope::RequestId;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
-use crate::http::intent::{Permit, Said};
+use crate::http::intent::{Permit, Said, sent_before};
 use crate::investors::{lock, party_of};
 use crate::kyc::consequence;
 use crate::money::allowance::{Allowance, Gives};
@@ -85,7 +85,7 @@ pub(crate) async fn propose(
             let wallet = own_wallet(&mut tx, &party.party_id, asked.wallet_id).await?;
             let case = Case { app: &app, party: &party, wallet: &wallet, asked: &asked };
             let new = case.checked(&mut tx, (&offering, &token), (&actor, key, fingerprint)).await?;
-            record::insert(&mut tx, &new).await?;
+            record::insert(&mut tx, &new).await.map_err(sent_before("otc_deals_digest_key"))?;
             let by = By { actor: &actor, request_id: Some(&request_id.0) };
             allow(&app, &mut tx, by, (&new, &wallet, asked.consent.permit.as_ref())).await?;
             record::tell(&mut tx, by, &new, "deal.propose", json!({ "state": Stage::Proposed.as_str() })).await?;
@@ -307,7 +307,11 @@ impl Case<'_> {
         let Some((intent, _)) = consent(self.wallet, &self.asked.consent.signed)? else { return Ok((deal, until)) };
         let mut said = Said::default();
         intent.speaks_of(&deal, desk.instrument.token, &mut said);
-        said.fits_fee(intent.max_fee_bps, desk.terms.fee_bps);
+        // The fee is the seller's: a buyer does not say how high it may become.
+        match self.asked.side {
+            Does::Sell => said.fits_fee(intent.max_fee_bps, desk.terms.fee_bps),
+            Does::Buy => said.is("maxFeeBps", intent.max_fee_bps, U256::from(desk.terms.fee_bps)),
+        }
         let deadline = said.lives(intent.valid_from, ("deadline", intent.deadline), clock);
         let deadline = said.finish(deadline)?;
         let (max_fee_bps, valid_from) = (intent.max_fee_bps.to(), intent.valid_from.to());

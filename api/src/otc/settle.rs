@@ -96,7 +96,7 @@ async fn ask(app: &App) -> Result<(), ApiError> {
         match app.commands().accept(&new).await {
             Ok(_) => {}
             Err(AcceptError::Refused(refusal)) => {
-                close(app, &deal, (refusal.code, &refusal.message), true).await?;
+                close(app, &deal, (refusal.code, &refusal.message), Ended::Refused).await?;
             }
             Err(AcceptError::Database(error)) => return Err(error.into()),
             Err(conflict @ AcceptError::Conflict(_)) => return Err(ApiError::internal(conflict)),
@@ -114,6 +114,7 @@ async fn follow(app: &App) -> Result<(), ApiError> {
         told_tx: Option<Word>,
         tx_hash: Option<Word>,
         state: Option<String>,
+        cannot_turn: Option<bool>,
         reason_code: Option<String>,
         failure: Option<String>,
     }
@@ -122,7 +123,8 @@ async fn follow(app: &App) -> Result<(), ApiError> {
            FROM otc_deal_records
           WHERE NOT over
             AND (tx_hash IS DISTINCT FROM told_tx AND tx_hash IS NOT NULL
-                 OR stage = 'accepted' AND state IN ('final', 'failed', 'expired', 'cancelled', 'rejected'))
+                 OR stage = 'accepted' AND state IN ('final', 'failed', 'expired', 'cancelled', 'rejected')
+                    AND (ended_code IS NULL AND tx_hash IS NULL OR cannot_turn))
           ORDER BY place
           LIMIT $1",
     )
@@ -135,7 +137,9 @@ async fn follow(app: &App) -> Result<(), ApiError> {
         {
             let mut tx = tokenx_migrations::begin(app.pool()).await?;
             let known = sqlx::query(
-                "UPDATE otc_deals SET told_tx = $2, updated_at = now() WHERE deal_id = $1 AND told_tx IS DISTINCT FROM $2",
+                "UPDATE otc_deals
+                    SET told_tx = $2, ended_code = NULL, at_fault = NULL, updated_at = now()
+                  WHERE deal_id = $1 AND told_tx IS DISTINCT FROM $2",
             )
             .bind(row.deal.deal_id)
             .bind(tx_hash)
@@ -147,18 +151,25 @@ async fn follow(app: &App) -> Result<(), ApiError> {
             }
             tx.commit().await?;
         }
+        let cannot_turn = row.cannot_turn.unwrap_or_default();
         match row.state.as_deref() {
             // What the parties have settled by themselves our command cannot settle again.
-            Some(state) if state == "final" || row.tx_hash.is_some() && ENDED.contains(&state) => {
+            Some(state) if state == "final" || cannot_turn && row.tx_hash.is_some() && ENDED.contains(&state) => {
                 sqlx::query("UPDATE otc_deals SET over = true WHERE deal_id = $1")
                     .bind(row.deal.deal_id)
                     .execute(app.pool())
                     .await?;
             }
-            Some(state) if ENDED.contains(&state) => {
+            Some(state) if row.tx_hash.is_none() && ENDED.contains(&state) => {
                 let code = row.reason_code.as_deref().and_then(|code| code.parse().ok());
                 let code = code.unwrap_or(ReasonCode::CommandExpired);
-                close(app, &row.deal, (code, row.failure.as_deref().unwrap_or_default()), false).await?;
+                close(
+                    app,
+                    &row.deal,
+                    (code, row.failure.as_deref().unwrap_or_default()),
+                    Ended::OnChain { cannot_turn },
+                )
+                .await?;
             }
             _ => {}
         }
@@ -166,26 +177,46 @@ async fn follow(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Ends a deal that the chain or the keeper has refused, and says whose fault it was. Nothing is held back for it any more.
-async fn close(app: &App, deal: &Deal, (code, failure): (ReasonCode, &str), by_keeper: bool) -> Result<(), ApiError> {
+/// Who has ended a deal's settlement.
+#[derive(Clone, Copy)]
+enum Ended {
+    /// The keeper, which took no command for it.
+    Refused,
+    /// The chain; until that is final a reorg may take it back.
+    OnChain { cannot_turn: bool },
+}
+
+/// Ends a deal that the chain or the keeper has refused, and says once whose fault it was.
+async fn close(app: &App, deal: &Deal, (code, failure): (ReasonCode, &str), ended: Ended) -> Result<(), ApiError> {
     let side = |wallet, gives| Side { wallet, digest: None, gives };
     let sides = [side(deal.seller.0, Some(deal.quantity.0)), side(deal.buyer.0, None)];
     let at_fault = at_fault(code, failure, sides).map(|side| if side == Does::Sell { "seller" } else { "buyer" });
-    let (told, refusal) = (told(code).as_str(), by_keeper.then_some((code.as_str(), failure)).unzip());
+    let told = told(code).as_str();
+    let (refusal, over) = match ended {
+        Ended::Refused => ((Some(code.as_str()), Some(failure)), true),
+        Ended::OnChain { cannot_turn } => ((None, None), cannot_turn),
+    };
     let mut tx = tokenx_migrations::begin(app.pool()).await?;
-    let closed = sqlx::query(
+    let known: Option<Option<String>> =
+        sqlx::query_scalar("SELECT ended_code FROM otc_deals WHERE deal_id = $1 AND NOT over FOR NO KEY UPDATE")
+            .bind(deal.deal_id)
+            .fetch_optional(&mut *tx)
+            .await?;
+    let Some(known) = known else { return Ok(()) };
+    sqlx::query(
         "UPDATE otc_deals
-            SET ended_code = $2, at_fault = $3, refusal_code = $4, refusal = $5, over = true, updated_at = now()
-          WHERE deal_id = $1 AND NOT over",
+            SET ended_code = $2, at_fault = $3, refusal_code = $4, refusal = $5, over = $6, updated_at = now()
+          WHERE deal_id = $1",
     )
     .bind(deal.deal_id)
     .bind(told)
     .bind(at_fault)
     .bind(refusal.0)
     .bind(refusal.1)
+    .bind(over)
     .execute(&mut *tx)
     .await?;
-    if closed.rows_affected() > 0 {
+    if known.is_none() {
         let more = json!({ "state": "failed", "reason_code": told, "at_fault": at_fault });
         record::tell(&mut tx, BY, deal, "deal.fail", more).await?;
     }
