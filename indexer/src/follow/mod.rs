@@ -107,7 +107,7 @@ impl Follower {
         let cursor = start::prepare(&self.chain, source, &self.pool, &set).await?;
         let (watched, late) = store::watched(&self.pool, self.chain.chain_id).await?;
         // Three ranges are in memory at once, each as text and as logs; and a burst of logs should still fit the cap.
-        let target = (self.chain.max_response_bytes / 8) as u64;
+        let target = (self.chain.max_response_bytes / 12) as u64;
         Ok(Some(Session {
             setup: self,
             label: self.chain.chain_id.to_string(),
