@@ -211,7 +211,15 @@ async fn buyer(kit: &Kit, money: Address, party_id: &str) -> Buyer {
     }
     let address: Address = hosted["address"].as_str().unwrap().parse().unwrap();
     let gifts = [(key.address(), usd(MONEY)), (address, usd(MONEY))];
-    suite::give(&kit._world.as_ref().unwrap().chain.url(), money, &gifts).await.unwrap();
+    let chain = &kit._world.as_ref().unwrap().chain;
+    suite::give(&chain.url(), money, &gifts).await.unwrap();
+    let given = chain.rpc("eth_blockNumber", json!([])).await.unwrap();
+    let given = u64::from_str_radix(given.as_str().unwrap().trim_start_matches("0x"), 16).unwrap();
+    eventually("the gifts are indexed", || async {
+        let cursor = read::cursor(&kit.pool, kit.settings.chain.chain_id).await.ok()??;
+        (cursor.number >= given).then_some(())
+    })
+    .await;
     Buyer { token, hosted: (hosted["id"].clone(), address), own: (key, own) }
 }
 

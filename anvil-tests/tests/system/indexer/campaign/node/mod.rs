@@ -32,7 +32,7 @@ pub(super) const ACTS: [(&str, u64); 41] = [
     ("buy", 8),
     ("buy for", 5),
     ("fee terms", 2),
-    ("allocate fees", 3),
+    ("allocate fees", 8),
     ("release fees", 4),
     ("draw fees", 3),
     ("move fees", 2),
