@@ -145,7 +145,6 @@ mod tests {
     use alloy::primitives::{Address, U256};
     use proptest::prelude::*;
     use tokenx_indexer::read::node::Listing;
-    use tokenx_keeper::Verdict;
 
     use super::super::facts::Deployment;
     use super::*;
@@ -170,22 +169,7 @@ mod tests {
     }
 
     fn any_command() -> impl Strategy<Value = Option<State>> {
-        prop::option::of(prop::sample::select(vec![
-            State::Accepted,
-            State::AwaitingApproval,
-            State::Ready,
-            State::Prepared,
-            State::Broadcast,
-            State::Mined(Verdict::Done),
-            State::Mined(Verdict::Failed),
-            State::Mined(Verdict::Expired),
-            State::Confirmed,
-            State::Final,
-            State::Failed,
-            State::Cancelled,
-            State::Expired,
-            State::Rejected,
-        ]))
+        prop::option::of(prop::sample::select(State::ALL.to_vec()))
     }
 
     fn any_facts() -> impl Strategy<Value = Facts> {
