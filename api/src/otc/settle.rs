@@ -105,7 +105,8 @@ async fn ask(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Tells the parties what became of it, again where a reorg has settled it anew, and closes what cannot change any more.
+/// Tells the parties what became of it, again where after a reorg another transaction has settled it, and closes what cannot
+/// change any more.
 async fn follow(app: &App) -> Result<(), ApiError> {
     #[derive(FromRow)]
     struct Row {

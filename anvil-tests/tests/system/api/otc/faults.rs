@@ -61,7 +61,7 @@ async fn of_acceptances_and_cancellations_at_once_one_wins() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deal_that_a_reorg_takes_back_is_settled_again_and_both_are_told_again() {
+async fn a_deal_that_a_reorg_takes_back_is_settled_again_and_once() {
     let counter = Counter::open().await;
     let anna = counter.floor.trader("anna", false, 10, 0).await;
     let ben = counter.floor.trader("ben", false, 0, 1_000).await;
