@@ -25,6 +25,7 @@ artifact!(investor_registry, InvestorRegistry, "artifacts/InvestorRegistry.json"
 artifact!(listing, Listing, "artifacts/Listing.json");
 artifact!(node_factory, NodeFactory, "artifacts/NodeFactory.json");
 artifact!(otc_desk, OtcDesk, "artifacts/OtcDesk.json");
+artifact!(plain_usd, PlainUSD, "artifacts/PlainUSD.json");
 artifact!(redemption_desk, RedemptionDesk, "artifacts/RedemptionDesk.json");
 artifact!(rent_distributor, RentDistributor, "artifacts/RentDistributor.json");
 artifact!(secondary_market, SecondaryMarket, "artifacts/SecondaryMarket.json");

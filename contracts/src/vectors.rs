@@ -13,6 +13,7 @@ use crate::bindings::InvestorRegistry::{InvestorRegistryCalls, InvestorRegistryE
 use crate::bindings::Listing::{ListingCalls, ListingErrors, ListingEvents};
 use crate::bindings::NodeFactory::{NodeFactoryCalls, NodeFactoryErrors, NodeFactoryEvents};
 use crate::bindings::OtcDesk::{OtcDeskCalls, OtcDeskErrors, OtcDeskEvents};
+use crate::bindings::PlainUSD::{PlainUSDCalls, PlainUSDErrors, PlainUSDEvents};
 use crate::bindings::RedemptionDesk::{RedemptionDeskCalls, RedemptionDeskErrors, RedemptionDeskEvents};
 use crate::bindings::RentDistributor::{RentDistributorCalls, RentDistributorErrors, RentDistributorEvents};
 use crate::bindings::SecondaryMarket::{SecondaryMarketCalls, SecondaryMarketErrors, SecondaryMarketEvents};
@@ -172,6 +173,7 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         FeeVaultEvents::SELECTORS,
         ListingEvents::SELECTORS,
         OtcDeskEvents::SELECTORS,
+        PlainUSDEvents::SELECTORS,
         RedemptionDeskEvents::SELECTORS,
         RentDistributorEvents::SELECTORS,
         SecondaryMarketEvents::SELECTORS,
@@ -191,6 +193,7 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         .chain(selectors::<FeeVaultCalls>())
         .chain(selectors::<ListingCalls>())
         .chain(selectors::<OtcDeskCalls>())
+        .chain(selectors::<PlainUSDCalls>())
         .chain(selectors::<RedemptionDeskCalls>())
         .chain(selectors::<RentDistributorCalls>())
         .chain(selectors::<SecondaryMarketCalls>())
@@ -206,6 +209,7 @@ fn the_bindings_know_every_event_function_and_error_and_no_other() {
         .chain(selectors::<FeeVaultErrors>())
         .chain(selectors::<ListingErrors>())
         .chain(selectors::<OtcDeskErrors>())
+        .chain(selectors::<PlainUSDErrors>())
         .chain(selectors::<RedemptionDeskErrors>())
         .chain(selectors::<RentDistributorErrors>())
         .chain(selectors::<SecondaryMarketErrors>())

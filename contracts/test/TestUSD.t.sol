@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {BlockableUSD} from "../sol/BlockableUSD.sol";
+import {PlainUSD} from "../sol/PlainUSD.sol";
 import {TestUSD} from "../sol/TestUSD.sol";
 import {Base} from "./Base.sol";
 
@@ -32,7 +33,29 @@ contract TestUSDTest is Base {
         vm.assertEq(money.balanceOf(other), amount);
     }
 
-    function test_it_counts_in_millionths() public {
+    function testFuzz_a_plain_allowance_changes_only_from_or_to_zero(address wallet, address spender, uint256 value)
+        public
+    {
+        vm.assume(wallet != address(0) && spender != address(0));
+        value = bound(value, 1, type(uint256).max);
+        PlainUSD money = new PlainUSD();
+        money.mint(wallet, 1);
+        vm.prank(wallet);
+        money.approve(spender, value);
+        vm.prank(wallet);
+        vm.expectRevert(abi.encodeWithSelector(PlainUSD.AllowanceInUse.selector, spender, value));
+        money.approve(spender, value);
+        vm.prank(wallet);
+        money.approve(spender, 0);
+        vm.prank(wallet);
+        money.approve(spender, 1);
+        vm.prank(spender);
+        money.transferFrom(wallet, spender, 1);
+        vm.assertEq(money.balanceOf(spender), 1);
+    }
+
+    function test_they_count_in_millionths() public {
         vm.assertEq(new TestUSD().decimals(), 6);
+        vm.assertEq(new PlainUSD().decimals(), 6);
     }
 }

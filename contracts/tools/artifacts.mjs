@@ -14,6 +14,7 @@ export const CONTRACTS = [
   'Listing',
   'NodeFactory',
   'OtcDesk',
+  'PlainUSD',
   'RedemptionDesk',
   'RentDistributor',
   'SecondaryMarket',

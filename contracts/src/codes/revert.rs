@@ -8,6 +8,7 @@ use crate::bindings::BlockableUSD::BlockableUSDErrors;
 use crate::bindings::Executor::ExecutorErrors;
 use crate::bindings::InvestorRegistry::InvestorRegistryErrors;
 use crate::bindings::NodeFactory::NodeFactoryErrors;
+use crate::bindings::PlainUSD::PlainUSDErrors;
 use crate::bindings::SecurityToken::SecurityTokenErrors;
 
 mod node;
@@ -180,8 +181,13 @@ fn factory(data: &[u8]) -> Option<Revert> {
 }
 
 fn payment_token(data: &[u8]) -> Option<Revert> {
-    BlockableUSDErrors::abi_decode(data).ok()?;
-    Some(named(BlockableUSDErrors::name_by_selector, ReasonCode::ContractRefused, data))
+    let name = if BlockableUSDErrors::abi_decode(data).is_ok() {
+        BlockableUSDErrors::name_by_selector
+    } else {
+        PlainUSDErrors::abi_decode(data).ok()?;
+        PlainUSDErrors::name_by_selector
+    };
+    Some(named(name, ReasonCode::ContractRefused, data))
 }
 
 /// A known error that needs no sentence of its own: its name.
