@@ -22,7 +22,7 @@ use crate::Profile;
 pub const VARIABLE: &str = "TOKENX_FAILPOINT";
 
 /// Every failpoint, and what a process that ends there leaves behind. Each is hit in one place of the sources.
-pub const POINTS: [(&str, &str); 30] = [
+pub const POINTS: [(&str, &str); 31] = [
     ("accept.before_commit", "a command is written and not committed: whoever asked asks again, and nothing is there"),
     ("accept.after_commit", "a command is accepted and nobody was told: whoever asks again gets the first answer"),
     ("ats.before_commit", "orders are matched and what follows is written, not committed"),
@@ -49,6 +49,7 @@ pub const POINTS: [(&str, &str); 30] = [
     ("projection.confirmed", "commands are confirmed, not committed"),
     ("projection.final", "commands are final, not committed"),
     ("projection.rolled_back", "commands of a block that is no more are taken back, not committed"),
+    ("wallet.after_approve", "a hosted wallet's own approve is committed and not sent"),
     ("indexer.fetched", "blocks are read and decoded, nothing is written"),
     ("indexer.before_commit", "a batch and its projections are written and not committed"),
     ("indexer.before_heal", "a branch is taken back and the new one applied, not committed"),

@@ -308,6 +308,9 @@ pub struct Keeper {
     pub bump_after_blocks: u64,
     /// No transaction ever offers more than this per gas, in gwei.
     pub max_fee_cap_gwei: u64,
+    /// A hosted wallet whose payment token knows no permit approves by itself: it is never given more than this for it, in
+    /// gwei. What it costs is up to 100,000 gas; where that is above, it waits.
+    pub approve_cap_gwei: u64,
     /// Ask the chain before spending a nonce.
     pub simulate: bool,
     /// Addresses kept ready for new hosted wallets.
@@ -325,6 +328,7 @@ impl Default for Keeper {
             max_in_flight: 16,
             bump_after_blocks: 3,
             max_fee_cap_gwei: 500,
+            approve_cap_gwei: 20_000_000,
             simulate: true,
             hosted_pool: 16,
         }

@@ -120,6 +120,7 @@ impl Settings {
             (keeper.lane_poll_ms, "keeper.lane_poll_ms"),
             (keeper.bump_after_blocks, "keeper.bump_after_blocks"),
             (keeper.max_fee_cap_gwei, "keeper.max_fee_cap_gwei"),
+            (keeper.approve_cap_gwei, "keeper.approve_cap_gwei"),
             (self.server.header_read_timeout_ms, "server.header_read_timeout_ms"),
             (self.server.request_timeout_ms, "server.request_timeout_ms"),
             (self.server.max_body_bytes as u64, "server.max_body_bytes"),

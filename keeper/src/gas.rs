@@ -37,6 +37,10 @@ const SIGNATURE: usize = 96;
 /// Gas of a no-op: a transfer of nothing to oneself. What is not used is not paid, and some chains ask for more than a
 /// transaction's own cost.
 pub const NOOP: u64 = 100_000;
+/// Gas of a transfer to a wallet, for the same reasons.
+pub const FUND: u64 = NOOP;
+/// Gas of a wallet's own approve, and of the no-op in its place.
+pub const APPROVE: u64 = NOOP;
 
 /// The most that a batch may ask for where blocks hold this much: nine tenths of a half.
 pub fn room_in(block: u64) -> u64 {

@@ -128,6 +128,15 @@ impl Keys {
         })
     }
 
+    /// The key that signs the wallet's own transactions.
+    ///
+    /// # Errors
+    /// `Unknown` and `Sealed`.
+    pub(crate) fn signer(&self, wallet: Address) -> Result<&PrivateKeySigner, HostedError> {
+        self.open(std::iter::once(wallet))?;
+        self.0.get(&wallet).and_then(Option::as_ref).ok_or(HostedError::Unknown(wallet))
+    }
+
     /// The wallet's signature, the same whenever it is asked for the same.
     pub(crate) fn sign(&self, wallet: Address, digest: B256) -> Option<Bytes> {
         let key = self.0.get(&wallet)?.as_ref()?;

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::eips::BlockId;
 use alloy::signers::Signer;
-use alloy::transports::RpcError;
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
 use sqlx::postgres::PgListener;
-use sqlx::{Connection, PgConnection, PgPool};
 use tokenx_config::Settings;
 use tokenx_config::retry::{Policy, Verdict, retry};
 use tokio::task::JoinSet;
@@ -17,13 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::commands::Commands;
 use crate::hosted::Vault;
 use crate::lane::plan::Limits;
-use crate::lane::{Lane, Rules, Shared};
+use crate::lane::{Key, Lane, Rules, Shared, first_nonce};
+use crate::lock::{Lock, in_time};
 use crate::rpc::{BadEndpoint, CallError, Rpc};
 use crate::signer::{self, SignerError, Signers};
 use crate::status;
 use crate::store::transition::TransitionError;
 use crate::store::{lanes, queue};
 use crate::wake::{self, Wake};
+use crate::wallets;
 
 /// Why a keeper did not start.
 #[derive(Debug, thiserror::Error)]
@@ -72,14 +72,8 @@ const UNTIL_ANSWERED: Policy = Policy::forever(Duration::from_millis(100), Durat
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 /// Pause before a lane that was lost, or could not be had, is tried again.
 const RETAKE: Duration = Duration::from_millis(500);
-/// How often the connection that holds a lane's lock is asked whether it is still there.
-const LOCK_PING: Duration = Duration::from_secs(1);
-/// How long its answer may take, and any other about the lock.
-const LOCK_ANSWER: Duration = Duration::from_secs(2);
-/// How often a standby tries to get it.
-const STANDBY_PAUSE: Duration = Duration::from_millis(250);
-/// How long the round at hand may take to end once the lock is lost.
-const LAST_ROUND: Duration = Duration::from_secs(5);
+/// In wei.
+const GWEI: u128 = 1_000_000_000;
 
 /// A keeper of one chain.
 #[derive(Debug)]
@@ -110,7 +104,8 @@ impl Keeper {
             },
             max_in_flight: keeper.max_in_flight.max(1) as usize,
             bump_after_blocks: keeper.bump_after_blocks.max(1).cast_signed(),
-            fee_cap: u128::from(keeper.max_fee_cap_gwei) * 1_000_000_000,
+            fee_cap: u128::from(keeper.max_fee_cap_gwei) * GWEI,
+            approve_cap: u128::from(keeper.approve_cap_gwei) * GWEI,
             simulate: keeper.simulate,
         };
         let rpc = Rpc::new(settings.chain.rpc_url.expose_secret())?;
@@ -147,6 +142,7 @@ impl Keeper {
             };
             tasks.spawn(keep.run(stop.clone()));
         }
+        tasks.spawn(wallets::work(self.shared.clone(), self.direct_url.clone(), stop.clone()));
         tasks.spawn(listen(self.direct_url.clone(), self.shared.wake.clone(), stop.clone()));
         tasks.spawn(self.keep_house(chain_id, ids, stop));
         while let Some(ended) = tasks.join_next().await {
@@ -178,21 +174,15 @@ impl Keeper {
         Ok(ids)
     }
 
-    /// A new lane begins where the chain was when it was last final: what its key has sent since is skipped when it is
-    /// indexed, and may yet be taken back. One that exists, begins where it was.
+    /// A lane that exists begins where it was.
     async fn open_lane(&self, chain_id: i64, signer: &(dyn Signer + Send + Sync)) -> Result<i64, KeeperError> {
         let address = signer.address();
         let (pool, rpc) = (&self.shared.pool, &self.shared.rpc);
         if let Some(lane_id) = lanes::find(pool, chain_id, address).await? {
             return Ok(lane_id);
         }
-        let finalized = lanes::finalized(pool, chain_id).await?.map(i64::unsigned_abs);
-        let nonce = match rpc.nonce(address, finalized.map_or(BlockId::finalized(), BlockId::number)).await {
-            // A node that has forgotten that state, or never says what is final.
-            Err(RpcError::ErrorResp(_)) => rpc.nonce(address, BlockId::latest()).await?,
-            nonce => nonce?,
-        };
-        Ok(lanes::open(pool, chain_id, address, nonce.cast_signed()).await?)
+        let nonce = first_nonce::<KeeperError>(pool, rpc, chain_id, address).await?;
+        Ok(lanes::open(pool, chain_id, address, nonce, false).await?)
     }
 
     async fn keep_house(self, chain_id: i64, ours: Vec<i64>, stop: CancellationToken) {
@@ -237,11 +227,13 @@ struct KeepLane {
 
 impl KeepLane {
     async fn run(self, stop: CancellationToken) {
+        let name = format!("keeper:lane:{}", self.lane_id);
+        let chain_id = self.shared.rules.chain_id.cast_signed();
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => return,
-                locked = self.lock() => match locked {
-                    Ok(connection) => self.work(connection, &stop).await,
+                lock = Lock::take(&self.direct_url, &name, chain_id) => match lock {
+                    Ok(lock) => self.work(lock, &stop).await,
                     Err(error) => tracing::warn!(lane = %self.signer.address(), %error, "no lock on the lane"),
                 },
             }
@@ -252,75 +244,26 @@ impl KeepLane {
         }
     }
 
-    /// Waits for the lane's lock on a new connection, which the server gives up within seconds of our vanishing, and of
-    /// our standing still: whoever is silent for longer than some pings has lost the lane. Nor do we wait for a server
-    /// that is silent.
-    async fn lock(&self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = in_time(PgConnection::connect(self.direct_url.expose_secret())).await?;
-        let settings = sqlx::query(
-            "SELECT set_config('tcp_keepalives_idle', '2', false),
-                    set_config('tcp_keepalives_interval', '1', false),
-                    set_config('tcp_keepalives_count', '3', false),
-                    set_config('idle_session_timeout', '5s', false),
-                    set_config('application_name', 'tokenx keeper lane', false)",
-        );
-        in_time(settings.execute(&mut connection)).await?;
-        loop {
-            let lock = "SELECT pg_try_advisory_lock(hashtextextended('keeper:lane:' || $1::text, $2))";
-            let locked = sqlx::query_scalar(lock)
-                .bind(self.lane_id)
-                .bind(self.shared.rules.chain_id.cast_signed())
-                .fetch_one(&mut connection);
-            if in_time(locked).await? {
-                return Ok(connection);
-            }
-            tokio::time::sleep(STANDBY_PAUSE).await;
-        }
-    }
-
-    async fn work(&self, mut lock: PgConnection, stop: &CancellationToken) {
-        let owner = format!("pid {} at {:?}", std::process::id(), std::time::SystemTime::now());
-        let epoch = match in_time(lanes::take(&self.shared.pool, self.lane_id, &owner)).await {
+    async fn work(&self, lock: Lock, stop: &CancellationToken) {
+        let epoch = match in_time(lanes::take(&self.shared.pool, self.lane_id, &owner())).await {
             Ok(epoch) => epoch,
             Err(error) => {
                 tracing::warn!(%error, "a lane could not be taken");
                 return;
             }
         };
-        tracing::info!(lane = %self.signer.address(), epoch, "working the lane");
+        let who = self.signer.address();
+        tracing::info!(lane = %who, epoch, "working the lane");
         let mine = stop.child_token();
         let id = (self.lane_id, epoch);
-        let lane = Lane::new(self.shared.clone(), Arc::clone(&self.signer), id, self.share);
-        let running = lane.run(&mine);
-        tokio::pin!(running);
-        loop {
-            tokio::select! {
-                () = &mut running => break,
-                () = tokio::time::sleep(LOCK_PING) => {
-                    if in_time(sqlx::query("SELECT 1").execute(&mut lock)).await.is_err() {
-                        tracing::warn!(lane = %self.signer.address(), "the lane's lock is gone");
-                        mine.cancel();
-                        // What waits for a server that has vanished is dropped, as in a crash.
-                        if tokio::time::timeout(LAST_ROUND, &mut running).await.is_err() {
-                            tracing::warn!(lane = %self.signer.address(), "the lane's last round did not end");
-                        }
-                        return;
-                    }
-                }
-            }
-        }
-        // Gives the lock back at once, rather than when the server notices.
-        if let Err(error) = lock.close().await {
-            tracing::debug!(%error, "the lock's connection was gone already");
-        }
+        let lane = Lane::new(self.shared.clone(), Key::Own(Arc::clone(&self.signer)), id, self.share);
+        lock.hold(&who.to_string(), &mine, Box::pin(lane.run(&mine))).await;
     }
 }
 
-/// What the database says, if it says it in time.
-async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    tokio::time::timeout(LOCK_ANSWER, answer)
-        .await
-        .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
+/// Who takes a lane.
+pub(crate) fn owner() -> String {
+    format!("pid {} at {:?}", std::process::id(), std::time::SystemTime::now())
 }
 
 /// Hears other processes' rings.

@@ -15,6 +15,7 @@ pub mod hosted;
 mod intake;
 mod keeper;
 mod lane;
+mod lock;
 mod metrics;
 mod operation;
 mod page;
@@ -28,6 +29,7 @@ mod store;
 mod tx;
 mod view;
 mod wake;
+mod wallets;
 
 pub use bind::{Bound, bind};
 pub use commands::{AcceptError, Accepted, CancelError, Cancelled, Commands, Doors, NewCommand};

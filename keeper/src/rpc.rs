@@ -103,6 +103,15 @@ impl Rpc {
         self.client.request("eth_getBalance", (account, "latest")).await
     }
 
+    /// Wei that an account has after the block of that hash.
+    ///
+    /// # Errors
+    /// The endpoint's.
+    pub async fn balance_at(&self, account: Address, at: B256) -> TransportResult<U256> {
+        count("eth_getBalance", 1);
+        self.client.request("eth_getBalance", (account, json!({ "blockHash": at }))).await
+    }
+
     /// What a call from `from` would return on the state after the block of that hash.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 use alloy::primitives::Address;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgExecutor, PgPool, Row};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 use tokenx_migrations::Addr;
 
@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// Seconds since the oldest open command was accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest_open_age_seconds: Option<i64>,
-    /// Its lanes.
+    /// Its lanes, and the hosted wallets that have sent something which no block holds yet.
     pub lanes: Vec<Lane>,
     /// Hosted addresses ready to be claimed.
     pub hosted_ready: i64,
@@ -73,7 +73,7 @@ pub(crate) const STRANDED: &str = "nobody works this lane, and some of its trans
 
 /// Takes and keeps a snapshot, and sets the gauges by it; lanes that nobody works though they have not ended.
 pub(crate) async fn refresh(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Result<Vec<Address>, sqlx::Error> {
-    let mut snapshot = take(pool, chain_id).await?;
+    let (mut snapshot, wallets) = take(pool, chain_id).await?;
     let stranded: BTreeMap<Address, i64> = lanes::stranded(pool, chain_id, ours).await?.into_iter().collect();
     for lane in &mut snapshot.lanes {
         let slots = stranded.get(&lane.address).copied().unwrap_or_default();
@@ -83,7 +83,7 @@ pub(crate) async fn refresh(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Resul
             lane.problem = Some(STRANDED.to_owned());
         }
     }
-    gauge(chain_id, &snapshot);
+    gauge(chain_id, &snapshot, &wallets);
     let body = serde_json::to_value(&snapshot).map_err(|e| crate::view::decode_error("snapshot", e.to_string()))?;
     sqlx::query(
         "INSERT INTO keeper_status (chain_id, updated_at, snapshot)
@@ -97,7 +97,8 @@ pub(crate) async fn refresh(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Resul
     Ok(stranded.into_keys().collect())
 }
 
-async fn take(pool: &PgPool, chain_id: i64) -> Result<Snapshot, sqlx::Error> {
+/// A snapshot, and which of its lanes are hosted wallets.
+async fn take(pool: &PgPool, chain_id: i64) -> Result<(Snapshot, BTreeSet<Address>), sqlx::Error> {
     // Two arms, each of them a partial index: the history is never read.
     let states: Vec<(String, i64, OffsetDateTime)> = sqlx::query_as(
         "SELECT s.state, s.n, c.created_at
@@ -116,15 +117,23 @@ async fn take(pool: &PgPool, chain_id: i64) -> Result<Snapshot, sqlx::Error> {
     .await?;
     let oldest = states.iter().map(|(_, _, oldest)| *oldest).min();
     let rows = sqlx::query(
-        "SELECT l.address, l.next_nonce, l.problem, l.halted_reason,
+        "SELECT l.address, l.hosted, l.next_nonce, l.problem, l.halted_reason,
                 (SELECT count(*) FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open') AS in_flight
            FROM lanes l
           WHERE l.chain_id = $1
+            AND (NOT l.hosted OR l.halted_reason IS NOT NULL
+                 OR EXISTS (SELECT FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open'))
           ORDER BY l.lane_id",
     )
     .bind(chain_id)
     .fetch_all(pool)
     .await?;
+    let mut wallets = BTreeSet::new();
+    for row in &rows {
+        if row.try_get("hosted")? {
+            wallets.insert(row.try_get::<Addr, _>("address")?.0);
+        }
+    }
     let lanes = rows
         .iter()
         .map(|row| {
@@ -148,24 +157,26 @@ async fn take(pool: &PgPool, chain_id: i64) -> Result<Snapshot, sqlx::Error> {
         .collect::<Result<_, sqlx::Error>>()?;
     let hosted_ready =
         sqlx::query_scalar("SELECT count(*) FROM hosted_keys WHERE owner IS NULL").fetch_one(pool).await?;
-    Ok(Snapshot {
+    let snapshot = Snapshot {
         oldest_open_age_seconds: oldest.map(|at| (OffsetDateTime::now_utc() - at).whole_seconds().max(0)),
         open_commands: states.into_iter().map(|(state, n, _)| (state, n)).collect(),
         lanes,
         hosted_ready,
-    })
+    };
+    Ok((snapshot, wallets))
 }
 
 const OPEN_STATES: [&str; 5] = ["accepted", "awaiting_approval", "ready", "prepared", "mined"];
 
-fn gauge(chain_id: i64, snapshot: &Snapshot) {
+/// A series for each lane, and none for wallets, of which there may be many.
+fn gauge(chain_id: i64, snapshot: &Snapshot, wallets: &BTreeSet<Address>) {
     let chain = chain_id.to_string();
     for state in OPEN_STATES {
         let n = snapshot.open_commands.get(state).copied().unwrap_or_default();
         METRICS.open.with_label_values(&[chain.as_str(), state]).set(n);
     }
     METRICS.oldest.with_label_values(&[&chain]).set(snapshot.oldest_open_age_seconds.unwrap_or_default());
-    for lane in &snapshot.lanes {
+    for lane in snapshot.lanes.iter().filter(|lane| !wallets.contains(&lane.address)) {
         let address = lane.address.to_string();
         METRICS.in_flight.with_label_values(&[&address]).set(lane.in_flight);
         METRICS.halted.with_label_values(&[&address]).set(i64::from(lane.state == "halted"));

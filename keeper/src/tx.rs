@@ -13,6 +13,8 @@ pub(crate) struct Payload {
     pub chain_id: u64,
     pub nonce: u64,
     pub to: TxKind,
+    /// Wei.
+    pub value: U256,
     pub data: Bytes,
     pub gas_limit: u64,
 }
@@ -38,7 +40,7 @@ pub(crate) async fn sign(
         max_fee_per_gas: fees.max_fee,
         max_priority_fee_per_gas: fees.tip,
         to: payload.to,
-        value: U256::ZERO,
+        value: payload.value,
         access_list: Default::default(),
         input: payload.data.clone(),
     };

@@ -216,6 +216,7 @@ impl Deployer {
                 chain_id: self.chain_id,
                 nonce,
                 to: TxKind::Call(step.to),
+                value: U256::ZERO,
                 data: step.data.clone(),
                 gas_limit: step.gas,
             };

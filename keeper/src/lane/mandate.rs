@@ -8,34 +8,50 @@ use alloy::sol_types::SolCall;
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::TestUSD;
 
+use super::errand::{Errands, Fund};
 use super::order::HeldBack;
 use super::{Lane, LaneError};
 use crate::Operation;
 use crate::bind::{Call, PermitState, complete};
+use crate::fees::Fees;
 use crate::hosted::{HostedError, Keys};
 use crate::operation::{Consent, Permit};
 use crate::store::lanes::Cursor;
-use crate::store::permits;
 use crate::store::queue::{self, Candidate, Refused};
+use crate::store::{errands, permits};
 
 impl Lane {
-    /// Leaves what can be proven, with the proofs in its calls.
+    /// Leaves what can be proven, with the proofs in its calls; what a wallet has to approve by itself waits for that.
     pub(super) async fn proven(
-        &self,
+        &mut self,
         candidates: Vec<Candidate>,
         cursor: Cursor,
+        fees: Option<Fees>,
         problem: &mut Option<String>,
-    ) -> Result<Vec<Candidate>, LaneError> {
+    ) -> Result<Proven, LaneError> {
         let wallets: Vec<Address> = candidates.iter().filter_map(|c| c.mandate.as_deref()).flat_map(signers).collect();
         if wallets.is_empty() {
-            return Ok(candidates);
+            return Ok(Proven { candidates, funds: Vec::new() });
         }
-        let pool = &self.shared.pool;
+        let held = self.held(cursor, problem);
+        let (pool, chain_id) = (self.shared.pool.clone(), self.chain());
         let owners: Vec<Address> = candidates.iter().filter_map(permit_of).collect();
-        let busy = permits::under_way(&mut *pool.acquire().await?, self.chain(), &owners, cursor.number).await?;
+        let mut conn = pool.acquire().await?;
+        let mut busy = permits::under_way(&mut conn, chain_id, &owners, cursor.number).await?;
+        busy.extend(held);
+        let served = errands::under_way(&mut conn, chain_id, &owners, cursor.number).await?;
+        drop(conn);
+        // What is under way for a wallet is looked after once at each head.
+        if self.served_at == cursor.hash {
+            busy.extend(served.keys());
+        } else if !served.is_empty() {
+            self.served_at = cursor.hash;
+        }
         let candidates = in_turn(candidates, busy);
-        let permits = self.permits(&candidates, cursor).await?;
-        let keys = self.shared.vault.keys(pool, &wallets).await?;
+        let asked = self.permits(&candidates, cursor).await?;
+        let keys = self.shared.vault.keys(&pool, &wallets).await?;
+        let Errands { funds, mut held } = self.errands(&asked, &served, &keys, cursor, fees).await?;
+        let permits: HashMap<i64, Said> = asked.into_iter().map(|(seq, _, said)| (seq, said)).collect();
 
         let mut proven = Vec::with_capacity(candidates.len());
         let mut refused = Vec::new();
@@ -44,30 +60,41 @@ impl Lane {
             if held_back.waits(&candidate) {
                 continue;
             }
-            match self.prove(&candidate, permits.get(&candidate.seq), &keys) {
+            let proof = match held.remove(&candidate.seq) {
+                Some(held) => Err(held),
+                None => self.prove(&candidate, permits.get(&candidate.seq), &keys),
+            };
+            match proof {
                 Ok(data) => {
                     proven.push(Candidate { data, ..candidate });
                     continue;
                 }
-                Err(Unproven::Waits(why)) => *problem = Some(why),
+                Err(Unproven::Waits(Some(why))) => *problem = Some(why),
+                Err(Unproven::Waits(None)) => {}
                 Err(Unproven::Refused(code, message)) => refused.push(Refused { seq: candidate.seq, code, message }),
             }
             held_back.behind(&candidate, !candidate.commutes);
         }
         let (head, confirmations) = ((cursor.number, cursor.hash), self.shared.rules.confirmations);
-        queue::refuse(pool, self.chain(), head, confirmations, &refused, &[]).await?;
-        Ok(proven)
+        queue::refuse(&pool, self.chain(), head, confirmations, &refused, &[]).await?;
+        Ok(Proven { candidates: proven, funds })
     }
 
-    /// What the chain says at the head of each permit that is to be signed, by its command.
-    async fn permits(&self, candidates: &[Candidate], cursor: Cursor) -> Result<HashMap<i64, Said>, LaneError> {
+    /// What the chain says at the head of each permit that is to be signed, with its command.
+    async fn permits(&self, candidates: &[Candidate], cursor: Cursor) -> Result<Vec<(i64, Question, Said)>, LaneError> {
         let asked: Vec<(i64, Question)> =
             candidates.iter().filter_map(|candidate| Some((candidate.seq, question(candidate)?))).collect();
         let calls: Vec<(Address, Bytes)> = asked.iter().flat_map(|(_, question)| question.calls()).collect();
         let answers = self.shared.rpc.views_at(&calls, cursor.hash).await?;
         let words: Vec<Option<U256>> =
             answers.into_iter().map(|answer| answer.ok().and_then(|word| U256::try_from_be_slice(&word))).collect();
-        Ok(asked.iter().zip(words.chunks(CALLS)).map(|((seq, question), words)| (*seq, question.said(words))).collect())
+        let said = asked.into_iter().zip(words.chunks(CALLS));
+        Ok(said
+            .map(|((seq, question), words)| {
+                let said = question.said(words);
+                (seq, question, said)
+            })
+            .collect())
     }
 
     /// The call with its proofs; as it is where it lacks none.
@@ -76,11 +103,11 @@ impl Lane {
         let Some(operation) = mandate else { return Ok(data.clone()) };
         keys.open(operation.mandates()).map_err(|error| match error {
             // Under another master key it opens: no verdict.
-            HostedError::Sealed(_) => Unproven::Waits(error.to_string()),
+            HostedError::Sealed(_) => Unproven::Waits(Some(error.to_string())),
             _ => Unproven::Refused(ReasonCode::InvalidSignature, error.to_string()),
         })?;
         let permit = match permit {
-            Some(Said::Unsupported) => {
+            Some(Said::Unsupported | Said::Plain(_)) => {
                 let code = ReasonCode::PermitUnsupported;
                 return Err(Unproven::Refused(code, code.message().to_owned()));
             }
@@ -93,17 +120,25 @@ impl Lane {
     }
 }
 
+/// What goes on.
+pub(super) struct Proven {
+    pub candidates: Vec<Candidate>,
+    /// Gas for wallets that others wait for.
+    pub funds: Vec<Fund>,
+}
+
 /// Why a call was not made whole.
-enum Unproven {
-    Waits(String),
+pub(super) enum Unproven {
+    /// For what is under way, or for what stands in the way.
+    Waits(Option<String>),
     Refused(ReasonCode, String),
 }
 
 /// A permit that is to be signed.
-struct Question {
-    token: Address,
-    spender: Address,
-    permit: Permit,
+pub(super) struct Question {
+    pub token: Address,
+    pub spender: Address,
+    pub permit: Permit,
     /// The call does without where as much is allowed already; the token's own would fail.
     lenient: bool,
 }
@@ -113,12 +148,14 @@ const CALLS: usize = 3;
 
 /// What the chain says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
+pub(super) enum Said {
     /// To be signed so.
     Wanted(PermitState),
     /// As much is allowed already, and another permit could only lower it.
     Needless,
-    /// The token knows no permits.
+    /// The token knows no permits, and so much is allowed: the wallet has to approve by itself.
+    Plain(U256),
+    /// It is no such token.
     Unsupported,
 }
 
@@ -137,6 +174,9 @@ impl Question {
     fn said(&self, words: &[Option<U256>]) -> Said {
         match *words {
             [Some(allowance), ..] if self.lenient && allowance >= self.permit.value => Said::Needless,
+            [Some(allowance), nonce, separator] if self.lenient && (nonce.is_none() || separator.is_none()) => {
+                Said::Plain(allowance)
+            }
             [_, Some(nonce), Some(separator)] => Said::Wanted(PermitState { separator: separator.into(), nonce }),
             _ => Said::Unsupported,
         }
@@ -254,7 +294,7 @@ mod tests {
         assert_eq!(question.said(&[word(100), word(0), word(7)]), Said::Needless);
         let state = PermitState { separator: U256::from(7).into(), nonce: U256::from(3) };
         assert_eq!(question.said(&[word(99), word(3), word(7)]), Said::Wanted(state));
-        assert_eq!(question.said(&[word(99), None, None]), Said::Unsupported);
+        assert_eq!(question.said(&[word(99), None, None]), Said::Plain(U256::from(99)));
         assert_eq!(question.said(&[None, None, None]), Said::Unsupported);
     }
 }

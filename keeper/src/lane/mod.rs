@@ -1,6 +1,7 @@
 //! A lane at work: one key, one task, one loop. Nothing is kept in memory between rounds that the database does not
 //! say again, so a crash anywhere costs a repetition and never a duplicate.
 
+mod errand;
 mod mandate;
 mod order;
 pub(crate) mod plan;
@@ -15,21 +16,24 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy::eips::BlockId;
 use alloy::primitives::{Address, B256};
 use alloy::signers::Signer;
+use alloy::transports::RpcError;
 use sqlx::PgPool;
 use tokenx_config::failpoint;
 use tokio_util::sync::CancellationToken;
 
 use self::send::Post;
-use crate::fees;
-use crate::hosted::Vault;
+use crate::fees::{self, Fees};
+use crate::hosted::{HostedError, Vault};
 use crate::metrics::METRICS;
 use crate::rpc::{CallError, Head, Rpc};
 use crate::store::lanes::{self, Cursor};
 use crate::store::release;
 use crate::store::slots::{self, PrepareError};
 use crate::store::transition::TransitionError;
+use crate::tx::{self, Payload, Signed};
 use crate::wake::Wake;
 
 /// What a lane may do.
@@ -43,6 +47,8 @@ pub(crate) struct Rules {
     pub bump_after_blocks: i64,
     /// Wei per gas.
     pub fee_cap: u128,
+    /// Wei that a hosted wallet may be given for an approve of its own.
+    pub approve_cap: u128,
     pub simulate: bool,
 }
 
@@ -72,6 +78,8 @@ pub(crate) enum LaneError {
     Prepare(#[from] PrepareError),
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Hosted(#[from] HostedError),
     #[error("attempt {0} does not decode")]
     Attempt(B256),
     /// A failpoint that was armed to fail.
@@ -79,10 +87,54 @@ pub(crate) enum LaneError {
     Failpoint(#[from] std::io::Error),
 }
 
+/// What a lane signs by.
+#[derive(Clone)]
+pub(crate) enum Key {
+    /// One of the keeper's own.
+    Own(Arc<dyn Signer + Send + Sync>),
+    /// That of a hosted wallet, which is opened each time.
+    Hosted(Address),
+}
+
+impl Key {
+    fn address(&self) -> Address {
+        match self {
+            Self::Own(signer) => signer.address(),
+            Self::Hosted(address) => *address,
+        }
+    }
+}
+
+/// Signs a payload at a price.
+async fn sign(shared: &Shared, key: &Key, payload: &Payload, fees: Fees) -> Result<Signed, LaneError> {
+    Ok(match key {
+        Key::Own(signer) => tx::sign(signer.as_ref(), payload, fees).await?,
+        Key::Hosted(wallet) => {
+            let keys = shared.vault.keys(&shared.pool, &[*wallet]).await?;
+            tx::sign(keys.signer(*wallet)?, payload, fees).await?
+        }
+    })
+}
+
+/// A new lane begins where the chain was when it was last final: what its key has sent since is skipped when it is indexed,
+/// and may yet be taken back.
+pub(crate) async fn first_nonce<E>(pool: &PgPool, rpc: &Rpc, chain_id: i64, address: Address) -> Result<i64, E>
+where
+    E: From<CallError> + From<sqlx::Error>,
+{
+    let finalized = lanes::finalized(pool, chain_id).await?.map(i64::unsigned_abs);
+    let nonce = match rpc.nonce(address, finalized.map_or(BlockId::finalized(), BlockId::number)).await {
+        // A node that has forgotten that state, or never says what is final.
+        Err(RpcError::ErrorResp(_)) => rpc.nonce(address, BlockId::latest()).await?,
+        nonce => nonce?,
+    };
+    Ok(nonce.cast_signed())
+}
+
 /// A lane that this process owns, as far as it knows.
 pub(crate) struct Lane {
     shared: Shared,
-    signer: Arc<dyn Signer + Send + Sync>,
+    key: Key,
     address: Address,
     id: (i64, i64),
     /// This lane's share of the subjects that no lane has: index, of how many.
@@ -91,6 +143,10 @@ pub(crate) struct Lane {
     head: Option<(i64, Head)>,
     /// The indexed head at which receipts were last asked for.
     settled_at: B256,
+    /// The indexed head at which wallets were last looked at whose own transactions are under way.
+    served_at: B256,
+    /// Wallets whose own approve waits for something, and the indexed head at which it did: looked at again at the next.
+    held: (B256, HashMap<Address, String>),
     /// Executors that refused a whole batch, and the indexed head at which they did: asked again at the next.
     refusals: (B256, HashMap<Address, String>),
     /// Executors whose past is known.
@@ -100,26 +156,32 @@ pub(crate) struct Lane {
     problem: Option<String>,
 }
 
+/// How a round of a wallet's lane ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    Done,
+    Failed,
+    /// Somebody else has taken the lane.
+    Lost,
+}
+
 /// Rounds after which a lane that fails keeps its pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
 impl Lane {
-    pub(crate) fn new(
-        shared: Shared,
-        signer: Arc<dyn Signer + Send + Sync>,
-        id: (i64, i64),
-        share: (i64, i64),
-    ) -> Self {
-        let address = signer.address();
+    pub(crate) fn new(shared: Shared, key: Key, id: (i64, i64), share: (i64, i64)) -> Self {
+        let address = key.address();
         let post = Post::new(shared.clone(), id, address);
         Self {
             shared,
-            signer,
+            key,
             address,
             id,
             share,
             head: None,
             settled_at: B256::ZERO,
+            served_at: B256::ZERO,
+            held: Default::default(),
             refusals: Default::default(),
             known: HashSet::new(),
             post,
@@ -164,6 +226,18 @@ impl Lane {
                         () = tokio::time::sleep(pause) => {}
                     }
                 }
+            }
+        }
+    }
+
+    /// A round of a wallet's lane. What failed is tried again in the next.
+    pub(crate) async fn turn(&mut self) -> Turn {
+        match self.round().await {
+            Ok(_) => Turn::Done,
+            Err(LaneError::Fenced) => Turn::Lost,
+            Err(error) => {
+                self.note(Some(error.to_string())).await;
+                Turn::Failed
             }
         }
     }

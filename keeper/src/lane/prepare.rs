@@ -1,20 +1,21 @@
 //! From waiting commands to slots: claim, prove, plan, simulate, sign, commit.
 
-use alloy::primitives::{Bytes, TxKind};
+use alloy::primitives::{Bytes, TxKind, U256};
 use alloy::sol_types::SolCall;
 use tokenx_config::failpoint;
 use tokenx_contracts::bindings::{Command, Executor};
 
+use super::mandate::{self, Proven};
 use super::plan::{Batch, Limits, plan};
-use super::{Lane, LaneError, mandate, order};
+use super::{Key, Lane, LaneError, order, sign};
 use crate::fees::{self, Fees};
 use crate::gas;
 use crate::metrics::METRICS;
 use crate::rpc::Head;
 use crate::store::lanes::{Cursor, Look};
 use crate::store::queue::{self, Candidate};
-use crate::store::slots::{self, Prepared};
-use crate::tx::{self, Payload};
+use crate::store::slots::{self, Kind, Prepared};
+use crate::tx::Payload;
 
 /// Slots and commands that are prepared together: what is prepared is sent while the next are.
 const ROUND_SLOTS: usize = 256;
@@ -31,17 +32,23 @@ impl Lane {
         let mut problem = None;
         let rules = self.shared.rules.clone();
         let room = rules.max_in_flight.saturating_sub(open_slots).min(ROUND_SLOTS);
-        if !look.waiting || room == 0 || self.post.stuck.is_some() {
+        // A wallet's lane has no commands: what it sends is written for it.
+        if matches!(self.key, Key::Hosted(_)) || !look.waiting || room == 0 || self.post.stuck.is_some() {
             return Ok((0, None));
         }
         let candidates = self.candidates(cursor, room, &mut problem).await?;
         let candidates = self.known(candidates, cursor, &mut problem).await?;
-        let candidates = self.proven(candidates, cursor, &mut problem).await?;
         if candidates.is_empty() {
             return Ok((0, problem));
         }
         let Head { market, gas_limit } = self.head(cursor).await?;
-        let Some(fees) = fees::first(market, rules.fee_cap) else {
+        let first = fees::first(market, rules.fee_cap);
+        let Proven { candidates, mut funds } = self.proven(candidates, cursor, first, &mut problem).await?;
+        funds.truncate(room);
+        if candidates.is_empty() && funds.is_empty() {
+            return Ok((0, problem));
+        }
+        let Some(fees) = first else {
             let cap = rules.fee_cap;
             let why = format!("the base fee {} is above keeper.max_fee_cap_gwei ({cap} wei)", market.base_fee);
             return Ok((0, Some(why)));
@@ -55,10 +62,12 @@ impl Lane {
         } else {
             candidates
         };
-        let batches = plan(candidates, limits, room);
-        let prepared = self.sign(look.next_nonce, batches, fees).await?;
+        let batches = plan(candidates, limits, room - funds.len());
+        let mut prepared = self.sign_funds(look.next_nonce, funds, fees).await?;
+        let next_nonce = prepared.last().map_or(look.next_nonce, |slot| slot.nonce + 1);
+        prepared.extend(self.sign(next_nonce, batches, fees).await?);
         failpoint::hit("keeper.after_sign")?;
-        slots::prepare(&self.shared.pool, self.id, (self.chain(), cursor.number), &prepared).await?;
+        slots::prepare(&self.shared.pool, self.id, (self.chain(), cursor), &prepared).await?;
         if !prepared.is_empty() {
             failpoint::hit("keeper.after_prepare")?;
         }
@@ -90,14 +99,17 @@ impl Lane {
                 chain_id: self.shared.rules.chain_id,
                 nonce: nonce.unsigned_abs(),
                 to: TxKind::Call(batch.executor),
+                value: U256::ZERO,
                 data: call_data(&batch),
                 gas_limit: gas::of_batch(batch.commands.iter().map(|command| command.gas)),
             };
-            let signed = tx::sign(self.signer.as_ref(), &payload, fees).await?;
+            let signed = sign(&self.shared, &self.key, &payload, fees).await?;
             prepared.push(Prepared {
                 nonce,
-                executor: batch.executor,
+                kind: Kind::Batch,
+                executor: Some(batch.executor),
                 commands: batch.commands.iter().map(|command| command.seq).collect(),
+                errand: None,
                 permits: batch.commands.iter().filter_map(mandate::permit_of).collect(),
                 gas_limit: payload.gas_limit,
                 signed,

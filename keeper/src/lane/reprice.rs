@@ -2,18 +2,18 @@
 
 use alloy::consensus::{Transaction, TxEnvelope};
 use alloy::eips::eip2718::Decodable2718;
-use alloy::primitives::{Bytes, TxKind};
+use alloy::primitives::{Bytes, TxKind, U256};
 use tokenx_config::failpoint;
 
 use super::send::outcome;
-use super::{Lane, LaneError};
+use super::{Key, Lane, LaneError, sign};
 use crate::disposition::Disposition;
 use crate::fees::{self, Fees, Market};
 use crate::gas;
 use crate::metrics::METRICS;
 use crate::store::lanes::Cursor;
 use crate::store::slots::{self, Attempt, Kind, Open};
-use crate::tx::{self, Payload};
+use crate::tx::Payload;
 
 /// What an open slot needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,18 +43,21 @@ impl Lane {
             if need == Need::Nothing {
                 continue;
             }
-            let Some((kind, payload, fees)) = self.replacement(slot, need, market)? else {
-                let cap = self.shared.rules.fee_cap;
-                *problem =
-                    Some(format!("nonce {}: a higher fee is above keeper.max_fee_cap_gwei ({cap} wei)", slot.nonce));
+            let cap = self.fee_cap().await?;
+            let Some((kind, payload, fees)) = self.replacement(slot, need, market, cap)? else {
+                let why = match self.key {
+                    Key::Own(_) => "keeper.max_fee_cap_gwei",
+                    Key::Hosted(_) => "what the wallet has been given for it",
+                };
+                *problem = Some(format!("nonce {}: a higher fee is above {why} ({cap} wei)", slot.nonce));
                 continue;
             };
-            let signed = tx::sign(self.signer.as_ref(), &payload, fees).await?;
+            let signed = sign(&self.shared, &self.key, &payload, fees).await?;
             let (nonce, gas_limit) = (slot.nonce, payload.gas_limit);
             if slots::replace(&self.shared.pool, self.id, nonce, kind, gas_limit, cursor.number, &signed).await? {
                 match kind {
-                    Kind::Batch => failpoint::hit("keeper.after_bump")?,
                     Kind::Noop => failpoint::hit("keeper.after_noop")?,
+                    _ => failpoint::hit("keeper.after_bump")?,
                 }
                 METRICS.replacements.with_label_values(&[kind.name()]).inc();
                 tracing::info!(
@@ -77,9 +80,22 @@ impl Lane {
         Ok(open)
     }
 
-    /// The replacement's payload and price; none where the price is above the cap.
-    fn replacement(&self, slot: &Open, need: Need, market: Market) -> Result<Option<(Kind, Payload, Fees)>, LaneError> {
+    /// What a transaction may offer at most, per gas: of a wallet's no more than it has.
+    async fn fee_cap(&self) -> Result<u128, LaneError> {
         let cap = self.shared.rules.fee_cap;
+        let Key::Hosted(wallet) = self.key else { return Ok(cap) };
+        let paid: u128 = (self.shared.rpc.balance(wallet).await? / U256::from(gas::APPROVE)).saturating_to();
+        Ok(paid.min(cap))
+    }
+
+    /// The replacement's payload and price; none where the price is above the cap.
+    fn replacement(
+        &self,
+        slot: &Open,
+        need: Need,
+        market: Market,
+        cap: u128,
+    ) -> Result<Option<(Kind, Payload, Fees)>, LaneError> {
         let chain_id = self.shared.rules.chain_id;
         let nonce = slot.nonce.unsigned_abs();
         let refused = |attempt: &Attempt| attempt.last_outcome.as_deref() == Some(outcome(Disposition::Terminal));
@@ -96,13 +112,14 @@ impl Lane {
                 chain_id,
                 nonce,
                 to: envelope.kind(),
+                value: envelope.value(),
                 data: envelope.input().clone(),
                 gas_limit: envelope.gas_limit(),
             };
             return Ok(Some((attempt.kind, payload, fees)));
         }
-        let payload =
-            Payload { chain_id, nonce, to: TxKind::Call(self.address), data: Bytes::new(), gas_limit: gas::NOOP };
+        let (to, value, data) = (TxKind::Call(self.address), U256::ZERO, Bytes::new());
+        let payload = Payload { chain_id, nonce, to, value, data, gas_limit: gas::NOOP };
         Ok(Some((Kind::Noop, payload, fees)))
     }
 }
@@ -110,7 +127,7 @@ impl Lane {
 /// Whether a slot is to be replaced now. Only the first open slot of a lane can be late: the others wait for it.
 fn need(slot: &Open, head: i64, patience: i64, market: Market) -> Need {
     let Some(attempt) = &slot.attempt else { return Need::Noop };
-    if slot.wants_noop && attempt.kind == Kind::Batch {
+    if slot.wants_noop && attempt.kind != Kind::Noop {
         return Need::Noop;
     }
     let answered = |disposition| attempt.last_outcome.as_deref() == Some(outcome(disposition));

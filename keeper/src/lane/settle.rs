@@ -92,7 +92,8 @@ impl Lane {
             }
             let state = match (kind, receipt.status()) {
                 (Kind::Noop, _) => "noop",
-                (Kind::Batch, false) => "reverted",
+                (_, false) => "reverted",
+                (Kind::Fund | Kind::Approve, true) => "included",
                 (Kind::Batch, true) => {
                     // A batch that ran leaves logs; none were indexed.
                     let reason = format!("nonce {nonce}: transaction {hash} ran on an executor that is not indexed");
@@ -116,6 +117,9 @@ impl Lane {
         for Ending { nonce, state, tx_hash, .. } in endings {
             METRICS.endings.with_label_values(&[state]).inc();
             match tx_hash {
+                Some(hash) if *state == "included" => {
+                    tracing::info!(lane = %self.address, nonce, %hash, "what serves a hosted wallet is in a block");
+                }
                 Some(hash) => tracing::warn!(lane = %self.address, nonce, %hash, state, "a slot ended without a log"),
                 None => tracing::error!(lane = %self.address, nonce, "somebody else used this nonce of the lane's key"),
             }

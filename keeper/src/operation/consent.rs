@@ -18,7 +18,7 @@ pub enum Consent {
         instrument: InstrumentId,
         /// Who may take it.
         contract: Contract,
-        /// What may be taken; it must know ERC-2612.
+        /// What may be taken. Where it does not know ERC-2612, a wallet whose key is held here approves by itself.
         payment_token: Address,
         /// What was signed.
         permit: Permit,

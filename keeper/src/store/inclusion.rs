@@ -122,8 +122,11 @@ pub(crate) async fn reopen(conn: &mut PgConnection, chain_id: i64, to: i64) -> R
                 block_number = NULL,
                 block_hash   = NULL,
                 passed_at    = NULL,
-                wants_noop   = s.wants_noop OR NOT EXISTS (SELECT FROM slot_commands c
-                                                            WHERE c.lane_id = s.lane_id AND c.nonce = s.nonce AND c.live),
+                wants_noop   = s.wants_noop
+                               OR NOT EXISTS (SELECT FROM slot_commands c
+                                               WHERE c.lane_id = s.lane_id AND c.nonce = s.nonce AND c.live)
+                              AND NOT EXISTS (SELECT FROM slot_errands e
+                                               WHERE e.lane_id = s.lane_id AND e.nonce = s.nonce),
                 released     = false
            FROM lanes l
           WHERE l.chain_id = $1 AND s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled

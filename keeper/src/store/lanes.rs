@@ -33,14 +33,23 @@ pub(crate) struct Cursor {
     pub reorgs: i64,
 }
 
-/// Registers a lane; one that exists keeps its nonce.
-pub(crate) async fn open(pool: &PgPool, chain_id: i64, address: Address, nonce: i64) -> Result<i64, sqlx::Error> {
-    sqlx::query("INSERT INTO lanes (chain_id, address, next_nonce) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-        .bind(chain_id)
-        .bind(Addr(address))
-        .bind(nonce)
-        .execute(pool)
-        .await?;
+/// Registers a lane, or a hosted wallet as one; one that exists keeps its nonce.
+pub(crate) async fn open(
+    pool: &PgPool,
+    chain_id: i64,
+    address: Address,
+    nonce: i64,
+    hosted: bool,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO lanes (chain_id, address, next_nonce, hosted) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+    )
+    .bind(chain_id)
+    .bind(Addr(address))
+    .bind(nonce)
+    .bind(hosted)
+    .execute(pool)
+    .await?;
     sqlx::query_scalar("SELECT lane_id FROM lanes WHERE chain_id = $1 AND address = $2")
         .bind(chain_id)
         .bind(Addr(address))
@@ -81,6 +90,36 @@ pub(crate) async fn worked(conn: &mut PgConnection, chain_id: i64) -> Result<Vec
     .await
 }
 
+/// The next nonce of a hosted wallet that has sent something, and its lane; an error's sentence where that is halted.
+pub(crate) async fn of_wallet(
+    pool: &PgPool,
+    chain_id: i64,
+    wallet: Address,
+) -> Result<Option<(i64, i64, Option<String>)>, sqlx::Error> {
+    sqlx::query_as("SELECT lane_id, next_nonce, halted_reason FROM lanes WHERE chain_id = $1 AND address = $2")
+        .bind(chain_id)
+        .bind(Addr(wallet))
+        .fetch_optional(pool)
+        .await
+}
+
+/// The lanes of hosted wallets some of whose transactions have not come to an end.
+pub(crate) async fn wallets_at_work(pool: &PgPool, chain_id: i64) -> Result<Vec<(i64, Address)>, sqlx::Error> {
+    let rows: Vec<(i64, Addr)> = sqlx::query_as(
+        "SELECT l.lane_id, l.address
+           FROM lanes l
+          WHERE l.chain_id = $1 AND l.hosted
+            AND (EXISTS (SELECT FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open')
+                 OR EXISTS (SELECT FROM slots s
+                             WHERE s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled AND NOT s.released))
+          ORDER BY l.lane_id",
+    )
+    .bind(chain_id)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|(lane_id, address)| (lane_id, address.0)).collect())
+}
+
 /// Lanes that are none of `ours`, that nobody works, and whose transactions are not all final: how many are not. Only
 /// their keys can bring those to an end, and what is asked of the same subjects waits for it.
 pub(crate) async fn stranded(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Result<Vec<(Address, i64)>, sqlx::Error> {
@@ -93,7 +132,7 @@ pub(crate) async fn stranded(pool: &PgPool, chain_id: i64, ours: &[i64]) -> Resu
                         + (SELECT count(*) FROM slots s
                             WHERE s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled) AS slots
                    FROM lanes l
-                  WHERE l.chain_id = $1 AND l.lane_id <> ALL ($2) AND l.lane_id <> ALL ($3)) idle
+                  WHERE l.chain_id = $1 AND NOT l.hosted AND l.lane_id <> ALL ($2) AND l.lane_id <> ALL ($3)) idle
           WHERE slots > 0
           ORDER BY lane_id",
     )
@@ -219,6 +258,20 @@ pub(crate) async fn advance(
     Ok(done.rows_affected() == 1)
 }
 
+/// Moves a wallet's nonce on by compare-and-swap, whoever works its lane; false if it was not `from`, or if it is halted.
+pub(crate) async fn advance_wallet(conn: &mut PgConnection, lane_id: i64, from: i64) -> Result<bool, sqlx::Error> {
+    let done = sqlx::query(
+        "UPDATE lanes
+            SET next_nonce = $2 + 1, updated_at = now()
+          WHERE lane_id = $1 AND next_nonce = $2 AND hosted AND halted_reason IS NULL",
+    )
+    .bind(lane_id)
+    .bind(from)
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Writes down why the lane is not getting on, or that it is.
 pub(crate) async fn set_problem(
     pool: &PgPool,
@@ -284,11 +337,20 @@ pub(crate) async fn count_revert(conn: &mut PgConnection, lane_id: i64) -> Resul
     .await
 }
 
-/// The keys of a chain's lanes, whose transaction counts the indexer reads at each block.
+/// The keys of a chain's lanes, whose transaction counts the indexer reads at each block: of hosted wallets those that
+/// have sent something which is not final.
 pub(crate) async fn addresses(conn: &mut PgConnection, chain_id: i64) -> Result<Vec<Address>, sqlx::Error> {
-    let rows: Vec<Addr> = sqlx::query_scalar("SELECT address FROM lanes WHERE chain_id = $1 ORDER BY lane_id")
-        .bind(chain_id)
-        .fetch_all(conn)
-        .await?;
+    let rows: Vec<Addr> = sqlx::query_scalar(
+        "SELECT l.address
+           FROM lanes l
+          WHERE l.chain_id = $1
+            AND (NOT l.hosted
+                 OR EXISTS (SELECT FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open')
+                 OR EXISTS (SELECT FROM slots s WHERE s.lane_id = l.lane_id AND s.state <> 'open' AND NOT s.settled))
+          ORDER BY l.lane_id",
+    )
+    .bind(chain_id)
+    .fetch_all(conn)
+    .await?;
     Ok(rows.into_iter().map(Address::from).collect())
 }

@@ -1,5 +1,6 @@
 //! The keeper's SQL, by what it is for.
 
+pub(crate) mod errands;
 pub(crate) mod executors;
 pub(crate) mod inclusion;
 pub(crate) mod lanes;

@@ -12,15 +12,15 @@ use crate::state::Event;
 /// Batches in vain in a row that stop a lane.
 const MAX_REVERTS: i32 = 3;
 
-/// Slots that ended deep enough for their commands to move on: their nonces, how they ended.
+/// Slots that ended deep enough for their commands to move on: their nonces, how they ended, whether commands were in them.
 async fn releasable(
     conn: &mut PgConnection,
     lane_id: i64,
     confirmed: i64,
     finalized: i64,
-) -> Result<Vec<(i64, String)>, sqlx::Error> {
+) -> Result<Vec<(i64, String, bool)>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT s.nonce, s.state
+        "SELECT s.nonce, s.state, s.executor IS NOT NULL
            FROM slots s
           WHERE s.lane_id = $1 AND s.state <> 'open' AND NOT s.settled AND NOT s.released
             AND s.block_number <= CASE WHEN EXISTS (SELECT FROM slot_commands sc
@@ -65,7 +65,7 @@ pub(crate) async fn release(
     if ended.is_empty() {
         return Ok(Released::default());
     }
-    let nonces: Vec<i64> = ended.iter().map(|(nonce, _)| *nonce).collect();
+    let nonces: Vec<i64> = ended.iter().map(|(nonce, ..)| *nonce).collect();
     let carried: Vec<(i64, i64)> = sqlx::query_as(
         "SELECT c.seq, s.nonce
            FROM slot_commands s
@@ -112,9 +112,9 @@ pub(crate) async fn release(
         failpoint::hit("keeper.before_release").map_err(sqlx::Error::Io)?;
     }
     let mut in_vain = 0;
-    for (nonce, state) in &ended {
+    for (nonce, state, is_batch) in &ended {
         // A no-op counts where commands go again because no node would take their bytes.
-        if state == "reverted" || (state == "noop" && again.contains(nonce)) {
+        if (state == "reverted" && *is_batch) || (state == "noop" && again.contains(nonce)) {
             in_vain += 1;
             if lanes::count_revert(&mut tx, lane_id).await? >= MAX_REVERTS {
                 let reason = "three batches in a row reverted as a whole or were taken by no node: check the \

@@ -6,6 +6,7 @@ use sqlx::{PgConnection, PgPool, Row};
 use tokenx_config::failpoint;
 use tokenx_migrations::{Addr, Uint256, Word};
 
+use super::errands::{self, Errand, UnderWay};
 use super::lanes::{self, Cursor};
 use super::permits;
 use super::transition::{self, Change, TransitionError};
@@ -16,8 +17,13 @@ use crate::tx::Signed;
 /// What an attempt carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    /// Commands.
     Batch,
     Noop,
+    /// Gas for a hosted wallet.
+    Fund,
+    /// A hosted wallet's own.
+    Approve,
 }
 
 impl Kind {
@@ -25,20 +31,30 @@ impl Kind {
         match self {
             Kind::Batch => "batch",
             Kind::Noop => "noop",
+            Kind::Fund => "fund",
+            Kind::Approve => "approve",
         }
     }
 
     pub(crate) fn parse(name: &str) -> Kind {
-        if name == "noop" { Kind::Noop } else { Kind::Batch }
+        match name {
+            "noop" => Kind::Noop,
+            "fund" => Kind::Fund,
+            "approve" => Kind::Approve,
+            _ => Kind::Batch,
+        }
     }
 }
 
-/// A signed batch, ready to be written.
+/// A signed transaction, ready to be written: a batch, or what serves a wallet in place of one.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub nonce: i64,
-    pub executor: Address,
+    pub kind: Kind,
+    /// Of a batch.
+    pub executor: Option<Address>,
     pub commands: Vec<i64>,
+    pub errand: Option<Errand>,
     /// Wallets whose permits it passes on, signed for the nonces that they had at the head.
     pub permits: Vec<Address>,
     pub gas_limit: u64,
@@ -58,35 +74,37 @@ pub(crate) enum PrepareError {
     Database(#[from] sqlx::Error),
 }
 
-/// Writes signed batches in one transaction: the lane's nonce by compare-and-swap, the slots, their commands, the
-/// bytes. After the commit, and not before, they may be sent.
+/// Writes signed transactions in one of the database's: the lane's nonce by compare-and-swap, the slots, their commands,
+/// the bytes. After the commit, and not before, they may be sent.
 pub(crate) async fn prepare(
     pool: &PgPool,
     (lane_id, epoch): (i64, i64),
-    (chain_id, head): (i64, i64),
+    (chain_id, cursor): (i64, Cursor),
     slots: &[Prepared],
 ) -> Result<(), PrepareError> {
     let (Some(first), Some(last)) = (slots.first(), slots.last()) else { return Ok(()) };
+    let head = cursor.number;
+    let served: Vec<Address> = slots.iter().filter_map(|slot| Some(slot.errand?.wallet)).collect();
     let mut tx = tokenx_migrations::begin(pool).await?;
+    // A wallet's balance is read of the chain; what simulation says of a batch is said of it again when it runs.
+    if !served.is_empty() && !lanes::hold_branch(&mut tx, chain_id, cursor).await? {
+        return Err(PrepareError::Moved);
+    }
     if !lanes::advance(&mut tx, lane_id, epoch, first.nonce, last.nonce + 1).await? {
         return Err(PrepareError::Fenced);
     }
     let owners: Vec<Address> = slots.iter().flat_map(|slot| slot.permits.iter().copied()).collect();
-    permits::hold(&mut tx, chain_id, &owners).await?;
-    if !permits::under_way(&mut tx, chain_id, &owners, head).await?.is_empty() {
+    let wallets = [owners.as_slice(), &served].concat();
+    permits::hold(&mut tx, chain_id, &wallets).await?;
+    let errands = errands::under_way(&mut tx, chain_id, &wallets, head).await?;
+    let busy = |wallet: &Address, is: fn(&UnderWay) -> bool| errands.get(wallet).is_some_and(is);
+    if !permits::under_way(&mut tx, chain_id, &owners, head).await?.is_empty()
+        || owners.iter().any(|owner| busy(owner, |one| one.approve))
+        || served.iter().any(|wallet| busy(wallet, |one| one.fund))
+    {
         return Err(PrepareError::Moved);
     }
-    let nonces: Vec<i64> = slots.iter().map(|slot| slot.nonce).collect();
-    sqlx::query(
-        "INSERT INTO slots (lane_id, nonce, executor, state)
-         SELECT $1, nonce, executor, 'open'
-           FROM unnest($2::bigint[], $3::bytea[]) AS s (nonce, executor)",
-    )
-    .bind(lane_id)
-    .bind(&nonces)
-    .bind(slots.iter().map(|slot| Addr(slot.executor)).collect::<Vec<_>>())
-    .execute(&mut *tx)
-    .await?;
+    insert(&mut tx, lane_id, head, slots).await?;
 
     let mut seqs = Vec::new();
     let (mut of_nonce, mut idx) = (Vec::new(), Vec::new());
@@ -119,18 +137,34 @@ pub(crate) async fn prepare(
     .bind(&seqs)
     .execute(&mut *tx)
     .await?;
-    let attempts: Vec<NewAttempt<'_>> = slots
-        .iter()
-        .map(|slot| NewAttempt {
-            nonce: slot.nonce,
-            kind: Kind::Batch,
-            gas_limit: slot.gas_limit,
-            signed: &slot.signed,
-        })
-        .collect();
-    insert_attempts(&mut tx, lane_id, head, &attempts).await?;
     failpoint::hit("keeper.before_prepare").map_err(sqlx::Error::Io)?;
     tx.commit().await?;
+    Ok(())
+}
+
+/// Writes slots with their bytes, and whom they serve.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    lane_id: i64,
+    head: i64,
+    slots: &[Prepared],
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO slots (lane_id, nonce, executor, state)
+         SELECT $1, nonce, executor, 'open'
+           FROM unnest($2::bigint[], $3::bytea[]) AS s (nonce, executor)",
+    )
+    .bind(lane_id)
+    .bind(slots.iter().map(|slot| slot.nonce).collect::<Vec<_>>())
+    .bind(slots.iter().map(|slot| slot.executor.map(Addr)).collect::<Vec<_>>())
+    .execute(&mut *conn)
+    .await?;
+    errands::insert(&mut *conn, lane_id, slots).await?;
+    let attempts: Vec<NewAttempt<'_>> = slots
+        .iter()
+        .map(|slot| NewAttempt { nonce: slot.nonce, kind: slot.kind, gas_limit: slot.gas_limit, signed: &slot.signed })
+        .collect();
+    insert_attempts(conn, lane_id, head, &attempts).await?;
     Ok(())
 }
 
@@ -401,7 +435,9 @@ pub(crate) async fn end(
     for ending in endings {
         sqlx::query(
             "UPDATE slots
-                SET state = $3, tx_hash = $4, block_number = $5, block_hash = $6
+                SET state = $3, tx_hash = $4, block_number = $5, block_hash = $6,
+                    first_included_at = CASE WHEN $3 = 'included' THEN coalesce(first_included_at, now())
+                                             ELSE first_included_at END
               WHERE lane_id = $1 AND nonce = $2 AND state = 'open'",
         )
         .bind(lane_id)

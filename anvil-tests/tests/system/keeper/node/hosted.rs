@@ -18,7 +18,7 @@ use super::{CAROL, REASON, in_an_hour, rcc, sale, salt, tokens, usd};
 
 impl Stack {
     /// A world with money in which two hosted wallets are whitelisted and have 1,000 TestUSD each.
-    async fn with_hosted() -> (Self, Running, [Address; 2]) {
+    pub(super) async fn with_hosted() -> (Self, Running, [Address; 2]) {
         let (stack, keeper) = Self::with_money().await;
         let wallets = [stack.claimed("party:anna").await, stack.claimed("party:ben").await];
         for (investor_id, wallet) in (4..).zip(wallets) {
@@ -37,7 +37,7 @@ impl Stack {
     }
 
     /// A ready address, claimed as a registration does.
-    async fn claimed(&self, owner: &str) -> Address {
+    pub(super) async fn claimed(&self, owner: &str) -> Address {
         eventually("a hosted address is ready", || async {
             hosted::claim(&mut self.pool().acquire().await.unwrap(), owner).await.ok()
         })
@@ -49,7 +49,13 @@ impl Stack {
         self.lets_take(owner, contract, self.money(), value)
     }
 
-    fn lets_take(&self, owner: Address, contract: Contract, payment_token: Address, value: U256) -> Operation {
+    pub(super) fn lets_take(
+        &self,
+        owner: Address,
+        contract: Contract,
+        payment_token: Address,
+        value: U256,
+    ) -> Operation {
         let permit = Permit { owner, value, deadline: U256::from(in_an_hour()) };
         Consent::UsePermit { instrument: rcc(), contract, payment_token, permit, signature: Bytes::new() }.into()
     }
@@ -67,7 +73,7 @@ impl Stack {
     }
 
     /// Accepts commands at once, in order, and waits for all.
-    async fn all_done(&self, commands: impl IntoIterator<Item = (&str, Operation)>) {
+    pub(super) async fn all_done(&self, commands: impl IntoIterator<Item = (&str, Operation)>) {
         let mut ids = Vec::new();
         for (id, operation) in commands {
             self.accept(id, operation).await.unwrap();
@@ -78,7 +84,7 @@ impl Stack {
         }
     }
 
-    async fn has_sent_nothing(&self, wallet: Address) {
+    pub(super) async fn has_sent_nothing(&self, wallet: Address) {
         for method in ["eth_getBalance", "eth_getTransactionCount"] {
             assert_eq!(
                 self.world.chain.rpc(method, json!([wallet, "latest"])).await.unwrap(),

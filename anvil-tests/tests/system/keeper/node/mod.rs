@@ -1,5 +1,6 @@
 //! Commands of a node's contracts: wallets sign, the keeper carries, the chain says what became of it.
 
+mod approve;
 mod deploy;
 mod hosted;
 mod payout;
@@ -199,6 +200,17 @@ impl Stack {
         let found: Vec<String> =
             sqlx::query_scalar("SELECT m::text FROM reconciliation_mismatches m").fetch_all(pool).await.unwrap();
         assert_eq!(found, Vec::<String>::new());
+    }
+
+    /// Deploys a contract that takes no arguments.
+    async fn deploys(&self, code: &Bytes) -> Address {
+        let request = json!([{ "from": CAROL.0, "data": code, "gas": "0x7a1200" }]);
+        let hash = self.world.chain.rpc("eth_sendTransaction", request).await.unwrap();
+        eventually("the contract is there", || async {
+            let receipt = self.world.chain.rpc("eth_getTransactionReceipt", json!([hash])).await.unwrap();
+            serde_json::from_value(receipt["contractAddress"].clone()).ok()
+        })
+        .await
     }
 
     /// Puts a contract's code somewhere.

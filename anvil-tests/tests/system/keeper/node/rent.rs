@@ -5,8 +5,7 @@ use std::collections::HashMap;
 
 use alloy::primitives::{Address, FixedBytes, U256, keccak256};
 use alloy::sol_types::{SolCall, SolError};
-use serde_json::json;
-use tokenx_anvil_tests::{campaign, eventually};
+use tokenx_anvil_tests::campaign;
 use tokenx_contracts::bindings::{BlockableUSD, RentDistributor, SecurityToken};
 use tokenx_indexer::read::node::{self, Of, Part};
 use tokenx_keeper::{Contract, Operation, Payout, RentTerms};
@@ -104,17 +103,6 @@ impl Holders {
 }
 
 impl Stack {
-    /// A payment token of its own, in which wallets can be blocked.
-    async fn blockable(&self) -> Address {
-        let request = json!([{ "from": CAROL.0, "data": BlockableUSD::BYTECODE, "gas": "0x7a1200" }]);
-        let hash = self.world.chain.rpc("eth_sendTransaction", request).await.unwrap();
-        eventually("the payment token is there", || async {
-            let receipt = self.world.chain.rpc("eth_getTransactionReceipt", json!([hash])).await.unwrap();
-            serde_json::from_value(receipt["contractAddress"].clone()).ok()
-        })
-        .await
-    }
-
     async fn block(&self, money: Address, wallet: Address, blocked: bool) {
         let call = BlockableUSD::setBlockedCall { wallet, blocked_: blocked };
         self.send(CAROL.0, money, call.abi_encode()).await;
@@ -127,7 +115,7 @@ async fn a_thousand_holders_are_paid_to_the_last_base_unit() {
     let (stack, keeper) = Stack::with_money().await;
     let distributor = stack.at(Contract::RentDistributor);
     let token = stack.token();
-    let money = stack.blockable().await;
+    let money = stack.deploys(&BlockableUSD::BYTECODE).await;
     let minimum = Payout::SetRentMinimum { instrument: rcc(), minimum: tokens(MINIMUM), reason: REASON };
     stack.done("minimum", minimum.into()).await;
     let terms = RentTerms { payment_token: money, start: 0, length: 0 };

@@ -12,9 +12,9 @@ use super::super::{Stack, key};
 use super::{ALICE, BOB, CAROL, REASON, TREASURY, in_an_hour, rcc, salt, tokens, usd};
 
 impl Stack {
-    fn listing_terms(&self) -> Operation {
+    fn listing_terms(&self, payment_token: Address) -> Operation {
         let terms = ListingTerms {
-            payment_token: self.money(),
+            payment_token,
             price: usd(2),
             opens_at: 0,
             closes_at: 0,
@@ -28,7 +28,12 @@ impl Stack {
 
     /// The instrument is on sale at 2 TestUSD.
     pub(super) async fn listed(&self) {
-        self.done("listing-terms", self.listing_terms()).await;
+        self.listed_for(self.money()).await;
+    }
+
+    /// The instrument is on sale at 2 of this payment token.
+    pub(super) async fn listed_for(&self, payment_token: Address) {
+        self.done("listing-terms", self.listing_terms(payment_token)).await;
         self.done("list", list()).await;
     }
 
@@ -178,7 +183,7 @@ async fn terms_are_the_admins_alone_where_the_keeper_may_not_set_them() {
     })
     .await;
     stack.indexed().await;
-    stack.fails("terms", stack.listing_terms(), ReasonCode::ActionNotAllowed).await;
+    stack.fails("terms", stack.listing_terms(stack.money()), ReasonCode::ActionNotAllowed).await;
     stack.fails("list", list(), ReasonCode::InvalidStatusChange).await;
     stack.tables_are_the_chains().await;
     keeper.stop().await;
