@@ -155,6 +155,7 @@ fn handler(rule: &Rule) -> MethodRouter<App> {
         Operation::RegisterWallet => on(method, investors::wallets::register),
         Operation::ChallengeWallet => on(method, investors::wallets::challenge),
         Operation::MakeWalletPrimary => on(method, investors::wallets::make_primary),
+        Operation::GetApproval => on(method, investors::approval::approval),
         Operation::ListWallets => on(method, compliance::wallets::wallets),
         Operation::ApproveWallet => on(method, compliance::wallets::approve),
         Operation::RejectWallet => on(method, compliance::wallets::reject),

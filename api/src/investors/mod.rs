@@ -1,5 +1,6 @@
 //! What investors do for the party they act for: who it is, its wallets.
 
+pub mod approval;
 pub mod kyc;
 pub mod me;
 pub mod wallets;

@@ -3,6 +3,7 @@
 mod events;
 mod life;
 mod many;
+mod plain;
 mod refusals;
 
 use alloy::primitives::{B256, Bytes, U256};
