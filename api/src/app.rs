@@ -9,6 +9,7 @@ use tokenx_keeper::Commands;
 use tokio_util::sync::CancellationToken;
 
 use crate::ats::book::Books;
+use crate::ats::market::Markets;
 use crate::auth::access::AccessKeys;
 use crate::auth::password::Passwords;
 use crate::auth::revocation::{self, Revocations};
@@ -47,6 +48,7 @@ struct Inner {
     service_tokens: ServiceTokens,
     limits: Limits,
     books: Books,
+    markets: Markets,
     live: Live,
     events: Feed,
     files: FileStore,
@@ -79,6 +81,7 @@ impl App {
             service_tokens: ServiceTokens::default(),
             limits: Limits::new(&settings.limits),
             books: Books::default(),
+            markets: Markets::default(),
             live: Live::default(),
             events: Feed::default(),
             files: FileStore::open(&settings.files)?,
@@ -139,6 +142,11 @@ impl App {
     /// The books that are in memory here.
     pub(crate) fn books(&self) -> &Books {
         &self.0.books
+    }
+
+    /// The markets that were read last.
+    pub(crate) fn markets(&self) -> &Markets {
+        &self.0.markets
     }
 
     pub(crate) fn live(&self) -> &Live {

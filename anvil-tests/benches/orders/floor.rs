@@ -121,7 +121,12 @@ impl Floor {
         });
         let desk = Arc::clone(&self.desk);
         let id = desk.post(&issuer, "/v2/admin/token", &body).await?["id"].as_str().context("an id")?.to_owned();
-        desk.post(&issuer, &format!("/v2/admin/token/{id}/deploy"), &json!({})).await?;
+        // Refused until the node is indexed.
+        let deploy = format!("/v2/admin/token/{id}/deploy");
+        eventually_within(LIMIT, "the token is deployed", || async {
+            desk.post(&issuer, &deploy, &json!({})).await.ok()
+        })
+        .await;
         let shown = desk.until(&issuer, &format!("/v2/admin/token/{id}"), |token| token["status"] == 4).await;
         let token = shown["contract"]["address"].as_str().context("an address")?.parse()?;
         let offer = json!({ "token_id": id, "exemption": "506c" });

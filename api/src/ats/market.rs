@@ -1,14 +1,19 @@
 //! An instrument's market: on which terms it trades, and whether it does now.
 
-use alloy::primitives::{Address, U256};
+use std::time::Duration;
+
+use alloy::primitives::{Address, B256, U256};
+use moka::future::Cache;
 use sqlx::PgConnection;
 use time::{OffsetDateTime, UtcOffset};
 use tokenx_config::{DayTime, MarketRules};
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::amount::Amount;
 use tokenx_indexer::read::node::{self, ListingStatus, MarketTerms};
-use tokenx_indexer::read::{self, Instrument, NodeContracts};
+use tokenx_indexer::read::{self, Cursor, Instrument, NodeContracts};
+use tokenx_migrations::Uint256;
 
+use super::record::{Order, Shown};
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::currencies;
@@ -18,6 +23,33 @@ use crate::tokens::record::Record as Token;
 
 /// Seconds of a day.
 const DAY: u64 = 86_400;
+/// Markets that are kept, and for how long at most.
+const MOST: u64 = 10_000;
+const KEPT: Duration = Duration::from_secs(60);
+
+/// What markets are read as of: as long as it is the same, what the chain says is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stand {
+    /// Hash of the indexed head.
+    pub head: B256,
+    rewrites: u64,
+}
+
+impl From<&Cursor> for Stand {
+    fn from(cursor: &Cursor) -> Stand {
+        Stand { head: cursor.hash, rewrites: cursor.rewrites }
+    }
+}
+
+/// Markets as they were read last, by token: each is read once a block, however many ask.
+#[derive(Debug, Clone)]
+pub struct Markets(Cache<(String, Stand), Market>);
+
+impl Default for Markets {
+    fn default() -> Markets {
+        Markets(Cache::builder().max_capacity(MOST).time_to_live(KEPT).build())
+    }
+}
 
 /// A market that there is, whether it trades or not.
 #[derive(Debug, Clone)]
@@ -102,11 +134,33 @@ impl Traded {
 }
 
 impl Market {
-    /// The market of a token, as of the indexed head; why there is none.
+    /// The market of a token, as of the indexed head, which is at `stand`; why there is none.
     ///
     /// # Errors
     /// The database's.
-    pub async fn of(app: &App, conn: &mut PgConnection, token: &Token) -> Result<Result<Market, Closed>, ApiError> {
+    pub async fn of(
+        app: &App,
+        conn: &mut PgConnection,
+        token: &Token,
+        stand: Stand,
+    ) -> Result<Result<Market, Closed>, ApiError> {
+        let Markets(known) = app.markets();
+        let key = (token.token_id.clone(), stand);
+        let market = match known.get(&key).await {
+            Some(market) => market,
+            None => match Market::read(app, conn, token).await? {
+                Ok(market) => {
+                    known.insert(key, market.clone()).await;
+                    market
+                }
+                Err(closed) => return Ok(Err(closed)),
+            },
+        };
+        // The issuer may close it, whatever the chain says.
+        Ok(Ok(Market { open: token.draft.is_open_to_secondary_market && market.terms.open, ..market }))
+    }
+
+    async fn read(app: &App, conn: &mut PgConnection, token: &Token) -> Result<Result<Market, Closed>, ApiError> {
         let Traded { instrument, unit, contracts, listed } = match Traded::of(app, conn, token).await? {
             Ok(traded) => traded,
             Err(closed) => return Ok(Err(closed)),
@@ -129,7 +183,7 @@ impl Market {
             unit,
             tick: tick(rules, &currency),
             listed,
-            open: token.draft.is_open_to_secondary_market && terms.open,
+            open: terms.open,
             hours: rules.and_then(|rules| rules.opens.zip(rules.closes)),
             instrument,
             contract,
@@ -159,6 +213,19 @@ impl Market {
         let closes = self.hours.map_or(DAY, |(_, closes)| closes.seconds());
         let end = midnight + closes;
         if end > now { end } else { end + DAY }
+    }
+
+    /// An order that has just been placed here, as it is shown: nothing of it is matched.
+    pub(crate) fn fresh(&self, order: Order) -> Shown {
+        Shown {
+            order,
+            decimals: i16::from(self.instrument.decimals),
+            payment_decimals: i16::from(self.currency.decimals),
+            payment_symbol: self.currency.symbol.clone(),
+            settled: Uint256(U256::ZERO),
+            failed: Uint256(U256::ZERO),
+            counts_on_chain: false,
+        }
     }
 
     /// A price as people read it.

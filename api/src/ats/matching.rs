@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use alloy::primitives::{B256, U256};
+use alloy::primitives::U256;
 use futures::FutureExt;
 use serde_json::json;
 use sqlx::{FromRow, PgConnection};
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::book::Held;
 use super::engine::{Book, End, Entry, Event, Input, Order as Bid, Place, Side};
-use super::market::{Market, seconds};
+use super::market::{Market, Stand, seconds};
 use super::names::{Does, Kind, State, TimeInForce};
 use super::record::Order;
 use super::{settle, worth};
@@ -63,7 +63,8 @@ async fn round(app: &App, all: bool) -> Result<(), ApiError> {
     for instrument_id in asked {
         while turn(app, &instrument_id).await? {}
     }
-    settle::go_on(app).await
+    settle::ask_all(app).await?;
+    if all { settle::follow(app).await } else { Ok(()) }
 }
 
 /// Instruments that have orders which may still be matched.
@@ -102,7 +103,7 @@ pub(crate) async fn turn(app: &App, instrument_id: &str) -> Result<bool, ApiErro
     };
     let token = tokens::of_instruments(&mut *tx, app.chain_id(), &[instrument_id]).await?.into_iter().next();
     let market = match token {
-        Some(token) => Market::of(app, &mut tx, &token).await?.ok(),
+        Some(token) => Market::of(app, &mut tx, &token, clock.stand).await?.ok(),
         None => None,
     };
     let ends = ends(&mut tx, instrument_id, market.as_ref(), &mut held, clock).await?;
@@ -158,14 +159,14 @@ pub(crate) async fn turn(app: &App, instrument_id: &str) -> Result<bool, ApiErro
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     now: u64,
-    head: B256,
+    stand: Stand,
 }
 
 impl Clock {
     /// `None` before the chain was ever read.
     async fn read(app: &App, conn: &mut PgConnection, time: OffsetDateTime) -> Result<Option<Clock>, sqlx::Error> {
         let head = read::cursor(conn, app.chain_id()).await?;
-        Ok(head.and_then(|head| Some(Clock { now: seconds(time).max(head.block_time?), head: head.hash })))
+        Ok(head.and_then(|head| Some(Clock { now: seconds(time).max(head.block_time?), stand: Stand::from(&head) })))
     }
 }
 
@@ -228,7 +229,7 @@ async fn ends(
     .fetch_all(&mut *conn)
     .await?;
     // What the chain says of wallets changes with its head; what it says of their KYC with the clock.
-    let looked = Some((clock.head, clock.now));
+    let looked = Some((clock.stand.head, clock.now));
     if held.looked != looked {
         let misfits: Vec<(i64, String)> = if market.is_some_and(|market| market.listed) {
             sqlx::query_as(

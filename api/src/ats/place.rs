@@ -65,134 +65,160 @@ pub(crate) async fn place(
     JsonBody(body): JsonBody,
 ) -> Result<Response, ApiError> {
     let asked = Asked::read(&body)?;
-    let actor = viewer.actor();
-    watch(&app, &viewer, &asked).await?;
-    let mut tx = tokenx_migrations::begin(app.pool()).await?;
-    let party = lock(&app, &mut tx, &viewer).await?;
-    let offering = offerings::find(&mut *tx, asked.offering_id).await?;
-    let offering = seen(&mut tx, &viewer, offering).await?;
-    let token = tokens::of_ids(&mut *tx, &[&offering.token_id]).await?.into_iter().next();
-    let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
-    let fingerprint = asked.fingerprint(token.draft.decimals);
-    let known = record::known(&mut *tx, &party.party_id, &asked.client_order_id, &actor, key.as_deref()).await?;
-    if let Some(order) = replayed(&known, fingerprint)? {
-        let shown = record::shown(&mut *tx, &party.party_id, order.order_id).await?;
-        let shown = shown.ok_or_else(|| ApiError::internal("an order that is not shown"))?;
-        let mut answer = (StatusCode::CREATED, Json(OrderView::of(&shown))).into_response();
-        answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-        return Ok(answer);
+    let request = Request { app: &app, id: &request_id, viewer: &viewer, key, asked };
+    let taken = match request.take().await? {
+        // The first order that pays with this money.
+        Taken::Unwatched(purse) => {
+            money::watch(&app, purse).await?;
+            request.take().await?
+        }
+        taken => taken,
+    };
+    match taken {
+        Taken::Placed(order) => Ok((StatusCode::CREATED, Json(*order)).into_response()),
+        Taken::Before(order) => {
+            let mut answer = (StatusCode::CREATED, Json(*order)).into_response();
+            answer.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            Ok(answer)
+        }
+        Taken::Unwatched(_) => Err(money::unread()),
     }
-    let wallet = wallets::find(&mut *tx, asked.wallet_id).await?.filter(|wallet| wallet.party_id == party.party_id);
-    let wallet = wallet.ok_or_else(|| ApiError::NotFound("the party has no wallet with this id".into()))?;
-    consequence::require(&mut tx, &party, &wallet).await?;
-    let market = Market::of(&app, &mut tx, &token).await?.map_err(|closed| refused(closed.into()))?;
-    let now_at = now();
-    let clock = Clock::read(&app, &mut tx, seconds(now_at)).await?;
-    let figures = Figures::of(&app, &mut tx, (&asked, &wallet, &market), clock).await?;
-    let ask = Ask { side: asked.side, quantity: figures.quantity, limit: figures.limit, stop: figures.stop };
-    let facts = facts(&app, &mut tx, (&asked, &wallet, &market), clock).await?;
-    check::check(&ask, &market, &facts).map_err(refused)?;
-    let message = figures.message(&wallet, &market);
-    let side = if asked.side == Does::Buy { Side::Buy } else { Side::Sell };
-    let domain = Contract::SecondaryMarket.domain(app.chain_id(), market.contract);
-    let digest = message.of(market.instrument.token, side).eip712_signing_hash(&domain);
-    let reserved = match asked.side {
-        Does::Sell => figures.quantity,
-        Does::Buy => worth::at_most(figures.quantity, figures.limit, market.unit, figures.max_fee_bps),
-    };
-    let order = Order {
-        order_id: figures.order_id,
-        place: 0,
-        party_id: party.party_id.clone(),
-        investor_id: party.investor_id.cast_signed(),
-        client_order_id: asked.client_order_id.clone(),
-        fingerprint: Word(fingerprint),
-        placed_by: actor.clone(),
-        request_id: request_id.0.to_string(),
-        idempotency_key: key,
-        offering_id: offering.offering_id,
-        instrument_id: market.instrument.instrument_id.clone(),
-        chain_id: app.chain_id().cast_signed(),
-        token: Addr(market.instrument.token),
-        market: Addr(market.contract),
-        wallet_id: wallet.wallet_id,
-        wallet: Addr(wallet.address),
-        side: asked.side,
-        kind: asked.kind,
-        time_in_force: asked.time_in_force,
-        quantity: Uint256(figures.quantity),
-        limit_price: Uint256(figures.limit),
-        stop_price: figures.stop.map(Uint256),
-        until: figures.until.cast_signed(),
-        payment_token: Addr(market.terms.payment_token),
-        max_fee_bps: i32::from(figures.max_fee_bps),
-        valid_from: figures.valid_from.cast_signed(),
-        expiry: figures.expiry.cast_signed(),
-        salt: Word(figures.salt),
-        digest: Word(digest),
-        signature: asked.signed.as_ref().map(|(_, proof)| proof.to_vec()),
-        state: State::Pending,
-        rank: None,
-        filled: Uint256(U256::ZERO),
-        reserved: Uint256(reserved),
-        ending: None,
-        reason_code: None,
-        created_at: now_at,
-        updated_at: now_at,
-    };
-    record::insert(&mut tx, &order).await.map_err(sent_before("orders_digest_key"))?;
-    let by = By { actor: &actor, request_id: Some(&request_id.0) };
-    let allowance = Allowance {
-        wallet: &wallet,
-        instrument_id: &order.instrument_id,
-        gives: if order.side == Does::Sell { Gives::Units(order.token.0) } else { Gives::Money(order.payment_token.0) },
-        contract: Contract::SecondaryMarket,
-        spender: order.market.0,
-        until: order.expiry.unsigned_abs(),
-    };
-    allowance.ask(&app, &mut tx, by, asked.permit.as_ref()).await?;
-    let detail = json!({
-        "party_id": order.party_id,
-        "order_id": order.order_id,
-        "client_order_id": order.client_order_id,
-        "instrument_id": order.instrument_id,
-        "wallet": order.wallet.0.to_checksum(None),
-        "side": order.side.as_str(),
-        "type": order.kind.as_str(),
-        "time_in_force": order.time_in_force.as_str(),
-        "quantity": market.units(figures.quantity),
-        "limit_price": market.price(figures.limit),
-        "stop_price": figures.stop.map(|stop| market.price(stop)),
-        "state": State::Pending.as_str(),
-    });
-    admin::note(&mut tx, by, Note { action: "order.place", subject: format!("order:{}", order.order_id), detail })
-        .await?;
-    let shown = record::shown(&mut *tx, &order.party_id, order.order_id).await?;
-    let shown = shown.ok_or_else(|| ApiError::internal("an order that is not shown"))?;
-    tx.commit().await?;
-    app.commands().wake();
-    matching::ring(&app, &order.instrument_id);
-    Ok((StatusCode::CREATED, Json(OrderView::of(&shown))).into_response())
 }
 
-/// Has the money watched that an order would pay with, before anybody waits for a lock. Where there is no such wallet or
-/// market the order is refused below.
-async fn watch(app: &App, viewer: &Viewer, asked: &Asked) -> Result<(), ApiError> {
-    if asked.side == Does::Sell {
-        return Ok(());
+/// An order that is asked for, and by whom.
+struct Request<'a> {
+    app: &'a App,
+    id: &'a RequestId,
+    viewer: &'a Viewer,
+    key: Option<String>,
+    asked: Asked,
+}
+
+/// What became of it.
+enum Taken {
+    Placed(Box<OrderView>),
+    /// It had been placed before.
+    Before(Box<OrderView>),
+    /// Nothing yet: nobody has looked at the money that it would pay with.
+    Unwatched(money::Purse),
+}
+
+impl Request<'_> {
+    /// Places the order in one transaction.
+    async fn take(&self) -> Result<Taken, ApiError> {
+        let Request { app, id: request_id, viewer, key, asked } = self;
+        let actor = viewer.actor();
+        let mut tx = tokenx_migrations::begin(app.pool()).await?;
+        let party = lock(app, &mut tx, viewer).await?;
+        let offering = offerings::find(&mut *tx, asked.offering_id).await?;
+        let offering = seen(&mut tx, viewer, offering).await?;
+        let token = tokens::of_ids(&mut *tx, &[&offering.token_id]).await?.into_iter().next();
+        let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
+        let fingerprint = asked.fingerprint(token.draft.decimals);
+        let known = record::known(&mut *tx, &party.party_id, &asked.client_order_id, &actor, key.as_deref()).await?;
+        if let Some(order) = replayed(&known, fingerprint)? {
+            let shown = record::shown(&mut *tx, &party.party_id, order.order_id).await?;
+            let shown = shown.ok_or_else(|| ApiError::internal("an order that is not shown"))?;
+            return Ok(Taken::Before(Box::new(OrderView::of(&shown))));
+        }
+        let wallet = wallets::find(&mut *tx, asked.wallet_id).await?.filter(|wallet| wallet.party_id == party.party_id);
+        let wallet = wallet.ok_or_else(|| ApiError::NotFound("the party has no wallet with this id".into()))?;
+        consequence::require(&mut tx, &party, &wallet).await?;
+        let now_at = now();
+        let clock = Clock::read(app, &mut tx, seconds(now_at)).await?;
+        let market = Market::of(app, &mut tx, &token, clock.stand).await?.map_err(|closed| refused(closed.into()))?;
+        let figures = Figures::of(app, &mut tx, (asked, &wallet, &market), clock).await?;
+        let ask = Ask { side: asked.side, quantity: figures.quantity, limit: figures.limit, stop: figures.stop };
+        let money = match money(app, &mut tx, (asked, &wallet, &market)).await? {
+            Ok(money) => money,
+            Err(purse) => return Ok(Taken::Unwatched(purse)),
+        };
+        let facts = facts(&mut tx, (&wallet, &market), money, clock).await?;
+        check::check(&ask, &market, &facts).map_err(refused)?;
+        let message = figures.message(&wallet, &market);
+        let side = if asked.side == Does::Buy { Side::Buy } else { Side::Sell };
+        let domain = Contract::SecondaryMarket.domain(app.chain_id(), market.contract);
+        let digest = message.of(market.instrument.token, side).eip712_signing_hash(&domain);
+        let reserved = match asked.side {
+            Does::Sell => figures.quantity,
+            Does::Buy => worth::at_most(figures.quantity, figures.limit, market.unit, figures.max_fee_bps),
+        };
+        let order = Order {
+            order_id: figures.order_id,
+            place: 0,
+            party_id: party.party_id.clone(),
+            investor_id: party.investor_id.cast_signed(),
+            client_order_id: asked.client_order_id.clone(),
+            fingerprint: Word(fingerprint),
+            placed_by: actor.clone(),
+            request_id: request_id.0.to_string(),
+            idempotency_key: key.clone(),
+            offering_id: offering.offering_id,
+            instrument_id: market.instrument.instrument_id.clone(),
+            chain_id: app.chain_id().cast_signed(),
+            token: Addr(market.instrument.token),
+            market: Addr(market.contract),
+            wallet_id: wallet.wallet_id,
+            wallet: Addr(wallet.address),
+            side: asked.side,
+            kind: asked.kind,
+            time_in_force: asked.time_in_force,
+            quantity: Uint256(figures.quantity),
+            limit_price: Uint256(figures.limit),
+            stop_price: figures.stop.map(Uint256),
+            until: figures.until.cast_signed(),
+            payment_token: Addr(market.terms.payment_token),
+            max_fee_bps: i32::from(figures.max_fee_bps),
+            valid_from: figures.valid_from.cast_signed(),
+            expiry: figures.expiry.cast_signed(),
+            salt: Word(figures.salt),
+            digest: Word(digest),
+            signature: asked.signed.as_ref().map(|(_, proof)| proof.to_vec()),
+            state: State::Pending,
+            rank: None,
+            filled: Uint256(U256::ZERO),
+            reserved: Uint256(reserved),
+            ending: None,
+            reason_code: None,
+            created_at: now_at,
+            updated_at: now_at,
+        };
+        record::insert(&mut tx, &order).await.map_err(sent_before("orders_digest_key"))?;
+        let by = By { actor: &actor, request_id: Some(&request_id.0) };
+        let allowance = Allowance {
+            wallet: &wallet,
+            instrument_id: &order.instrument_id,
+            gives: if order.side == Does::Sell {
+                Gives::Units(order.token.0)
+            } else {
+                Gives::Money(order.payment_token.0)
+            },
+            contract: Contract::SecondaryMarket,
+            spender: order.market.0,
+            until: order.expiry.unsigned_abs(),
+        };
+        allowance.ask(app, &mut tx, by, asked.permit.as_ref()).await?;
+        let detail = json!({
+            "party_id": order.party_id,
+            "order_id": order.order_id,
+            "client_order_id": order.client_order_id,
+            "instrument_id": order.instrument_id,
+            "wallet": order.wallet.0.to_checksum(None),
+            "side": order.side.as_str(),
+            "type": order.kind.as_str(),
+            "time_in_force": order.time_in_force.as_str(),
+            "quantity": market.units(figures.quantity),
+            "limit_price": market.price(figures.limit),
+            "stop_price": figures.stop.map(|stop| market.price(stop)),
+            "state": State::Pending.as_str(),
+        });
+        admin::note(&mut tx, by, Note { action: "order.place", subject: format!("order:{}", order.order_id), detail })
+            .await?;
+        tx.commit().await?;
+        app.commands().wake();
+        matching::ring(app, &order.instrument_id);
+        Ok(Taken::Placed(Box::new(OrderView::of(&market.fresh(order)))))
     }
-    let mut conn = app.pool().acquire().await?;
-    let wallet = wallets::find(&mut *conn, asked.wallet_id).await?;
-    let offering = offerings::find(&mut *conn, asked.offering_id).await?;
-    let (Some(wallet), Some(offering)) = (wallet, offering) else { return Ok(()) };
-    if viewer.party_id.as_ref() != Some(&wallet.party_id) {
-        return Ok(());
-    }
-    let tokens = tokens::of_ids(&mut *conn, &[&offering.token_id]).await?;
-    let Some(token) = tokens.first() else { return Ok(()) };
-    let Ok(market) = Market::of(app, &mut conn, token).await? else { return Ok(()) };
-    drop(conn);
-    money::watch(app, wallet.address, market.terms.payment_token, market.contract).await
 }
 
 /// The order that this very request led to before.
@@ -340,25 +366,30 @@ async fn best(conn: &mut PgConnection, instrument_id: &str, side: Does) -> Resul
     Ok(best.map(|best| best.0))
 }
 
-/// What is known of the wallet, in one place with what holds its units and its money back.
-async fn facts(
+/// Money that the wallet may promise still; for an order that sells, none is needed.
+async fn money(
     app: &App,
     conn: &mut PgConnection,
     (asked, wallet, market): (&Asked, &Wallet, &Market),
+) -> Result<Result<U256, money::Purse>, sqlx::Error> {
+    if asked.side == Does::Sell {
+        return Ok(Ok(U256::ZERO));
+    }
+    let permit = asked.permit.as_ref().map(|permit| permit.value);
+    let towards = money::Towards { contract: Contract::SecondaryMarket, address: market.contract, permit };
+    money::known_buying_power(conn, app.chain_id(), wallet, market.terms.payment_token, towards).await
+}
+
+/// What is known of the wallet, in one place with what holds its units back.
+async fn facts(
+    conn: &mut PgConnection,
+    (wallet, market): (&Wallet, &Market),
+    money: U256,
     clock: Clock,
 ) -> Result<Facts, ApiError> {
     let instrument = &market.instrument;
     let position = [(instrument.instrument_id.clone(), wallet.address)];
     let reserved = reserved::units(&mut *conn, &position).await?.into_values().next().unwrap_or_default();
-    let promised = asked.permit.as_ref().filter(|_| asked.side == Does::Buy).map(|permit| permit.value);
-    let money = match asked.side {
-        Does::Sell => U256::ZERO,
-        Does::Buy => {
-            let (paid, contract) = (market.terms.payment_token, Contract::SecondaryMarket);
-            let towards = money::Towards { contract, address: market.contract, permit: promised };
-            money::buying_power(conn, app.chain_id(), wallet, paid, towards).await?
-        }
-    };
     Ok(Facts {
         token: predictor::token(conn, instrument).await?,
         wallet: predictor::wallet(conn, instrument, wallet.address).await?,

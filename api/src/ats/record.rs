@@ -194,12 +194,9 @@ pub async fn list(db: impl PgExecutor<'_>, filter: &Filter, limit: i64) -> Resul
 /// # Errors
 /// The database's.
 pub async fn insert(conn: &mut PgConnection, order: &Order) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO books (instrument_id) VALUES ($1) ON CONFLICT DO NOTHING")
-        .bind(&order.instrument_id)
-        .execute(&mut *conn)
-        .await?;
     sqlx::query(
-        "INSERT INTO orders (order_id, party_id, investor_id, client_order_id, fingerprint, placed_by, request_id,
+        "WITH book AS (INSERT INTO books (instrument_id) VALUES ($10) ON CONFLICT DO NOTHING)
+         INSERT INTO orders (order_id, party_id, investor_id, client_order_id, fingerprint, placed_by, request_id,
                              idempotency_key, offering_id, instrument_id, chain_id, token, market, wallet_id, wallet, side,
                              kind, time_in_force, quantity, limit_price, stop_price, until, payment_token, max_fee_bps,
                              valid_from, expiry, salt, digest, signature, state, reserved, created_at, updated_at)

@@ -27,13 +27,13 @@ pub(crate) fn command_id(trade_id: Uuid) -> String {
     format!("fill:{trade_id}:-:1")
 }
 
-/// Asks for what is due, and takes note of what has come to its end.
+/// Asks for the settlement of what was matched.
 ///
 /// # Errors
 /// The database's.
-pub(crate) async fn go_on(app: &App) -> Result<(), ApiError> {
+pub(crate) async fn ask_all(app: &App) -> Result<(), ApiError> {
     while ask(app).await? == usize::try_from(MOST).unwrap_or(usize::MAX) {}
-    follow(app).await
+    Ok(())
 }
 
 /// A trade that is to be settled.
@@ -59,9 +59,21 @@ async fn ask(app: &App) -> Result<usize, ApiError> {
     let due = due(&mut conn).await?;
     drop(conn);
     let outcomes = join_all(due.iter().map(async |trade| (trade, accept(app, trade).await))).await;
+    let asked = outcomes.iter().filter_map(|(trade, outcome)| Some((trade.trade_id, *outcome.as_ref().ok()?)));
+    let (trade_ids, seqs): (Vec<Uuid>, Vec<i64>) = asked.unzip();
+    sqlx::query(
+        "UPDATE fills f
+            SET command_seq = n.seq
+           FROM unnest($1::uuid[], $2::bigint[]) AS n (trade_id, seq)
+          WHERE f.trade_id = n.trade_id",
+    )
+    .bind(trade_ids)
+    .bind(seqs)
+    .execute(app.pool())
+    .await?;
     for (trade, outcome) in outcomes {
         match outcome {
-            Ok(()) => {}
+            Ok(_) => {}
             Err(Declined::Refused { code, message }) => {
                 let mut tx = tokenx_migrations::begin(app.pool()).await?;
                 close(&mut tx, trade, Some((code, &message))).await?;
@@ -80,7 +92,7 @@ async fn due(conn: &mut PgConnection) -> Result<Vec<Due>, sqlx::Error> {
            FROM fills f
            JOIN orders o ON o.order_id = f.sell_order
           WHERE NOT f.over
-            AND NOT EXISTS (SELECT FROM commands c WHERE c.scope = 'system' AND c.command_id = f.command_id)
+            AND f.command_seq IS NULL
             AND NOT EXISTS (SELECT FROM permits_under_way p
                              WHERE p.spender = o.market
                                AND ((p.wallet = f.seller AND p.token = f.token)
@@ -120,8 +132,8 @@ enum Declined {
     Other(ApiError),
 }
 
-/// The keeper takes a command once, whoever asks and however often.
-async fn accept(app: &App, trade: &Due) -> Result<(), Declined> {
+/// The keeper takes a command once, whoever asks and however often: its place among commands.
+async fn accept(app: &App, trade: &Due) -> Result<i64, Declined> {
     let other = |error: String| Declined::Other(ApiError::internal(error));
     let command_id = CommandId::parse(command_id(trade.trade_id)).map_err(|error| other(error.to_string()))?;
     let instrument = InstrumentId::parse(trade.sell.instrument_id.clone()).map_err(|error| other(error.to_string()))?;
@@ -142,7 +154,7 @@ async fn accept(app: &App, trade: &Due) -> Result<(), Declined> {
     let valid_until = OffsetDateTime::from_unix_timestamp(trade.sell.expiry.min(trade.buy.expiry)).ok();
     let new = commands::of_system(command_id, operation, by, valid_until);
     match app.commands().accept(&new).await {
-        Ok(_) => Ok(()),
+        Ok(accepted) => Ok(accepted.seq),
         Err(AcceptError::Refused(refusal)) => Err(Declined::Refused { code: refusal.code, message: refusal.message }),
         Err(AcceptError::Database(error)) => Err(Declined::Other(error.into())),
         Err(conflict @ AcceptError::Conflict(_)) => Err(other(conflict.to_string())),
@@ -150,7 +162,10 @@ async fn accept(app: &App, trade: &Due) -> Result<(), Declined> {
 }
 
 /// Takes note of trades whose commands have ended, and once no reorg can take that back they are over.
-async fn follow(app: &App) -> Result<(), ApiError> {
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn follow(app: &App) -> Result<(), ApiError> {
     #[derive(FromRow)]
     struct Ended {
         trade_id: Uuid,
@@ -162,7 +177,7 @@ async fn follow(app: &App) -> Result<(), ApiError> {
     let ended: Vec<Ended> = sqlx::query_as(
         "SELECT f.trade_id, c.state, c.settled OR c.block_number IS NULL AS cannot_turn, c.reason_code, c.failure
            FROM fills f
-           JOIN command_views c ON c.scope = 'system' AND c.command_id = f.command_id
+           JOIN command_views c ON c.seq = f.command_seq
           WHERE NOT f.over
             AND c.state IN ('final', 'failed', 'expired', 'cancelled', 'rejected')
             AND (c.settled OR c.block_number IS NULL OR NOT f.noted)

@@ -4,6 +4,7 @@ use alloy::primitives::U256;
 use sqlx::PgConnection;
 use tokenx_indexer::read;
 
+use super::market::Stand;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::http::intent::Said;
@@ -22,6 +23,8 @@ pub(crate) struct Clock {
     pub(crate) now: u64,
     /// At the indexed head: no later than at the next block.
     pub(crate) head: u64,
+    /// What that is.
+    pub(crate) stand: Stand,
 }
 
 impl Clock {
@@ -30,9 +33,11 @@ impl Clock {
     /// # Errors
     /// `Unavailable` before the chain was ever read.
     pub(crate) async fn read(app: &App, conn: &mut PgConnection, now: u64) -> Result<Clock, ApiError> {
-        let head = read::cursor(conn, app.chain_id()).await?.and_then(|cursor| cursor.block_time);
-        let head = head.ok_or_else(|| ApiError::Unavailable("the chain has not been read yet: try again".into()))?;
-        Ok(Clock { now: now.max(head), head })
+        let cursor = read::cursor(conn, app.chain_id()).await?;
+        let at = cursor.as_ref().and_then(|cursor| Some((cursor.block_time?, Stand::from(cursor))));
+        let (head, stand) =
+            at.ok_or_else(|| ApiError::Unavailable("the chain has not been read yet: try again".into()))?;
+        Ok(Clock { now: now.max(head), head, stand })
     }
 }
 

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::market::{Market, seconds};
 use super::names::Does;
+use super::signed::Clock;
 use super::view::{decimals, read_cursor, write_cursor};
 use crate::app::App;
 use crate::auth::Viewer;
@@ -214,10 +215,10 @@ pub(crate) async fn orderbook(
     let offering = seen(&mut tx, &viewer, found).await?;
     let token = tokens::of_ids(&mut *tx, &[&offering.token_id]).await?.into_iter().next();
     let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
-    let market = Market::of(&app, &mut tx, &token).await?;
-    let now = seconds(OffsetDateTime::now_utc());
+    let clock = Clock::read(&app, &mut tx, seconds(OffsetDateTime::now_utc())).await?;
+    let market = Market::of(&app, &mut tx, &token, clock.stand).await?;
     let closed = match &market {
-        Ok(market) => market.is_open(now).err(),
+        Ok(market) => market.is_open(clock.now).err(),
         Err(closed) => Some(closed.clone()),
     };
     let last: Option<Uint256> = sqlx::query_scalar("SELECT last_price FROM books WHERE instrument_id = $1")

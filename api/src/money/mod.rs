@@ -23,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Between looks whether it was read.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Money that is watched: whose, of which payment token, and who may take it.
+pub(crate) type Purse = (Address, Address, Address);
+
 /// Who is to be paid, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Towards {
@@ -35,12 +38,11 @@ pub struct Towards {
 }
 
 /// Has a wallet's money watched, and waits until it is known. Call it before the transaction that asks
-/// [`buying_power`]: nobody should wait while he holds a lock.
+/// [`buying_power`], or after it was rolled back: nobody should wait while he holds a lock.
 ///
 /// # Errors
 /// `Unavailable` where no indexer reads it in time.
-pub async fn watch(app: &App, wallet: Address, payment_token: Address, spender: Address) -> Result<(), ApiError> {
-    let whose = (wallet, payment_token, spender);
+pub async fn watch(app: &App, whose: Purse) -> Result<(), ApiError> {
     payments::watch(app.pool(), app.chain_id(), whose, OffsetDateTime::now_utc() + WATCHED).await?;
     let known = async {
         while read::purse(app.pool(), app.chain_id(), whose).await?.is_none() {
@@ -63,14 +65,29 @@ pub async fn buying_power(
     payment_token: Address,
     towards: Towards,
 ) -> Result<U256, ApiError> {
+    let power = known_buying_power(conn, chain_id, wallet, payment_token, towards).await?;
+    power.map_err(|_| unread())
+}
+
+/// The same; where nobody has looked yet, what is to be watched.
+///
+/// # Errors
+/// The database's.
+pub(crate) async fn known_buying_power(
+    conn: &mut PgConnection,
+    chain_id: u64,
+    wallet: &Wallet,
+    payment_token: Address,
+    towards: Towards,
+) -> Result<Result<U256, Purse>, sqlx::Error> {
     let whose = (wallet.address, payment_token, towards.address);
-    let purse = read::purse(&mut *conn, chain_id, whose).await?.ok_or_else(unread)?;
+    let Some(purse) = read::purse(&mut *conn, chain_id, whose).await? else { return Ok(Err(whose)) };
     let allowed = match wallet.kind {
         Kind::Hosted => U256::MAX,
         Kind::SelfCustody => purse.allowance.max(towards.permit.unwrap_or_default()),
     };
     let reserved = reserved(conn, wallet.address, payment_token, purse.block).await?;
-    Ok(purse.balance.min(allowed).saturating_sub(reserved))
+    Ok(Ok(purse.balance.min(allowed).saturating_sub(reserved)))
 }
 
 /// Refuses what a wallet cannot pay.
@@ -143,6 +160,7 @@ pub(crate) async fn watch_treasuries(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn unread() -> ApiError {
+/// Nobody has looked at the wallet's money yet.
+pub(crate) fn unread() -> ApiError {
     ApiError::Unavailable("what the wallet can pay has not been read yet: try again in a few seconds".into())
 }

@@ -90,7 +90,7 @@ async fn watch(app: &App, deal: &Deal, asked: &Accepted, party_id: &str) -> Resu
     let mut conn = app.pool().acquire().await?;
     let wallet = own_wallet(&mut conn, party_id, asked.wallet_id).await?;
     drop(conn);
-    money::watch(app, wallet.address, deal.payment_token.0, deal.desk.0).await
+    money::watch(app, (wallet.address, deal.payment_token.0, deal.desk.0)).await
 }
 
 /// An acceptance with whom it is about, taker and deal locked.

@@ -118,7 +118,7 @@ async fn watch(app: &App, viewer: &Viewer, asked: &Proposed) -> Result<(), ApiEr
     let Ok((_, token)) = subject(&mut conn, viewer, &asked.subject).await else { return Ok(()) };
     let Ok(desk) = Desk::of(app, &mut conn, &token).await? else { return Ok(()) };
     drop(conn);
-    money::watch(app, wallet.address, desk.currency.address, desk.contract).await
+    money::watch(app, (wallet.address, desk.currency.address, desk.contract)).await
 }
 
 /// An offering that the viewer sees, and its token: the one that is named, or the instrument's newest.

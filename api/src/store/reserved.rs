@@ -20,20 +20,24 @@ pub async fn units(
     // As the keeper calls what a command draws on.
     let subjects: Vec<String> =
         positions.iter().map(|(instrument_id, wallet)| format!("position:{instrument_id}:{wallet:#x}")).collect();
+    // Position by position: whatever the planner thinks of how much there is, each look is by key.
     let rows: Vec<(String, Uint256)> = sqlx::query_as(
-        "SELECT subject, sum(units)
-           FROM (SELECT s.subject, c.reserves::numeric AS units
-                   FROM command_states s
-                   JOIN commands c USING (seq)
-                  WHERE s.subject = ANY ($1)
-                    AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
-                    AND c.reserves > 0
-                  UNION ALL
-                 SELECT p.subject, o.amount
-                   FROM unnest($1::text[], $2::text[], $3::bytea[]) AS p (subject, instrument_id, wallet)
-                   JOIN units_held_back o ON o.instrument_id = p.instrument_id AND o.wallet = p.wallet
-                  WHERE o.amount > 0) r
-          GROUP BY subject",
+        "SELECT p.subject, r.units
+           FROM unnest((SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::bytea[]))
+                AS p (subject, instrument_id, wallet)
+          CROSS JOIN LATERAL (
+                 SELECT sum(units) AS units
+                   FROM (SELECT c.reserves::numeric AS units
+                           FROM command_states s
+                           JOIN commands c USING (seq)
+                          WHERE s.subject = p.subject
+                            AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
+                            AND c.reserves > 0
+                          UNION ALL
+                         SELECT o.amount
+                           FROM units_held_back o
+                          WHERE o.instrument_id = p.instrument_id AND o.wallet = p.wallet AND o.amount > 0) u) r
+          WHERE r.units IS NOT NULL",
     )
     .bind(&subjects)
     .bind(&instruments)

@@ -89,7 +89,7 @@ pub(crate) async fn subscribe(
     };
     // Nobody waits for the chain with a lock in his hands.
     tx.commit().await?;
-    money::watch(&app, wallet.address, payment_token, listing).await?;
+    money::watch(&app, (wallet.address, payment_token, listing)).await?;
 
     let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let party = lock(&app, &mut tx, &viewer).await?;

@@ -28,6 +28,8 @@ pub struct Cursor {
     pub finalized: u64,
     /// Reorgs healed so far.
     pub reorgs: u64,
+    /// How often rows of blocks up to the indexed head were changed: see [`AsOf::rewrites`].
+    pub rewrites: u64,
     /// Why nothing is written any more; `None` while all is well.
     pub halted: Option<String>,
     /// When the node last answered.
@@ -42,7 +44,7 @@ pub struct Cursor {
 /// The database's.
 pub async fn cursor(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<Cursor>, sqlx::Error> {
     let row = sqlx::query(
-        "SELECT c.genesis, c.number, c.hash, b.block_time, c.start_block, c.head, c.confirmed, c.finalized, c.reorgs, c.halted,
+        "SELECT c.genesis, c.number, c.hash, b.block_time, c.start_block, c.head, c.confirmed, c.finalized, c.reorgs, c.rewrites, c.halted,
                 c.polled_at, c.advanced_at
            FROM chain_cursors c
            LEFT JOIN blocks b ON b.chain_id = c.chain_id AND b.number = c.number
@@ -63,6 +65,7 @@ pub async fn cursor(db: impl PgExecutor<'_>, chain_id: u64) -> Result<Option<Cur
             confirmed: row.height("confirmed")?,
             finalized: row.height("finalized")?,
             reorgs: row.height("reorgs")?,
+            rewrites: row.height("rewrites")?,
             halted: row.try_get("halted")?,
             polled_at: row.try_get("polled_at")?,
             advanced_at: row.try_get("advanced_at")?,
