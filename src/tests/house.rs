@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 32] = [
+const WRITERS: [(&str, &str); 33] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -55,6 +55,7 @@ const WRITERS: [(&str, &str); 32] = [
     ("0030_otc.sql", "api"),
     ("0031_standing.sql", "api"),
     ("0032_approvals.sql", "keeper"),
+    ("0033_fills.sql", "api"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.

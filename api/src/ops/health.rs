@@ -140,6 +140,7 @@ mod tests {
             confirmed: number,
             finalized: 0,
             reorgs: 0,
+            rewrites: 0,
             halted: halted.map(str::to_owned),
             polled_at,
             advanced_at: polled_at,

@@ -244,6 +244,12 @@ impl Gate {
         // As of a node that was deployed without a market.
         let market = floor.market.as_slice();
         sqlx::query("DELETE FROM watched WHERE address = $1").bind(market).execute(&kit.pool).await.unwrap();
+        // Markets are read once a block.
+        eventually("another block is read", || async {
+            let answer = floor.ask(anna, &self.sell(1, "30")).await;
+            (answer.json()["reason_code"] != ReasonCode::NotListed.as_str()).then_some(())
+        })
+        .await;
         self.refuses(anna, &self.sell(1, "30"), ReasonCode::NodeContractMissing).await;
         self.tells_of_more_than_there_is().await;
         self.refuses(anna, &self.sell(1, "30"), ReasonCode::InstrumentInexact).await;
