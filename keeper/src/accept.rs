@@ -65,8 +65,11 @@ pub(crate) async fn replays(
     }
     let rows = sqlx::query(
         "SELECT a.place, c.seq, c.fingerprint, c.answer
-           FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS a (scope, command_id, place)
-           JOIN commands c ON c.scope = a.scope AND c.command_id = a.command_id",
+           FROM unnest((SELECT $1::text[]), (SELECT $2::text[])) WITH ORDINALITY AS a (scope, command_id, place)
+          CROSS JOIN LATERAL (SELECT *
+                                FROM commands c
+                               WHERE c.scope = a.scope AND c.command_id = a.command_id
+                               LIMIT 1) c",
     )
     .bind(asked.iter().map(|a| a.scope.to_string()).collect::<Vec<_>>())
     .bind(asked.iter().map(|a| a.command_id.as_str()).collect::<Vec<_>>())

@@ -33,11 +33,12 @@ use crate::http::envelope::RequestId;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
 use crate::http::intent::{Said, sent_before};
 use crate::investors::lock;
-use crate::kyc::consequence;
+use crate::kyc::{consequence, record as kyc};
 use crate::money;
 use crate::money::allowance::{Allowance, Gives};
 use crate::offerings::record as offerings;
-use crate::offerings::routes::seen;
+use crate::offerings::routes::shown;
+use crate::offerings::visibility::Sees;
 use crate::store::reserved;
 use crate::tokens::record as tokens;
 use crate::tokens::routes::now;
@@ -110,8 +111,9 @@ impl Request<'_> {
         let actor = viewer.actor();
         let mut tx = tokenx_migrations::begin(app.pool()).await?;
         let party = lock(app, &mut tx, viewer).await?;
-        let offering = offerings::find(&mut *tx, asked.offering_id).await?;
-        let offering = seen(&mut tx, viewer, offering).await?;
+        let application = kyc::newest(&mut *tx, &party.party_id).await?;
+        let sees = Sees::of_party(party.country, application.as_ref());
+        let offering = shown(sees, offerings::find(&mut *tx, asked.offering_id).await?)?;
         let token = tokens::of_ids(&mut *tx, &[&offering.token_id]).await?.into_iter().next();
         let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
         let fingerprint = asked.fingerprint(token.draft.decimals);
@@ -123,7 +125,7 @@ impl Request<'_> {
         }
         let wallet = wallets::find(&mut *tx, asked.wallet_id).await?.filter(|wallet| wallet.party_id == party.party_id);
         let wallet = wallet.ok_or_else(|| ApiError::NotFound("the party has no wallet with this id".into()))?;
-        consequence::require(&mut tx, &party, &wallet).await?;
+        consequence::allows(application.as_ref(), &party, &wallet)?;
         let now_at = now();
         let clock = Clock::read(app, &mut tx, seconds(now_at)).await?;
         let market = Market::of(app, &mut tx, &token, clock.stand).await?.map_err(|closed| refused(closed.into()))?;

@@ -148,8 +148,11 @@ pub async fn known(
     sqlx::query_as(
         "SELECT *
            FROM orders
-          WHERE (party_id = $1 AND client_order_id = $2)
-             OR (placed_by = $3 AND idempotency_key = $4)",
+          WHERE party_id = $1 AND client_order_id = $2
+          UNION ALL
+         SELECT *
+           FROM orders
+          WHERE placed_by = $3 AND idempotency_key = $4 AND NOT (party_id = $1 AND client_order_id = $2)",
     )
     .bind(party_id)
     .bind(client_order_id)

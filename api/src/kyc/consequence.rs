@@ -98,7 +98,12 @@ pub(crate) async fn go_on(app: &App) -> Result<(), ApiError> {
 /// 422, by what is missing.
 pub(crate) async fn require(conn: &mut PgConnection, party: &Profile, wallet: &Wallet) -> Result<(), ApiError> {
     let newest = record::newest(conn, &party.party_id).await?;
-    let status = newest.as_ref().map_or(Status::NotStarted, |record| record.status(now()));
+    allows(newest.as_ref(), party, wallet)
+}
+
+/// The same, by the party's newest application.
+pub(crate) fn allows(newest: Option<&record::Record>, party: &Profile, wallet: &Wallet) -> Result<(), ApiError> {
+    let status = newest.map_or(Status::NotStarted, |record| record.status(now()));
     let decided = newest.is_some_and(|record| record.decision.is_some());
     if wallet.registered_by.is_none() && !decided && status != Status::Rejected {
         return Ok(());

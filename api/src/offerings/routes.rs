@@ -268,7 +268,11 @@ pub(crate) fn own(viewer: &Viewer, record: Option<Record>) -> Result<Record, Api
 
 /// An offering, where the viewer sees it.
 pub(crate) async fn seen(conn: &mut PgConnection, viewer: &Viewer, record: Option<Record>) -> Result<Record, ApiError> {
-    let sees = Sees::of(conn, viewer).await?;
+    shown(Sees::of(conn, viewer).await?, record)
+}
+
+/// An offering, where it is one of those.
+pub(crate) fn shown(sees: Sees, record: Option<Record>) -> Result<Record, ApiError> {
     record.filter(|record| sees.shows(record)).ok_or_else(unknown)
 }
 

@@ -46,11 +46,16 @@ impl Sees {
             Role::Investor => {
                 let party_id = viewer.party_id.as_deref().unwrap_or_default();
                 let newest = kyc::newest(&mut *conn, party_id).await?;
-                let approved = newest.is_some_and(|record| record.status(now()) == Status::Approved);
                 let country = parties::profile(conn, party_id).await?.map_or(0, |party| party.country);
-                Ok(Sees::Some { own: None, offered: offered(approved, country != 0 && country != UNITED_STATES) })
+                Ok(Sees::of_party(country, newest.as_ref()))
             }
         }
+    }
+
+    /// What an investor sees of this country (ISO 3166-1 numeric), with this application, its newest.
+    pub(crate) fn of_party(country: u16, newest: Option<&kyc::Record>) -> Sees {
+        let approved = newest.is_some_and(|record| record.status(now()) == Status::Approved);
+        Sees::Some { own: None, offered: offered(approved, country != 0 && country != UNITED_STATES) }
     }
 
     /// Whether that is one of them.

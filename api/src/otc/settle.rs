@@ -120,13 +120,19 @@ async fn follow(app: &App) -> Result<(), ApiError> {
         failure: Option<String>,
     }
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT *
-           FROM otc_deal_records
-          WHERE NOT over
-            AND (tx_hash IS DISTINCT FROM told_tx AND tx_hash IS NOT NULL
-                 OR stage = 'accepted' AND state IN ('final', 'failed', 'expired', 'cancelled', 'rejected')
-                    AND (ended_code IS NULL AND tx_hash IS NULL OR cannot_turn))
-          ORDER BY place
+        "SELECT d.*, s.tx_hash, k.state, k.settled OR k.block_number IS NULL AS cannot_turn, k.reason_code, k.failure
+           FROM otc_deals d
+           LEFT JOIN commands c       ON c.scope = 'system' AND c.command_id = d.command_id
+           LEFT JOIN command_states k ON k.seq = c.seq
+           LEFT JOIN LATERAL (SELECT e.tx_hash
+                                FROM deals e
+                               WHERE e.chain_id = d.chain_id AND e.deal = d.digest AND e.contract = d.desk
+                               LIMIT 1) s ON true
+          WHERE NOT d.over
+            AND (s.tx_hash IS DISTINCT FROM d.told_tx AND s.tx_hash IS NOT NULL
+                 OR d.stage = 'accepted' AND k.state IN ('final', 'failed', 'expired', 'cancelled', 'rejected')
+                    AND (d.ended_code IS NULL AND s.tx_hash IS NULL OR k.settled OR k.block_number IS NULL))
+          ORDER BY d.place
           LIMIT $1",
     )
     .bind(MOST)
