@@ -101,7 +101,7 @@ pub(crate) async fn list(db: impl PgExecutor<'_>, filter: &Filter) -> Result<Vec
                   JOIN attempts a USING (lane_id, nonce)
                  WHERE s.command_seq = c.seq AND a.kind = 'batch'
                 ) a
-          WHERE ($1::text IS NULL OR c.scope = $1)
+          WHERE ($1::text IS NULL OR c.scope || '' = $1)
             AND (cardinality($2::text[]) = 0 OR c.state = ANY ($2))
             AND ($3::text IS NULL OR c.instrument_id = $3)
             AND ($4::bigint IS NULL OR c.seq < $4)

@@ -56,6 +56,7 @@ const WRITERS: [(&str, &str); 33] = [
     ("0031_standing.sql", "api"),
     ("0032_approvals.sql", "keeper"),
     ("0033_fills.sql", "api"),
+    ("0034_commands.sql", "keeper"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.
