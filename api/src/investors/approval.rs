@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::party_of;
 use crate::app::App;
 use crate::ats::market::{Closed, Market};
+use crate::ats::signed::Clock;
 use crate::auth::Viewer;
 use crate::error::{ApiError, FieldError};
 use crate::graphql::scalars::Addr as Checksum;
@@ -115,7 +116,7 @@ pub(crate) async fn approval(
         .to_amount(currency.decimals)
         .map_err(|error| ApiError::Rejected(vec![FieldError::query("amount", "value_error", error.to_string())]))?;
     let whose = (wallet.address, currency.address, spender);
-    money::watch(&app, wallet.address, currency.address, spender).await?;
+    money::watch(&app, whose).await?;
     let purse = read::purse(app.pool(), app.chain_id(), whose).await?;
     let allowance = purse.ok_or_else(|| ApiError::internal("a wallet that is not watched"))?.allowance;
     let transactions = approves(allowance, amount.base()).into_iter().map(|value| UnsignedTransaction {
@@ -160,7 +161,8 @@ impl Taker {
         let token = tokens::of_ids(&mut *conn, &[&offering.token_id]).await?.into_iter().next();
         let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
         Ok(if contract == Contract::SecondaryMarket {
-            let market = Market::of(app, conn, &token).await?.map_err(closed)?;
+            let clock = Clock::read(app, conn, 0).await?;
+            let market = Market::of(app, conn, &token, clock.stand).await?.map_err(closed)?;
             Taker { spender: market.contract, currency: market.currency }
         } else {
             let desk = Desk::of(app, conn, &token).await?.map_err(closed)?;
