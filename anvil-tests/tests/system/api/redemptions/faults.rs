@@ -92,6 +92,8 @@ async fn what_a_reorg_takes_back_is_done_again_and_once() {
         chain.rpc("anvil_reorg", json!([3, []])).await.unwrap();
         chain.rpc("evm_setIntervalMining", json!([1])).await.unwrap();
     };
+    // Whoever pays in for the test sends it once: its block stays.
+    chain.rpc("anvil_mine", json!(["0x3"])).await.unwrap();
     let held = desk.holds(&desk.signed("10", None, "one")).await;
     turn().await;
     desk.becomes(&held["id"], "held").await;
