@@ -111,9 +111,7 @@ impl Request<'_> {
         let actor = viewer.actor();
         let mut tx = tokenx_migrations::begin(app.pool()).await?;
         let party = lock(app, &mut tx, viewer).await?;
-        let application = kyc::newest(&mut *tx, &party.party_id).await?;
-        let sees = Sees::of_party(party.country, application.as_ref());
-        let offering = shown(sees, offerings::find(&mut *tx, asked.offering_id).await?)?;
+        let offering = shown(Sees::All, offerings::find(&mut *tx, asked.offering_id).await?)?;
         let token = tokens::of_ids(&mut *tx, &[&offering.token_id]).await?.into_iter().next();
         let token = token.ok_or_else(|| ApiError::internal("an offering of no token"))?;
         let fingerprint = asked.fingerprint(token.draft.decimals);
@@ -123,6 +121,8 @@ impl Request<'_> {
             let shown = shown.ok_or_else(|| ApiError::internal("an order that is not shown"))?;
             return Ok(Taken::Before(Box::new(OrderView::of(&shown))));
         }
+        let application = kyc::newest(&mut *tx, &party.party_id).await?;
+        let offering = shown(Sees::of_party(party.country, application.as_ref()), Some(offering))?;
         let wallet = wallets::find(&mut *tx, asked.wallet_id).await?.filter(|wallet| wallet.party_id == party.party_id);
         let wallet = wallet.ok_or_else(|| ApiError::NotFound("the party has no wallet with this id".into()))?;
         consequence::allows(application.as_ref(), &party, &wallet)?;

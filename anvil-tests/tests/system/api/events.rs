@@ -325,7 +325,8 @@ async fn a_stream_outlives_the_deadline_of_answers_and_ends_with_its_token() {
     let opened = std::time::Instant::now();
     while opened.elapsed() < Duration::from_secs(1) {
         append(&kit.pool, "instrument:a", "mint", json!({})).await;
-        assert_eq!(listener.next().await.kind, "mint");
+        // What was told while it opened may come first.
+        while listener.next().await.kind != "mint" {}
         assert_eq!(listener.connections, 1);
     }
     assert_eq!(kit.post("/auth/logout", Some(token), &json!({})).await.status, 204);

@@ -167,6 +167,10 @@ async fn the_same_name_and_the_same_order_is_the_same_order() {
     let (first, again) = (keyed(&second).await, keyed(&second).await);
     assert_eq!((first.status.as_u16(), &first.json()["id"]), (201, &again.json()["id"]));
     assert_eq!(keyed(&floor.limit(&anna, "third", "sell", 1, "31")).await.status, 409, "the key is another order's");
+    // Nor does it matter whether the offering is shown to her still.
+    sqlx::query("UPDATE offerings SET state = 'pending_approval'").execute(&floor.kit().pool).await.unwrap();
+    assert_eq!(floor.place(&anna, &body).await["id"], one.json()["id"]);
+    assert_eq!(floor.ask(&anna, &floor.limit(&anna, "fourth", "sell", 1, "31")).await.status, 404);
     let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(&floor.kit().pool).await.unwrap();
     assert_eq!(orders, 2);
     floor.end().await;
