@@ -10,6 +10,9 @@ use tokenx_anvil_tests::{Process, campaign};
 
 use super::*;
 
+/// What runs, each in a process of its own.
+const ROOMS: [&str; 3] = ["api", "keeper", "indexer"];
+
 /// How long anything that is waited for may take where everybody asks at once.
 fn patience() -> Duration {
     campaign::time(PROCESS, Duration::from_secs(1_800))
@@ -136,54 +139,60 @@ async fn two_processes_on_one_book_fill_nothing_twice() {
     floor.end().await;
 }
 
-/// 200 investors with 50 orders each in the long form.
+/// 200 investors with 50 orders each in the long form. API, keeper and indexer die in turn, again and again.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_dies_no_order_is_lost_and_none_filled_twice() {
     let (people, each) = (campaign::times(4, 200), campaign::times(25, 50));
+    let (units, money) = (5, 4_000);
     let seed = campaign::seed("orders and kills");
     let mut floor = Floor::open().await;
-    let traders = floor.traders(people, 4, 4_000).await;
+    let traders = floor.traders(people, units, money).await;
     let settings = floor.life.ground.kit.moves_out().await;
     let urls = [floor.kit().url.clone()];
     let flooded = CancellationToken::new();
     let kills = {
-        let (settings, flooded) = (settings.clone(), flooded.clone());
+        let flooded = flooded.clone();
         tokio::spawn(async move {
             let mut draw = StdRng::seed_from_u64(seed);
-            // Many need longer for anything to get done between two kills.
-            let most = campaign::time(Duration::from_secs(4), Duration::from_secs(20));
-            let (mut killed, client) = (0, reqwest::Client::new());
-            let health = format!("http://{}/healthz", settings.server.bind);
-            loop {
-                let mut process = Process::start(&settings, &["run"], "").unwrap();
-                eventually_within(PROCESS, "the process serves", || async { client.get(&health).send().await.ok() })
+            let start = |room| Process::start(&settings, &[room], "").unwrap();
+            let mut processes = ROOMS.map(start);
+            let mut rounds = 0;
+            while !flooded.is_cancelled() {
+                // Each round lives longer, so that the flood ends however slow the machine is.
+                let most = Duration::from_millis(300) * (rounds + 1);
+                for (process, room) in processes.iter_mut().zip(ROOMS) {
+                    tokio::time::sleep(draw.random_range(most / 4..most)).await;
+                    process.signal(Signal::SIGKILL).unwrap();
+                    eventually_within(PROCESS, "the process dies", || {
+                        let ended = process.ended().unwrap();
+                        async move { ended }
+                    })
                     .await;
-                tokio::select! {
-                    () = flooded.cancelled() => return (process, killed),
-                    () = tokio::time::sleep(draw.random_range(most / 3..most)) => {}
+                    *process = start(room);
                 }
-                process.signal(Signal::SIGKILL).unwrap();
-                killed += 1;
-                while process.ended().unwrap().is_none() {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
+                rounds += 1;
             }
+            (processes, rounds)
         })
     };
     let floods = traders.iter().zip(seed..).map(|(trader, seed)| floor.floods(trader, each, seed, &urls));
     let taken = futures::future::join_all(floods).await.iter().sum();
     flooded.cancel();
-    let (mut last, killed) = kills.await.unwrap();
+    let (processes, killed) = kills.await.unwrap();
     assert!(killed > 0, "nobody died");
     floor.kit().is_served().await;
     floor.nothing_waits().await;
-    floor.adds_up(&traders, taken, 4, 4_000).await;
+    floor.adds_up(&traders, taken, units, money).await;
     let trades: i64 = sqlx::query_scalar("SELECT count(*) FROM fills").fetch_one(&floor.kit().pool).await.unwrap();
-    campaign::say(&format!("{people} investors, {each} orders each, {taken} taken, {killed} kills, {trades} trades"));
-    last.signal(Signal::SIGTERM).unwrap();
-    eventually_within(PROCESS, "the process ends", || {
-        let ended = last.ended().unwrap();
-        async move { ended }
-    })
-    .await;
+    campaign::say(&format!(
+        "{people} investors, {each} orders each, {taken} taken, {trades} trades, {killed} kills of each of {ROOMS:?}"
+    ));
+    for mut process in processes {
+        process.signal(Signal::SIGTERM).unwrap();
+        eventually_within(PROCESS, "the process ends", || {
+            let ended = process.ended().unwrap();
+            async move { ended }
+        })
+        .await;
+    }
 }
