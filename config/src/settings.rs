@@ -308,8 +308,8 @@ pub struct Keeper {
     pub bump_after_blocks: u64,
     /// No transaction ever offers more than this per gas, in gwei.
     pub max_fee_cap_gwei: u64,
-    /// A hosted wallet whose payment token knows no permit approves by itself: it is never given more than this for it, in
-    /// gwei. What it costs is up to 100,000 gas; where that is above, it waits.
+    /// A hosted wallet whose payment token knows no permit approves by itself: each approve is given no more than this, and
+    /// spends no more, in gwei. What it costs is up to 100,000 gas; where that is above, it waits.
     pub approve_cap_gwei: u64,
     /// Ask the chain before spending a nonce.
     pub simulate: bool,

@@ -26,5 +26,5 @@ pub use event::Event;
 pub use indexer::{Indexer, IndexerBuilder};
 pub use projection::{AccountWatch, Projection, ProjectionError};
 pub use rebuild::{Difference, Rebuild, Report, Step, Table};
-pub use source::{CappedHttp, Class, SourceError, classify};
+pub use source::{CappedHttp, Class, SourceError, classify, is_execution};
 pub use watch::Kind;

@@ -222,7 +222,8 @@ const FAILURES: &[&str] = &[
 
 /// Did a contract fail, rather than the endpoint? Only what an EVM says counts: of an error that nobody knows, nothing
 /// may be concluded. A contract chooses its own words, so these go before any class.
-fn is_execution(code: i64, message: &str) -> bool {
+#[must_use]
+pub fn is_execution(code: i64, message: &str) -> bool {
     let text = message.to_lowercase();
     // 3: geth's code of a revert.
     code == 3 || FAILURES.iter().any(|failure| text.contains(failure))

@@ -25,7 +25,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokenx_config::Chain;
 
-pub use error::{Class, SourceError, classify};
+pub use error::{Class, SourceError, classify, is_execution};
 pub(crate) use heads::hints;
 pub(crate) use span::Span;
 

@@ -10,6 +10,7 @@ use alloy::sol_types::SolCall;
 use alloy::transports::RpcError;
 use futures::StreamExt as _;
 use tokenx_contracts::bindings::TestUSD;
+use tokenx_indexer::is_execution;
 
 use super::mandate::{Question, Said, Unproven};
 use super::{Key, Lane, LaneError, first_nonce, sign};
@@ -50,7 +51,7 @@ enum Next {
     Wait,
     /// So many wei more.
     Fund(U256),
-    /// Its gas costs more than it may have.
+    /// Its gas costs more than may be spent on it, whoever's that is.
     Dear,
     Approve,
 }
@@ -58,12 +59,12 @@ enum Next {
 /// Decides on what a wallet has at the head. It is given what its approve costs now, and as much again for fees that rise,
 /// and never has more than `cap` of it; more, where an approve that is under way cannot be paid any longer.
 fn next(balance: U256, cost: U256, cap: U256, under_way: UnderWay) -> Next {
-    if under_way.fund {
+    if under_way.fund || (under_way.approve && balance >= cost) {
         Next::Wait
+    } else if cost > cap {
+        Next::Dear
     } else if balance < cost {
-        if cost > cap { Next::Dear } else { Next::Fund(cost.saturating_mul(U256::from(2)).min(cap) - balance) }
-    } else if under_way.approve {
-        Next::Wait
+        Next::Fund(cost.saturating_mul(U256::from(2)).min(cap) - balance)
     } else {
         Next::Approve
     }
@@ -184,6 +185,12 @@ impl Lane {
         let Some(value) = self.value(errand.wallet, question, allowance, cursor).await? else {
             return Ok(Step::refused("the payment token knows no permit and refuses the wallet's approve".to_owned()));
         };
+        if value < question.permit.value && errands::pays_before(&self.shared.pool, self.chain(), errand).await? {
+            return Ok(Step::waits(format!(
+                "the allowance of wallet {} is taken back first, and a purchase before draws on it",
+                errand.wallet
+            )));
+        }
         match next {
             Next::Wait => Ok(Step::Held(Unproven::Waits(None))),
             Next::Fund(wei) => Ok(Step::Fund(wei)),
@@ -211,7 +218,8 @@ impl Lane {
             match call.await {
                 // Some tokens answer nothing.
                 Ok(answer) if answer.is_empty() || answer.iter().any(|byte| *byte != 0) => return Ok(Some(value)),
-                Ok(_) | Err(RpcError::ErrorResp(_)) => {}
+                Ok(_) => {}
+                Err(RpcError::ErrorResp(error)) if is_execution(error.code, &error.message) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -336,7 +344,8 @@ mod tests {
         assert_eq!(asked(50, 100, 1_000, NONE), Next::Fund(U256::from(150)));
         assert_eq!(asked(50, 100, 120, NONE), Next::Fund(U256::from(70)));
         assert_eq!(asked(50, 100, 99, NONE), Next::Dear);
-        assert_eq!(asked(100, 100, 99, NONE), Next::Approve);
+        assert_eq!(asked(100, 100, 99, NONE), Next::Dear);
+        assert_eq!(asked(100, 100, 100, NONE), Next::Approve);
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use alloy::primitives::{Address, Bytes, U256};
 use alloy::sol_types::SolCall;
+use alloy::transports::RpcError;
 use tokenx_contracts::ReasonCode;
 use tokenx_contracts::bindings::TestUSD;
+use tokenx_indexer::is_execution;
 
 use super::errand::{Errands, Fund};
 use super::order::HeldBack;
@@ -16,6 +18,7 @@ use crate::bind::{Call, PermitState, complete};
 use crate::fees::Fees;
 use crate::hosted::{HostedError, Keys};
 use crate::operation::{Consent, Permit};
+use crate::rpc::CallError;
 use crate::store::lanes::Cursor;
 use crate::store::queue::{self, Candidate, Refused};
 use crate::store::{errands, permits};
@@ -65,15 +68,16 @@ impl Lane {
                 None => self.prove(&candidate, permits.get(&candidate.seq), &keys),
             };
             match proof {
-                Ok(data) => {
-                    proven.push(Candidate { data, ..candidate });
-                    continue;
+                Ok(data) => proven.push(Candidate { data, ..candidate }),
+                Err(Unproven::Waits(why)) => {
+                    waits(&mut held_back, &candidate);
+                    *problem = why.or(problem.take());
                 }
-                Err(Unproven::Waits(Some(why))) => *problem = Some(why),
-                Err(Unproven::Waits(None)) => {}
-                Err(Unproven::Refused(code, message)) => refused.push(Refused { seq: candidate.seq, code, message }),
+                Err(Unproven::Refused(code, message)) => {
+                    held_back.behind(&candidate, !candidate.commutes);
+                    refused.push(Refused { seq: candidate.seq, code, message });
+                }
             }
-            held_back.behind(&candidate, !candidate.commutes);
         }
         let (head, confirmations) = ((cursor.number, cursor.hash), self.shared.rules.confirmations);
         queue::refuse(&pool, self.chain(), head, confirmations, &refused, &[]).await?;
@@ -86,8 +90,7 @@ impl Lane {
             candidates.iter().filter_map(|candidate| Some((candidate.seq, question(candidate)?))).collect();
         let calls: Vec<(Address, Bytes)> = asked.iter().flat_map(|(_, question)| question.calls()).collect();
         let answers = self.shared.rpc.views_at(&calls, cursor.hash).await?;
-        let words: Vec<Option<U256>> =
-            answers.into_iter().map(|answer| answer.ok().and_then(|word| U256::try_from_be_slice(&word))).collect();
+        let words = answers.into_iter().map(word).collect::<Result<Vec<_>, _>>()?;
         let said = asked.into_iter().zip(words.chunks(CALLS));
         Ok(said
             .map(|((seq, question), words)| {
@@ -117,6 +120,15 @@ impl Lane {
         let call = Call { chain_id: self.shared.rules.chain_id, target: *target, data, permit };
         complete(operation, call, |wallet, digest| keys.sign(wallet, digest))
             .map_err(|error| Unproven::Refused(ReasonCode::CommandMalformed, error.to_string()))
+    }
+}
+
+/// The word that a view answers; `None` where the contract has no such view.
+fn word(answer: Result<Bytes, CallError>) -> Result<Option<U256>, CallError> {
+    match answer {
+        Ok(bytes) => Ok(<[u8; 32]>::try_from(bytes.as_ref()).ok().map(U256::from_be_bytes)),
+        Err(RpcError::ErrorResp(error)) if is_execution(error.code, &error.message) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -214,10 +226,18 @@ fn in_turn(candidates: Vec<Candidate>, mut busy: HashSet<Address>) -> Vec<Candid
         if !held_back.waits(&candidate) && permit_of(&candidate).is_none_or(|owner| busy.insert(owner)) {
             kept.push(candidate);
         } else {
-            held_back.behind(&candidate, !candidate.commutes);
+            waits(&mut held_back, &candidate);
         }
     }
     kept
+}
+
+/// What follows a mandate that waits, waits with it, unless the mandate may change places with others: a wallet's allowance
+/// for a trade may be long in coming, and a token is paused meanwhile.
+fn waits(held_back: &mut HeldBack, candidate: &Candidate) {
+    if !candidate.commutes {
+        held_back.behind(candidate, true);
+    }
 }
 
 #[cfg(test)]
@@ -226,6 +246,7 @@ mod tests {
     use crate::gas::ItemGas;
     use crate::operation::Contract;
     use alloy::primitives::B256;
+    use alloy::rpc::json_rpc::ErrorPayload;
 
     const ALICE: Address = Address::repeat_byte(1);
     const BOB: Address = Address::repeat_byte(2);
@@ -279,12 +300,24 @@ mod tests {
     }
 
     #[test]
-    fn a_permit_that_waits_does_not_stop_the_trades_of_others() {
+    fn an_allowance_for_a_trade_that_waits_stops_nothing_else() {
         let market = Contract::SecondaryMarket;
         let subject = permit(0, ALICE, market).subject;
         let trade = Candidate { commutes: true, ..other(3, &subject) };
         let queue = vec![permit(1, ALICE, market), trade, other(4, &subject)];
-        assert_eq!(kept(queue, &[ALICE]), [3]);
+        assert_eq!(kept(queue, &[ALICE]), [3, 4]);
+    }
+
+    /// A fallback answers anything with nothing, and an endpoint's error is nobody's answer.
+    #[test]
+    fn only_a_whole_word_is_an_answer_and_only_a_contract_refuses_one() {
+        let error = |code, message: &'static str| {
+            RpcError::ErrorResp(ErrorPayload { code, message: message.into(), data: None })
+        };
+        assert_eq!(word(Ok(B256::with_last_byte(7).into())).unwrap(), Some(U256::from(7)));
+        assert_eq!(word(Ok(Bytes::new())).unwrap(), None);
+        assert_eq!(word(Err(error(3, "execution reverted"))).unwrap(), None);
+        assert!(word(Err(error(-32005, "rate limit"))).is_err());
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Lane {
             let Some((kind, payload, fees)) = self.replacement(slot, need, market, cap)? else {
                 let why = match self.key {
                     Key::Own(_) => "keeper.max_fee_cap_gwei",
-                    Key::Hosted(_) => "what the wallet has been given for it",
+                    Key::Hosted(_) => "what the wallet has and keeper.approve_cap_gwei allows",
                 };
                 *problem = Some(format!("nonce {}: a higher fee is above {why} ({cap} wei)", slot.nonce));
                 continue;
@@ -80,12 +80,12 @@ impl Lane {
         Ok(open)
     }
 
-    /// What a transaction may offer at most, per gas: of a wallet's no more than it has.
+    /// What a transaction may offer at most, per gas: a wallet's no more than it has, nor than may be spent on it.
     async fn fee_cap(&self) -> Result<u128, LaneError> {
         let cap = self.shared.rules.fee_cap;
         let Key::Hosted(wallet) = self.key else { return Ok(cap) };
-        let paid: u128 = (self.shared.rpc.balance(wallet).await? / U256::from(gas::APPROVE)).saturating_to();
-        Ok(paid.min(cap))
+        let most = self.shared.rpc.balance(wallet).await?.min(U256::from(self.shared.rules.approve_cap));
+        Ok((most / U256::from(gas::APPROVE)).saturating_to::<u128>().min(cap))
     }
 
     /// The replacement's payload and price; none where the price is above the cap.

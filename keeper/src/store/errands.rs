@@ -66,6 +66,22 @@ pub(crate) async fn tried(pool: &PgPool, seqs: &[i64]) -> Result<HashMap<i64, i6
     Ok(counts.into_iter().collect())
 }
 
+/// Whether this wallet is yet to pay, or may be, for what it bought before the command: with what it allows now.
+pub(crate) async fn pays_before(pool: &PgPool, chain_id: i64, errand: Errand) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT
+                          FROM command_states s
+                          JOIN commands c USING (seq)
+                         WHERE s.chain_id = $1 AND s.state IN ('accepted', 'awaiting_approval', 'ready', 'prepared')
+                           AND s.seq < $2 AND c.kind = 'buy' AND s.subject LIKE 'position:%:' || $3)",
+    )
+    .bind(chain_id)
+    .bind(errand.seq)
+    .bind(format!("{:#x}", errand.wallet))
+    .fetch_one(pool)
+    .await
+}
+
 /// Notes which of these slots serve whom.
 pub(super) async fn insert(conn: &mut PgConnection, lane_id: i64, slots: &[Prepared]) -> Result<(), sqlx::Error> {
     let errands: Vec<(&Prepared, Errand)> = slots.iter().filter_map(|slot| Some((slot, slot.errand?))).collect();

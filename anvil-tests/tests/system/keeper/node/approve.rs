@@ -236,7 +236,7 @@ async fn with_every_send_reply_lost_gas_and_approve_go_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn above_the_cap_nothing_is_sent_and_the_lane_says_why() {
-    let (plain, keeper, [anna, _]) = Plain::start().await;
+    let (plain, keeper, [anna, ben]) = Plain::start().await;
     keeper.stop().await;
     let mut capped = plain.stack.settings.clone();
     capped.keeper.approve_cap_gwei = 1_000;
@@ -250,13 +250,20 @@ async fn above_the_cap_nothing_is_sent_and_the_lane_says_why() {
         taken.snapshot.lanes.iter().any(|lane| lane.problem.as_ref().is_some_and(says)).then_some(())
     })
     .await;
-    // Others go on.
+    // Others go on, whatever they are to the whole instrument.
+    let trade = plain.stack.lets_take(ben, Contract::SecondaryMarket, plain.money, usd(20));
+    plain.stack.accept("trade", trade).await.unwrap();
     plain.stack.done("mint", super::payout::mint(CAROL.0, 1)).await;
-    assert_eq!(plain.stack.view("buy").await.state, State::Accepted);
+    plain.stack.done("pause", Operation::Pause { instrument: rcc(), reason: REASON }).await;
+    plain.stack.done("unpause", Operation::Unpause { instrument: rcc(), reason: REASON }).await;
+    for waiting in ["buy", "trade"] {
+        assert_eq!(plain.stack.view(waiting).await.state, State::Accepted, "{waiting}");
+    }
     plain.stack.has_sent_nothing(anna).await;
     keeper.stop().await;
     let keeper = plain.stack.keeper().await;
     plain.stack.confirmed("buy").await;
+    plain.stack.confirmed("trade").await;
     assert_eq!(plain.steps(anna).await, (1, 1, 1));
     keeper.stop().await;
 }
