@@ -2,6 +2,7 @@
 
 use alloy::primitives::{Address, Bytes, U256};
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 use tokenx_contracts::ids::{CommandId, InstrumentId};
 use tokenx_keeper::{AcceptError, Consent, Contract, Permit};
 use tokenx_migrations::Addr;
@@ -68,7 +69,9 @@ impl Allowance<'_> {
         }
         let command_id = self.note(&mut *conn, asked + 1).await?;
         let operation = self.consent(permit)?.into();
-        match app.commands().accept_in(conn, &commands::of_system(command_id, operation, by, None)).await {
+        // Nobody's gas is spent on an allowance that is needed no longer.
+        let until = i64::try_from(self.until).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok());
+        match app.commands().accept_in(conn, &commands::of_system(command_id, operation, by, until)).await {
             Ok(_) => Ok(()),
             Err(AcceptError::Refused(refusal)) => {
                 let field = if hosted { "wallet_id" } else { "permit" };
