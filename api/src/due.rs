@@ -30,7 +30,7 @@ pub(crate) async fn keep_going(app: App) {
         }
         say("approved offerings", listing::go_on(&app).await);
         say("terms of tokens", terms::go_on(&app).await);
-        say("watching treasuries", money::watch_treasuries(&app).await);
+        say("watching money", money::watch_standing(&app).await);
         say("rent periods", period::go_on(&app).await);
         say("rent payments", push::go_on(&app).await);
         say("ends of subscriptions", ends::go_on(&app).await);

@@ -136,25 +136,32 @@ pub(crate) async fn reserved(
     Ok(reserved.0)
 }
 
-/// Has what treasuries have watched, and what they let their nodes' funds take.
+/// Has what treasuries have watched, and what they let their nodes' funds take; and what open orders are to pay with, for as
+/// long as they are open.
 ///
 /// # Errors
 /// The database's.
-pub(crate) async fn watch_treasuries(app: &App) -> Result<(), ApiError> {
+pub(crate) async fn watch_standing(app: &App) -> Result<(), ApiError> {
     let unwatched: Vec<(Addr, Addr, Addr)> = sqlx::query_as(
-        "SELECT DISTINCT f.treasury, f.payment_token, f.contract
-           FROM token_funds f
-          WHERE f.chain_id = $1 AND f.treasury IS NOT NULL
-            AND NOT EXISTS (SELECT FROM payment_balances p
-                             WHERE p.chain_id = f.chain_id AND p.wallet = f.treasury
-                               AND p.payment_token = f.payment_token AND p.spender = f.contract
+        "SELECT wallet, payment_token, spender
+           FROM (SELECT f.treasury, f.payment_token, f.contract
+                   FROM token_funds f
+                  WHERE f.chain_id = $1 AND f.treasury IS NOT NULL
+                  UNION
+                 SELECT o.wallet, o.payment_token, o.market
+                   FROM orders o
+                  WHERE o.chain_id = $1 AND o.side = 'buy' AND o.state IN ('pending', 'waiting', 'open')
+                ) AS s (wallet, payment_token, spender)
+          WHERE NOT EXISTS (SELECT FROM payment_balances p
+                             WHERE p.chain_id = $1 AND p.wallet = s.wallet
+                               AND p.payment_token = s.payment_token AND p.spender = s.spender
                                AND p.watched_until > now() + interval '1 hour')",
     )
     .bind(app.chain_id().cast_signed())
     .fetch_all(app.pool())
     .await?;
-    for (treasury, payment_token, contract) in unwatched {
-        let whose = (treasury.0, payment_token.0, contract.0);
+    for (wallet, payment_token, spender) in unwatched {
+        let whose = (wallet.0, payment_token.0, spender.0);
         payments::watch(app.pool(), app.chain_id(), whose, OffsetDateTime::now_utc() + WATCHED).await?;
     }
     Ok(())
