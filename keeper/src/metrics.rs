@@ -21,6 +21,7 @@ pub(crate) struct Metrics {
     pub oldest: IntGaugeVec,
     pub in_flight: IntGaugeVec,
     pub halted: IntGaugeVec,
+    pub wallets_halted: IntGaugeVec,
     pub stranded: IntGaugeVec,
 }
 
@@ -38,5 +39,6 @@ pub(crate) static METRICS: LazyLock<Metrics> = LazyLock::new(|| Metrics {
     oldest: gauges("tokenx_keeper_oldest_open_seconds", "Age of the oldest open command.", &["chain_id"]),
     in_flight: gauges("tokenx_keeper_open_slots", "Transactions not yet in a block, by lane.", &["lane"]),
     halted: gauges("tokenx_keeper_lane_halted", "1 where a lane waits for an operator.", &["lane"]),
+    wallets_halted: gauges("tokenx_keeper_wallets_halted", "Hosted wallets that wait for an operator.", &["chain_id"]),
     stranded: gauges("tokenx_keeper_lane_stranded", "Transactions not final of a lane that nobody works.", &["lane"]),
 });

@@ -168,7 +168,7 @@ async fn take(pool: &PgPool, chain_id: i64) -> Result<(Snapshot, BTreeSet<Addres
 
 const OPEN_STATES: [&str; 5] = ["accepted", "awaiting_approval", "ready", "prepared", "mined"];
 
-/// A series for each lane, and none for wallets, of which there may be many.
+/// A series for each lane, and one for all wallets, of which there may be many.
 fn gauge(chain_id: i64, snapshot: &Snapshot, wallets: &BTreeSet<Address>) {
     let chain = chain_id.to_string();
     for state in OPEN_STATES {
@@ -176,7 +176,11 @@ fn gauge(chain_id: i64, snapshot: &Snapshot, wallets: &BTreeSet<Address>) {
         METRICS.open.with_label_values(&[chain.as_str(), state]).set(n);
     }
     METRICS.oldest.with_label_values(&[&chain]).set(snapshot.oldest_open_age_seconds.unwrap_or_default());
-    for lane in snapshot.lanes.iter().filter(|lane| !wallets.contains(&lane.address)) {
+    let (wallets, lanes): (Vec<&Lane>, Vec<&Lane>) =
+        snapshot.lanes.iter().partition(|lane| wallets.contains(&lane.address));
+    let halted = wallets.iter().filter(|wallet| wallet.state == "halted").count();
+    METRICS.wallets_halted.with_label_values(&[&chain]).set(i64::try_from(halted).unwrap_or(i64::MAX));
+    for lane in lanes {
         let address = lane.address.to_string();
         METRICS.in_flight.with_label_values(&[&address]).set(lane.in_flight);
         METRICS.halted.with_label_values(&[&address]).set(i64::from(lane.state == "halted"));
