@@ -32,7 +32,7 @@ pub struct CommandFilter {
 /// `$1`–`$11`: the filter.
 macro_rules! matching {
     () => {
-        " WHERE ($1::text[]       IS NULL OR c.scope = ANY ($1))
+        " WHERE ($1::text[]       IS NULL OR (c.scope || '') = ANY ($1))
             AND ($2::text         IS NULL OR c.command_id = $2)
             AND ($3::text[]       IS NULL OR c.state = ANY ($3))
             AND ($4::text         IS NULL OR c.state <> $4)

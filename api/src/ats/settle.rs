@@ -58,6 +58,9 @@ async fn ask(app: &App) -> Result<usize, ApiError> {
     let mut conn = app.pool().acquire().await?;
     let due = due(&mut conn).await?;
     drop(conn);
+    if due.is_empty() {
+        return Ok(0);
+    }
     let outcomes = join_all(due.iter().map(async |trade| (trade, accept(app, trade).await))).await;
     let asked = outcomes.iter().filter_map(|(trade, outcome)| Some((trade.trade_id, *outcome.as_ref().ok()?)));
     let (trade_ids, seqs): (Vec<Uuid>, Vec<i64>) = asked.unzip();
