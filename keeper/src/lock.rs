@@ -30,7 +30,7 @@ impl Lock {
                     set_config('tcp_keepalives_interval', '1', false),
                     set_config('tcp_keepalives_count', '3', false),
                     set_config('idle_session_timeout', '5s', false),
-                    set_config('application_name', 'tokenx keeper lane', false)",
+                    set_config('application_name', 'tokenx keeper lock', false)",
         );
         in_time(settings.execute(&mut connection)).await?;
         loop {
@@ -51,11 +51,11 @@ impl Lock {
                 () = &mut work => break,
                 () = tokio::time::sleep(PING) => {
                     if in_time(sqlx::query("SELECT 1").execute(&mut self.0)).await.is_err() {
-                        tracing::warn!(lane = who, "the lane's lock is gone");
+                        tracing::warn!(who, "the lock is gone");
                         mine.cancel();
                         // What waits for a server that has vanished is dropped, as in a crash.
                         if tokio::time::timeout(LAST_ROUND, &mut work).await.is_err() {
-                            tracing::warn!(lane = who, "the lane's last round did not end");
+                            tracing::warn!(who, "the last round did not end");
                         }
                         return;
                     }
