@@ -22,7 +22,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 ];
 
 /// Who writes the tables that a migration creates.
-const WRITERS: [(&str, &str); 34] = [
+const WRITERS: [(&str, &str); 36] = [
     ("0001_audit_outbox.sql", "migrations"),
     ("0002_chain.sql", "indexer"),
     ("0003_keeper.sql", "keeper"),
@@ -57,6 +57,8 @@ const WRITERS: [(&str, &str); 34] = [
     ("0032_approvals.sql", "keeper"),
     ("0033_fills.sql", "api"),
     ("0034_commands.sql", "keeper"),
+    ("0035_slots.sql", "keeper"),
+    ("0036_outbox.sql", "migrations"),
 ];
 
 /// What may stand at the top. Another folder needs a reason.
