@@ -56,15 +56,15 @@ pub async fn append_all(conn: &mut PgConnection, events: &[Event]) -> Result<(),
     }
     sqlx::query(
         "INSERT INTO outbox (kind, subject, payload, effect_key)
-         SELECT kind, subject, payload, effect_key
-           FROM unnest($1::text[], $2::text[], $3::jsonb[], $4::text[])
+         SELECT kind, subject, payload::json, effect_key
+           FROM unnest($1::text[], $2::text[], $3::text[], $4::text[])
                 WITH ORDINALITY AS e (kind, subject, payload, effect_key, place)
           ORDER BY place
              ON CONFLICT (effect_key) WHERE effect_key IS NOT NULL DO NOTHING",
     )
     .bind(events.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>())
     .bind(events.iter().map(|e| e.subject.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|e| &e.payload).collect::<Vec<_>>())
+    .bind(events.iter().map(|e| e.payload.to_string()).collect::<Vec<_>>())
     .bind(events.iter().map(|e| e.effect_key.as_deref()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
