@@ -17,4 +17,4 @@ pub use database::{DatabaseError, check, connect, migrate, open_to, retryable};
 pub use numeric::{Delta, Uint256};
 pub use position::{NoPosition, Position};
 pub use session::Session;
-pub use transaction::{begin, begin_snapshot, begin_with};
+pub use transaction::{BY_KEY, begin, begin_look, begin_snapshot, begin_with};

@@ -134,14 +134,14 @@ fn named(projection: &dyn Projection, error: crate::ProjectionError) -> IndexerE
     IndexerError::Projection { name: projection.name(), error }
 }
 
-/// Waits for a lock at most two seconds. The past may be lost with a crash of Postgres, cursor and all: it is read again.
+/// Goes by key, and waits for a lock at most two seconds. The past may be lost with a crash of Postgres, cursor and all:
+/// it is read again.
 async fn limits(live: bool, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-    let settings = if live {
-        "SELECT set_config('lock_timeout', '2s', true)"
-    } else {
-        "SELECT set_config('lock_timeout', '2s', true), set_config('synchronous_commit', 'off', true)"
-    };
-    sqlx::query(settings).execute(tx).await?;
+    sqlx::raw_sql(tokenx_migrations::BY_KEY).execute(&mut *tx).await?;
+    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *tx).await?;
+    if !live {
+        sqlx::raw_sql("SET LOCAL synchronous_commit = off").execute(tx).await?;
+    }
     Ok(())
 }
 

@@ -143,7 +143,7 @@ pub(crate) async fn look(
     shunned: &[Address],
     limit: i64,
 ) -> Result<Queue, sqlx::Error> {
-    let mut tx = tokenx_migrations::begin_snapshot(pool).await?;
+    let mut tx = tokenx_migrations::begin_look(pool).await?;
     let (busy, moved) = busy(&mut tx, of, head).await?;
     let waiting = waiting(&mut tx, of, &moved, head, shunned, limit).await?;
     tx.commit().await?;

@@ -120,10 +120,14 @@ pub(crate) struct Known {
 /// The commands of these on-chain ids.
 pub(crate) async fn commands(conn: &mut PgConnection, chain_id: i64, ids: &[B256]) -> Result<Vec<Known>, sqlx::Error> {
     let rows: Vec<(i64, Word, Addr, String)> = sqlx::query_as(
-        "SELECT seq, c.onchain_id, s.executor, c.kind
-           FROM commands c
-           JOIN command_states s USING (seq)
-          WHERE c.onchain_id = ANY ($2) AND s.chain_id = $1
+        // One at a time: a join may be planned to look through all ids for each command.
+        "SELECT k.*
+           FROM unnest($2::bytea[]) AS told (id),
+                LATERAL (SELECT seq, c.onchain_id, s.executor, c.kind
+                           FROM commands c
+                           JOIN command_states s USING (seq)
+                          WHERE c.onchain_id = told.id AND s.chain_id = $1
+                          LIMIT 1) k
           ORDER BY seq",
     )
     .bind(chain_id)
