@@ -142,6 +142,8 @@ pub(crate) async fn reserved(
 /// # Errors
 /// The database's.
 pub(crate) async fn watch_standing(app: &App) -> Result<(), ApiError> {
+    // In a transaction: planned once.
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let unwatched: Vec<(Addr, Addr, Addr)> = sqlx::query_as(
         "SELECT wallet, payment_token, spender
            FROM (SELECT f.treasury, f.payment_token, f.contract
@@ -158,8 +160,9 @@ pub(crate) async fn watch_standing(app: &App) -> Result<(), ApiError> {
                                AND p.watched_until > now() + interval '1 hour')",
     )
     .bind(app.chain_id().cast_signed())
-    .fetch_all(app.pool())
+    .fetch_all(&mut *tx)
     .await?;
+    tx.commit().await?;
     for (wallet, payment_token, spender) in unwatched {
         let whose = (wallet.0, payment_token.0, spender.0);
         payments::watch(app.pool(), app.chain_id(), whose, OffsetDateTime::now_utc() + WATCHED).await?;

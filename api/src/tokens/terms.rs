@@ -44,10 +44,13 @@ struct Due {
 /// # Errors
 /// The database's. What the keeper refuses for now is tried again when it is looked at next.
 pub(crate) async fn go_on(app: &App) -> Result<(), ApiError> {
+    // In a transaction: planned once.
+    let mut tx = tokenx_migrations::begin(app.pool()).await?;
     let due: Vec<(String,)> = sqlx::query_as("SELECT DISTINCT token_id FROM token_terms_due WHERE chain_id = $1")
         .bind(app.chain_id().cast_signed())
-        .fetch_all(app.pool())
+        .fetch_all(&mut *tx)
         .await?;
+    tx.commit().await?;
     for (token_id,) in due {
         let mut tx = tokenx_migrations::begin(app.pool()).await?;
         // Another process may be at it.
