@@ -1,5 +1,5 @@
-//! A lane at work: one key, one loop; those of hosted wallets share theirs. Nothing is kept in memory between rounds that the database does not
-//! say again, so a crash anywhere costs a repetition and never a duplicate.
+//! A lane at work: one key, one loop; those of hosted wallets share theirs. Nothing is kept in memory between rounds
+//! that the database does not say again, so a crash anywhere costs a repetition and never a duplicate.
 
 mod errand;
 mod mandate;
