@@ -26,7 +26,7 @@ const USER: &str = "tokenx";
 pub enum Durability {
     /// Flushed to disk as Postgres does by default, and left where it is.
     Full,
-    /// Flushed to disk, and removed at the end: for benchmarks.
+    /// Flushed to disk, with the memory and the log that README.md advises, and removed at the end: for benchmarks.
     Flushed,
     /// Never flushed, and removed at the end: for tests.
     Scratch,
@@ -83,7 +83,7 @@ impl Postgres {
         };
         let folder = home(folder, identity)?;
         let programs = identity.reach(&options.programs, &folder)?;
-        let (removed, flushed) = (options.durability.is_removed(), options.durability != Durability::Scratch);
+        let removed = options.durability.is_removed();
         let password = if options.keep && folder.join("data/PG_VERSION").is_file() {
             fs::read_to_string(folder.join("password")).context("the kept cluster has lost its password file")?
         } else {
@@ -97,7 +97,7 @@ impl Postgres {
                 .task(&programs.join("postgres"))?
                 .arg("-D")
                 .arg(folder.join("data"))
-                .args(settings(port, flushed).iter().flat_map(|setting| ["-c", setting.as_str()]))
+                .args(settings(port, options.durability).iter().flat_map(|setting| ["-c", setting.as_str()]))
                 .without_env("PGDATA")
                 .asked_by(if options.keep { &[Ask::Int, Ask::Quit] } else { &[Ask::Quit] });
             if removed {
@@ -202,7 +202,7 @@ async fn initialize(programs: &Path, folder: &Path, identity: Identity, removed:
     Ok(password)
 }
 
-fn settings(port: u16, flushed: bool) -> Vec<String> {
+fn settings(port: u16, durability: Durability) -> Vec<String> {
     let mut settings = vec![
         format!("port={port}"),
         "listen_addresses=127.0.0.1".into(),
@@ -211,9 +211,12 @@ fn settings(port: u16, flushed: bool) -> Vec<String> {
         "timezone=UTC".into(),
         "log_timezone=UTC".into(),
     ];
-    if !flushed {
-        settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off"].map(String::from));
-    }
+    let more: &[&str] = match durability {
+        Durability::Full => &[],
+        Durability::Flushed => &["shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=15min"],
+        Durability::Scratch => &["fsync=off", "synchronous_commit=off", "full_page_writes=off"],
+    };
+    settings.extend(more.iter().map(ToString::to_string));
     settings
 }
 
