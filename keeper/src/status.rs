@@ -116,6 +116,28 @@ async fn take(pool: &PgPool, chain_id: i64) -> Result<(Snapshot, BTreeSet<Addres
     .fetch_all(pool)
     .await?;
     let oldest = states.iter().map(|(_, _, oldest)| *oldest).min();
+    let (lanes, wallets) = all_lanes(pool, chain_id).await?;
+    let hosted_ready =
+        sqlx::query_scalar("SELECT count(*) FROM hosted_keys WHERE owner IS NULL").fetch_one(pool).await?;
+    let snapshot = Snapshot {
+        oldest_open_age_seconds: oldest.map(|at| (OffsetDateTime::now_utc() - at).whole_seconds().max(0)),
+        open_commands: states.into_iter().map(|(state, n, _)| (state, n)).collect(),
+        lanes,
+        hosted_ready,
+    };
+    Ok((snapshot, wallets))
+}
+
+/// A chain's lanes as they are now, and the hosted wallets that have sent something which no block holds yet.
+///
+/// # Errors
+/// The database's.
+pub async fn lanes(pool: &PgPool, chain_id: u64) -> Result<Vec<Lane>, sqlx::Error> {
+    Ok(all_lanes(pool, chain_id.cast_signed()).await?.0)
+}
+
+/// [`lanes`], and which of them are hosted wallets.
+async fn all_lanes(pool: &PgPool, chain_id: i64) -> Result<(Vec<Lane>, BTreeSet<Address>), sqlx::Error> {
     let rows = sqlx::query(
         "SELECT l.address, l.hosted, l.next_nonce, l.problem, l.halted_reason,
                 (SELECT count(*) FROM slots s WHERE s.lane_id = l.lane_id AND s.state = 'open') AS in_flight
@@ -155,15 +177,7 @@ async fn take(pool: &PgPool, chain_id: i64) -> Result<(Snapshot, BTreeSet<Addres
             })
         })
         .collect::<Result<_, sqlx::Error>>()?;
-    let hosted_ready =
-        sqlx::query_scalar("SELECT count(*) FROM hosted_keys WHERE owner IS NULL").fetch_one(pool).await?;
-    let snapshot = Snapshot {
-        oldest_open_age_seconds: oldest.map(|at| (OffsetDateTime::now_utc() - at).whole_seconds().max(0)),
-        open_commands: states.into_iter().map(|(state, n, _)| (state, n)).collect(),
-        lanes,
-        hosted_ready,
-    };
-    Ok((snapshot, wallets))
+    Ok((lanes, wallets))
 }
 
 const OPEN_STATES: [&str; 5] = ["accepted", "awaiting_approval", "ready", "prepared", "mined"];

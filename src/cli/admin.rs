@@ -57,6 +57,9 @@ enum What {
     /// Tokens of back-office tools
     #[command(subcommand)]
     ServiceToken(ServiceToken),
+    /// The keeper's signing keys: what each is at, and what stands in its way
+    #[command(subcommand)]
+    Lane(Lane),
 }
 
 #[derive(Debug, Subcommand)]
@@ -217,6 +220,17 @@ enum ServiceToken {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Lane {
+    /// All of them, as they are now
+    List,
+    /// Let a halted one go on, once what `list` says of it is put right
+    Resume {
+        /// Its address, from `tokenx admin lane list`
+        address: Address,
+    },
+}
+
 pub(crate) async fn run(arguments: Arguments) -> Result<()> {
     let settings = arguments.flags.read()?;
     let pool = services::database(&settings).await?;
@@ -231,6 +245,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         What::Party(command) => party(&pool, by, command).await?,
         What::Wallet(command) => wallet(&pool, &settings, by, command).await?,
         What::ServiceToken(command) => service_token(&pool, by, command).await?,
+        What::Lane(command) => lane(&pool, &settings, by, command).await?,
     };
     if arguments.json {
         writeln!(stdout(), "{}", serde_json::to_string_pretty(&rows)?)?;
@@ -389,6 +404,29 @@ async fn service_token(pool: &PgPool, by: By<'_>, command: ServiceToken) -> Resu
             Ok(vec![json!({ "service_token_id": id, "revoked": true })])
         }
     }
+}
+
+async fn lane(pool: &PgPool, settings: &Settings, by: By<'_>, command: Lane) -> Result<Vec<Value>> {
+    let chain_id = settings.chain.chain_id;
+    let asked = match command {
+        Lane::Resume { address } => {
+            admin::resume_lane(pool, by, chain_id, address).await.hint("`tokenx admin lane list` shows all lanes")?;
+            Some(address)
+        }
+        Lane::List => None,
+    };
+    let mut lanes = tokenx_keeper::status::lanes(pool, chain_id).await?;
+    lanes.retain(|lane| asked.is_none_or(|address| lane.address == address));
+    let row = |lane: &tokenx_keeper::status::Lane| {
+        json!({
+            "address": lane.address,
+            "state": lane.state,
+            "next_nonce": lane.next_nonce,
+            "in_flight": lane.in_flight,
+            "problem": lane.problem,
+        })
+    };
+    Ok(lanes.iter().map(row).collect())
 }
 
 /// The password that a file has; else one made up, and that it was.

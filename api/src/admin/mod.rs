@@ -2,6 +2,7 @@
 //! Each function checks its input, writes its row, its audit entry and its outbox event in one transaction.
 
 mod currencies;
+mod lanes;
 mod nodes;
 mod parties;
 pub mod routes;
@@ -15,6 +16,7 @@ use tokenx_migrations::{audit, outbox};
 use uuid::Uuid;
 
 pub use currencies::{NewCurrency, add_currency, list_currencies};
+pub use lanes::resume_lane;
 pub use nodes::{Issuer, NewNode, Node, add_issuer, add_node, issuer_page, list_issuers, list_nodes};
 pub use parties::{NewParty, Party, add_party, list_parties, party_page, vouch};
 pub use service_tokens::{

@@ -307,21 +307,28 @@ pub(crate) async fn halt(conn: &mut PgConnection, lane_id: i64, epoch: i64, reas
     Ok(())
 }
 
-/// Lets a halted lane go on: an operator has looked.
+/// Lets a halted lane go on, since an operator has looked; why it was halted, where it was.
 ///
 /// # Errors
 /// The database's.
-pub async fn resume(pool: &PgPool, chain_id: i64, address: Address) -> Result<bool, sqlx::Error> {
-    let done = sqlx::query(
-        "UPDATE lanes
+pub async fn resume(conn: &mut PgConnection, chain_id: u64, address: Address) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "WITH was AS (
+             SELECT lane_id, halted_reason
+               FROM lanes
+              WHERE chain_id = $1 AND address = $2 AND halted_reason IS NOT NULL
+                FOR UPDATE
+         )
+         UPDATE lanes l
             SET halted_reason = NULL, reverts_in_a_row = 0, updated_at = now()
-          WHERE chain_id = $1 AND address = $2 AND halted_reason IS NOT NULL",
+           FROM was
+          WHERE l.lane_id = was.lane_id
+         RETURNING was.halted_reason",
     )
-    .bind(chain_id)
+    .bind(chain_id.cast_signed())
     .bind(Addr(address))
-    .execute(pool)
-    .await?;
-    Ok(done.rows_affected() == 1)
+    .fetch_optional(conn)
+    .await
 }
 
 /// Counts a batch that was in vain.

@@ -118,7 +118,7 @@ pub(crate) async fn release(
             in_vain += 1;
             if lanes::count_revert(&mut tx, lane_id).await? >= MAX_REVERTS {
                 let reason = "three batches in a row reverted as a whole or were taken by no node: check the \
-                              executor's roles, gas and size, then resume";
+                              executor's roles, gas and size, then `tokenx admin lane resume` it";
                 lanes::halt(&mut tx, lane_id, epoch, reason).await?;
             }
         }

@@ -1,11 +1,11 @@
 //! Lanes: their keys, their money, and the Executors they go through.
 
 use alloy::primitives::{Address, B256, Bytes, U256};
-use alloy::sol_types::SolConstructor;
-use serde_json::json;
+use alloy::sol_types::{SolCall, SolConstructor};
+use serde_json::{Value, json};
 use tokenx::local::anvil::Mining;
 use tokenx::local::suite::{COLD_KEY, LANE_KEYS};
-use tokenx_anvil_tests::eventually;
+use tokenx_anvil_tests::{eventually, process};
 use tokenx_contracts::bindings::{Executor, ExecutorConfig};
 use tokenx_keeper::{Commands, Doors, Operation, State, status};
 
@@ -124,6 +124,51 @@ async fn what_a_halted_lane_has_its_share_of_keeps_no_other_lane_from_its_own() 
     let keeper = stack.keeper().await;
     mined_until(&stack, other, State::Confirmed).await;
     assert_eq!(stack.view("m-0").await.state, State::Accepted);
+    keeper.stop().await;
+}
+
+/// What `tokenx admin lane …` answers, and what it says on standard error.
+fn by_operator(stack: &Stack, asked: &[&str]) -> (Value, String) {
+    let mut command = process::command(&stack.settings, &[&["admin", "--json", "lane"], asked].concat()).unwrap();
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_halts_after_three_batches_in_vain_and_goes_on_when_an_operator_lets_it() {
+    let (mut stack, keeper) = manual().await;
+    keeper.stop().await;
+    let (executor, cold) = (stack.deployment.nodes[0].node.executor, key(COLD_KEY).address());
+    stack.send(cold, executor, Executor::stopCall {}.abi_encode()).await;
+    stack.mine().await;
+    // The chain is not asked first, so that what is in vain is sent.
+    stack.settings.keeper.simulate = false;
+    let keeper = stack.keeper().await;
+    stack.accept("m", mint(ALICE, 100)).await.unwrap();
+    let lane = key(LANE_KEYS[0]).address();
+    let halted = eventually("the lane is halted", || async {
+        stack.mine().await;
+        let (listed, said) = by_operator(&stack, &["list"]);
+        assert_eq!(listed[0]["address"], json!(lane), "{said}");
+        (listed[0]["state"] == "halted").then_some(listed)
+    })
+    .await;
+    assert_eq!(stack.count("SELECT count(*) FROM slots WHERE state = 'reverted'").await, 3);
+    let advice = halted[0]["problem"].as_str().unwrap();
+    assert!(advice.contains("executor's roles") && advice.contains("tokenx admin lane resume"), "{advice}");
+
+    stack.send(cold, executor, Executor::resumeCall {}.abi_encode()).await;
+    stack.mine().await;
+    assert_eq!(stack.view("m").await.state, State::Ready);
+    let (resumed, said) = by_operator(&stack, &["resume", &lane.to_string()]);
+    assert_eq!(resumed[0]["state"], "running", "{said}");
+    mined_until(&stack, "m", State::Confirmed).await;
+    assert_eq!(stack.runs("m").await, 1);
+    assert_eq!(stack.count("SELECT count(*) FROM audit_log WHERE action = 'lane.resume'").await, 1);
+
+    let (nothing, said) = by_operator(&stack, &["resume", &lane.to_string()]);
+    assert!(nothing.is_null() && said.contains("nothing to resume") && said.contains("lane list"), "{said}");
     keeper.stop().await;
 }
 
