@@ -1,10 +1,11 @@
-//! One transaction: the cursor's compare-and-set first, then whatever goes and whatever comes.
+//! One transaction: the cursor's compare-and-set first, then whatever goes and whatever comes. In a backfill, that of the
+//! next batch has begun by then: it holds what needs nothing of what is before it, and its compare-and-set comes next.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alloy::primitives::Address;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool};
 use tokenx_config::failpoint;
 use tokenx_config::retry::{Policy, Verdict, retry};
 use tokenx_migrations::{Addr, Session, Word, outbox};
@@ -13,7 +14,7 @@ use super::store::{self, Cursor};
 pub(super) use crate::project::Label;
 use crate::project::{self, Applied};
 use crate::read::int;
-use crate::{Batch, BlockRef, Fork, IndexerError, Projection, metrics};
+use crate::{Batch, BlockRef, ChainLog, Fork, IndexerError, Projection, metrics};
 
 /// For a batch that meets a lock or a serialization failure; a broken database is the follower's to wait for.
 const AGAIN: Policy = Policy::within(Duration::from_millis(20), Duration::from_millis(500), Duration::from_secs(10));
@@ -50,10 +51,24 @@ pub(super) struct Fill {
     pub(super) headers: Vec<BlockRef>,
 }
 
+/// An open transaction with a batch's logs and transfers, seen by nobody and gone when dropped.
+pub(super) struct Ahead(Session);
+
 impl Writer {
+    /// Keeps the logs of a batch whose turn has not come. `None` where that fails: all of it is written in its turn.
+    pub(super) async fn ahead(&self, chain_id: u64, logs: &[ChainLog], live: bool) -> Option<Ahead> {
+        let begun = async {
+            let mut session = begin(&self.pool, live).await?;
+            project::keep(chain_id, logs, &mut session).await?;
+            Ok::<_, sqlx::Error>(Ahead(session))
+        };
+        begun.await.inspect_err(|error| tracing::debug!(%error, "nothing was written ahead")).ok()
+    }
+
     /// Commits `batch` on top of `cursor`, after taking `fork` back if there is one. All of it or nothing.
     pub(super) async fn commit(
         &self,
+        mut ahead: Option<Ahead>,
         cursor: &Cursor,
         fork: Option<&Fork>,
         batch: &Batch,
@@ -69,7 +84,7 @@ impl Writer {
                 Verdict::GiveUp
             }
         };
-        let applied = retry(AGAIN, verdict, || self.attempt(cursor, fork, batch, to)).await?;
+        let applied = retry(AGAIN, verdict, || self.attempt(ahead.take(), cursor, fork, batch, to)).await?;
         metrics::COMMIT_SECONDS.observe(begun.elapsed().as_secs_f64());
         metrics::LOGS.with_label_values(&[&chain]).inc_by(batch.logs.len() as u64);
         metrics::UNDECODED.with_label_values(&[&chain]).inc_by(applied.undecoded);
@@ -90,14 +105,16 @@ impl Writer {
 
     async fn attempt(
         &self,
+        ahead: Option<Ahead>,
         cursor: &Cursor,
         fork: Option<&Fork>,
         batch: &Batch,
         to: &Move,
     ) -> Result<Applied, IndexerError> {
-        let mut session = Session::acquire(&self.pool).await?;
-        let mut tx = session.begin().await?;
-        limits(batch.live, &mut tx).await?;
+        let (mut tx, kept) = match ahead {
+            Some(Ahead(session)) => (session, true),
+            None => (begin(&self.pool, batch.live).await?, false),
+        };
         move_cursor(cursor, fork, batch, to, &mut tx).await?;
         if let Move::Fill(fill) = to {
             project::relabel(batch.chain_id, &fill.labels, &mut tx).await?;
@@ -114,6 +131,9 @@ impl Writer {
             told = project::rollback(fork, batch, &mut tx).await?;
             store::put_block(fork.chain_id, &fork.to, &mut tx).await?;
         }
+        if !kept {
+            project::keep(batch.chain_id, &batch.logs, &mut tx).await?;
+        }
         let mut applied = project::apply(batch, &mut tx).await?;
         applied.told += told;
         for projection in &self.projections {
@@ -123,8 +143,8 @@ impl Writer {
             failpoint::hit("indexer.before_heal").map_err(sqlx::Error::Io)?;
         }
         failpoint::hit("indexer.before_commit").map_err(sqlx::Error::Io)?;
-        tx.commit().await?;
-        session.give_back();
+        sqlx::raw_sql("COMMIT").execute(&mut *tx).await?;
+        tx.give_back();
         failpoint::hit("indexer.after_commit").map_err(sqlx::Error::Io)?;
         Ok(applied)
     }
@@ -134,15 +154,17 @@ fn named(projection: &dyn Projection, error: crate::ProjectionError) -> IndexerE
     IndexerError::Projection { name: projection.name(), error }
 }
 
-/// Goes by key, and waits for a lock at most two seconds. The past may be lost with a crash of Postgres, cursor and all:
-/// it is read again.
-async fn limits(live: bool, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(tokenx_migrations::BY_KEY).execute(&mut *tx).await?;
-    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *tx).await?;
+/// Begins a transaction that goes by key and waits for a lock at most two seconds; it ends with the session. The past may
+/// be lost with a crash of Postgres, cursor and all: it is read again.
+async fn begin(pool: &PgPool, live: bool) -> Result<Session, sqlx::Error> {
+    let mut session = Session::acquire(pool).await?;
+    sqlx::raw_sql("BEGIN").execute(&mut *session).await?;
+    sqlx::raw_sql(tokenx_migrations::BY_KEY).execute(&mut *session).await?;
+    sqlx::raw_sql("SET LOCAL lock_timeout = '2s'").execute(&mut *session).await?;
     if !live {
-        sqlx::raw_sql("SET LOCAL synchronous_commit = off").execute(tx).await?;
+        sqlx::raw_sql("SET LOCAL synchronous_commit = off").execute(&mut *session).await?;
     }
-    Ok(())
+    Ok(session)
 }
 
 /// The compare-and-set that makes two writers impossible and a repeated batch harmless.

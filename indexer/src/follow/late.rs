@@ -58,7 +58,7 @@ impl Session<'_> {
         let done = end >= cursor;
         let fill = Move::Fill(Fill { contract: late.address, from: late.filled_to, to: end, done, labels, headers });
         self.outdated = true;
-        self.writer.commit(&self.cursor, None, &batch, &fill).await?;
+        self.writer.commit(None, &self.cursor, None, &batch, &fill).await?;
         tracing::info!(chain_id, contract = %late.address, to = end, done, "read a contract's past");
         Ok(true)
     }

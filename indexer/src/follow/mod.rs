@@ -33,7 +33,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::source::{Source, Span, hints};
 use crate::watch::WatchSet;
 use crate::{AccountWatch, Batch, BlockRef, ChainLog, Fork, IndexerError, Projection, metrics};
-use commit::{Move, Writer};
+use commit::{Ahead, Move, Writer};
 use fetch::{Fetched, Reader};
 use fork::Relation;
 use lock::WriterLock;
@@ -44,7 +44,7 @@ use store::{Cursor, Late};
 const AFTER_ERROR: Policy = Policy::forever(Duration::from_millis(50), Duration::from_secs(5));
 /// How often the writer's lock is checked and the database is told that the node still answers.
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
-/// Ranges read ahead: one waits while one is read and one is written, so three are in memory.
+/// Ranges that wait while one is read, one is written, and one before it is committed: four are in memory.
 const READ_AHEAD: usize = 1;
 /// Blocks of a new branch that one transaction takes; a longer branch goes on in the next ones.
 const BRANCH: u64 = 256;
@@ -106,8 +106,8 @@ impl Follower {
         set.extend(self.projections.iter().map(|projection| (projection.name(), projection.version())));
         let cursor = start::prepare(&self.chain, source, &self.pool, &set).await?;
         let (watched, late) = store::watched(&self.pool, self.chain.chain_id).await?;
-        // Three ranges are in memory at once, each as text and as logs; and a burst of logs should still fit the cap.
-        let target = (self.chain.max_response_bytes / 12) as u64;
+        // Four ranges are in memory at once, each as text and as logs; and a burst of logs should still fit the cap.
+        let target = (self.chain.max_response_bytes / 16) as u64;
         Ok(Some(Session {
             setup: self,
             label: self.chain.chain_id.to_string(),
@@ -237,7 +237,7 @@ impl Session<'_> {
                 match fork::relate(&self.cursor.block, &headers) {
                     Relation::Extends => {
                         let fetched = self.reader().tail(headers, &self.accounts()).await?;
-                        self.write(fetched, None, &tip).await?;
+                        self.write(fetched, None, None, &tip).await?;
                         Ok(to < head.number || !self.late.is_empty())
                     }
                     Relation::Forks => self.heal(&tip).await,
@@ -279,14 +279,26 @@ impl Session<'_> {
         all
     }
 
-    /// Final blocks: the next range is read while this one is written. Ends early where contracts came to light that the
-    /// ranges ahead were read without.
+    /// Final blocks: while a range is committed the next one is written, and the one after that is read. Ends early where
+    /// contracts came to light that the ranges ahead were read without.
     async fn backfill(&mut self, from: u64, to: u64, tip: &Tip, stop: &CancellationToken) -> Result<(), IndexerError> {
         let (send, mut ranges) = mpsc::channel(READ_AHEAD);
         let asked = self.watched.clone();
         let reading = AbortOnDropHandle::new(tokio::spawn(self.reader().prefetch(from, to, self.span, send)));
-        while let Some(fetched) = ranges.recv().await {
-            self.write(fetched?, None, tip).await?;
+        let (writer, chain_id, live_from) = (self.writer.clone(), self.setup.chain.chain_id, self.cursor.live_from);
+        let mut next = async || {
+            let fetched = ranges.recv().await?;
+            let ahead = match &fetched {
+                Ok(fetched) => writer.ahead(chain_id, &fetched.logs, fetched.to.number > live_from).await,
+                Err(_) => None,
+            };
+            Some((fetched, ahead))
+        };
+        let mut turn = next().await;
+        while let Some((fetched, ahead)) = turn {
+            let (written, following) = tokio::join!(self.write(fetched?, ahead, None, tip), next());
+            written?;
+            turn = following;
             if stop.is_cancelled() || self.watched != asked {
                 return Ok(());
             }
@@ -319,7 +331,7 @@ impl Session<'_> {
             chain_id = fork.chain_id, depth = fork.depth(), ancestor = ancestor.number, old = %fork.from.hash,
             new = %fetched.to.hash, "the chain turned: going over to its new branch"
         );
-        self.write(fetched, Some(fork), tip).await?;
+        self.write(fetched, None, Some(fork), tip).await?;
         Ok(true)
     }
 
@@ -346,10 +358,18 @@ impl Session<'_> {
         }
     }
 
-    /// Completes what was read, and commits it.
-    async fn write(&mut self, mut fetched: Fetched, fork: Option<Fork>, tip: &Tip) -> Result<(), IndexerError> {
+    /// Completes what was read, and commits it, some of it written `ahead`.
+    async fn write(
+        &mut self,
+        mut fetched: Fetched,
+        ahead: Option<Ahead>,
+        fork: Option<Fork>,
+        tip: &Tip,
+    ) -> Result<(), IndexerError> {
         // Contracts that only a branch now gone had are still listened to here; they just say nothing.
         let known = self.reader().complete(&mut fetched).await?;
+        // What comes to light has logs of its own, and other logs mean something else by it.
+        let ahead = ahead.filter(|_| known == self.watched);
         failpoint::hit("indexer.fetched").map_err(sqlx::Error::Io)?;
 
         let to = fetched.to;
@@ -371,7 +391,7 @@ impl Session<'_> {
             epoch: self.cursor.reorgs + u64::from(fork.is_some()),
         };
         self.outdated |= fork.is_some();
-        self.writer.commit(&self.cursor, fork.as_ref(), &batch, &Move::Forward).await?;
+        self.writer.commit(ahead, &self.cursor, fork.as_ref(), &batch, &Move::Forward).await?;
         self.cursor.block = to;
         self.cursor.finalized = batch.finalized;
         self.cursor.reorgs = batch.epoch;

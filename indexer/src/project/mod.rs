@@ -39,7 +39,13 @@ pub(crate) struct Applied {
     pub(crate) inexact: u64,
 }
 
-/// Applies a batch to the chain's own tables.
+/// Keeps a batch's logs, and its transfers: they are what they are, whatever came before.
+pub(crate) async fn keep(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
+    rows::logs(chain_id, logs, tx).await?;
+    rows::transfers(chain_id, logs, tx).await
+}
+
+/// Applies a batch whose logs were kept to the chain's other tables, upon what came before it.
 pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applied, sqlx::Error> {
     rows::blocks(batch, tx).await?;
     if batch.logs.is_empty() {
@@ -69,17 +75,8 @@ pub(crate) async fn apply(batch: &Batch, tx: &mut PgConnection) -> Result<Applie
     let touched_holds = ledger::touched_holds(logs);
     let holds = holds::load(chain_id, &touched_holds, tx).await?;
     let mut ledger = Ledger { accounts: before.clone(), holds, books, ..Ledger::default() };
-    let kept = rows::logs(chain_id, logs);
-    // While Postgres takes the logs, what they come to is worked out.
-    let (kept, (transfers, balances)) = tokio::join!(kept.send(tx), async {
-        ledger.apply(logs);
-        (rows::transfers(chain_id, logs), rows::balances(chain_id, &ledger))
-    });
-    kept?;
-    transfers.send(tx).await?;
-    for rows in balances {
-        rows.send(tx).await?;
-    }
+    ledger.apply(logs);
+    rows::balances(chain_id, &ledger, tx).await?;
     rows::freezes(chain_id, logs, &ledger.freeze_changes, tx).await?;
     holds::write(chain_id, logs, &touched_holds, &ledger, tx).await?;
     holdings(chain_id, logs, &before, &ledger, tx).await?;

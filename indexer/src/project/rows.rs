@@ -12,19 +12,6 @@ use crate::event::{RegistryEvent, TokenEvent};
 use crate::read::{account_key, int};
 use crate::{Batch, ChainLog, Event};
 
-/// Rows and the table that takes them.
-pub(super) struct Ready {
-    rows: Rows,
-    into: &'static str,
-}
-
-impl Ready {
-    pub(super) async fn send(self, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-        self.rows.send(tx, self.into).await?;
-        Ok(())
-    }
-}
-
 /// A log's place in its block; no block holds 2^31 logs.
 pub(super) fn index(log_index: u64) -> i32 {
     i32::try_from(log_index).unwrap_or(i32::MAX)
@@ -54,7 +41,7 @@ pub(super) async fn blocks(batch: &Batch, tx: &mut PgConnection) -> Result<(), s
     Ok(())
 }
 
-pub(super) fn logs(chain_id: u64, logs: &[ChainLog]) -> Ready {
+pub(super) async fn logs(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
     let mut rows = Rows::new(12);
     let mut topics = Vec::with_capacity(128);
     for log in logs {
@@ -74,10 +61,13 @@ pub(super) fn logs(chain_id: u64, logs: &[ChainLog]) -> Ready {
             .boolean(log.event.is_some())
             .or_null(log.command, Rows::word);
     }
-    let into =
+    rows.send(
+        tx,
         "logs (chain_id, block_number, log_index, block_hash, block_time, tx_hash, tx_index, address, topics, data,
-                      decoded, command_key)";
-    Ready { rows, into }
+               decoded, command_key)",
+    )
+    .await?;
+    Ok(())
 }
 
 /// Why and by whom, from the label that our own tokens log after a movement.
@@ -115,7 +105,7 @@ fn forced(logs: &[ChainLog]) -> HashMap<usize, Label> {
     labels
 }
 
-pub(super) fn transfers(chain_id: u64, logs: &[ChainLog]) -> Ready {
+pub(super) async fn transfers(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
     let labels = forced(logs);
     let mut rows = Rows::new(13);
     for (place, log) in logs.iter().enumerate() {
@@ -131,10 +121,13 @@ pub(super) fn transfers(chain_id: u64, logs: &[ChainLog]) -> Ready {
             .or_null(label.map(|label| label.operator), Rows::address)
             .or_null(log.command, Rows::word);
     }
-    let into =
+    rows.send(
+        tx,
         "transfers (chain_id, block_number, log_index, block_time, tx_hash, token, from_wallet, to_wallet, amount,
-                           forced, reason, operator, command_key)";
-    Ready { rows, into }
+                    forced, reason, operator, command_key)",
+    )
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn recoveries(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {
@@ -252,7 +245,7 @@ pub(super) async fn freezes(
     Ok(())
 }
 
-pub(super) fn balances(chain_id: u64, ledger: &Ledger) -> [Ready; 2] {
+pub(super) async fn balances(chain_id: u64, ledger: &Ledger, tx: &mut PgConnection) -> Result<(), sqlx::Error> {
     // In the order of their index, whose pages are then touched once.
     let mut changes: Vec<_> =
         ledger.holding_changes.iter().map(|change| (account_key(change.token, change.wallet), change)).collect();
@@ -270,6 +263,12 @@ pub(super) fn balances(chain_id: u64, ledger: &Ledger) -> [Ready; 2] {
             .uint256(change.after)
             .bigint(account);
     }
+    holdings
+        .send(
+            tx,
+            "holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after, account_key)",
+        )
+        .await?;
     let mut supplies = Rows::new(6);
     for change in &ledger.supply_changes {
         supplies
@@ -281,16 +280,8 @@ pub(super) fn balances(chain_id: u64, ledger: &Ledger) -> [Ready; 2] {
             .int257(Delta::between(change.before, change.after))
             .uint256(change.after);
     }
-    [
-        Ready {
-            rows: holdings,
-            into: "holding_changes (chain_id, token, wallet, block_number, log_index, delta, balance_after, account_key)",
-        },
-        Ready {
-            rows: supplies,
-            into: "supply_changes (chain_id, token, block_number, log_index, delta, supply_after)",
-        },
-    ]
+    supplies.send(tx, "supply_changes (chain_id, token, block_number, log_index, delta, supply_after)").await?;
+    Ok(())
 }
 
 pub(super) async fn investors(chain_id: u64, logs: &[ChainLog], tx: &mut PgConnection) -> Result<(), sqlx::Error> {

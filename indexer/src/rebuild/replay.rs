@@ -161,6 +161,7 @@ impl Replay<'_> {
             epoch: 0,
         };
         let mut tx = scratch.begin().await?;
+        project::keep(batch.chain_id, &batch.logs, &mut tx).await?;
         project::apply(&batch, &mut tx).await?;
         for projection in self.projections {
             projection
