@@ -12,6 +12,8 @@ static SERVER: OnceCell<Server> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 const POOL_SIZE: u32 = 12;
+/// More than any benchmark writes.
+const LOG_TO_USE_AGAIN_MB: u32 = 4096;
 
 /// Where test databases are made.
 #[derive(Debug)]
@@ -44,6 +46,17 @@ impl Server {
 async fn migrate(url: &str) -> Result<()> {
     let pool = tokenx_migrations::connect(url, 1).await?;
     tokenx_migrations::migrate(&pool).await?;
+    pool.close().await;
+    Ok(())
+}
+
+/// Leaves the server with log files to use again, as one that has run for a while: making them takes as long as writing.
+async fn wear_in(url: &str) -> Result<()> {
+    let pool = tokenx_migrations::connect(url, 1).await?;
+    for _ in 0..LOG_TO_USE_AGAIN_MB {
+        sqlx::query("SELECT pg_logical_emit_message(false, 'wear in', repeat('x', 1 << 20))").execute(&pool).await?;
+    }
+    sqlx::query("CHECKPOINT").execute(&pool).await?;
     pool.close().await;
     Ok(())
 }
@@ -81,6 +94,7 @@ impl TestDatabase {
         let server = Postgres::start(options, &report).await?;
         let database = Self { url: server.url("postgres"), server: Some(server) };
         migrate(&database.url).await?;
+        wear_in(&database.url).await?;
         Ok(database)
     }
 

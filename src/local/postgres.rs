@@ -213,7 +213,9 @@ fn settings(port: u16, durability: Durability) -> Vec<String> {
     ];
     let more: &[&str] = match durability {
         Durability::Full => &[],
-        Durability::Flushed => &["shared_buffers=1GB", "max_wal_size=8GB", "checkpoint_timeout=15min"],
+        Durability::Flushed => {
+            &["shared_buffers=4GB", "max_wal_size=8GB", "min_wal_size=4GB", "checkpoint_timeout=15min"]
+        }
         Durability::Scratch => &["fsync=off", "synchronous_commit=off", "full_page_writes=off"],
     };
     settings.extend(more.iter().map(ToString::to_string));
