@@ -75,12 +75,13 @@ impl Stack {
     pub(crate) async fn all_confirmed(&self, limit: Duration) -> Result<()> {
         eventually_within(limit, "all commands are confirmed", || async {
             // By the indexes over what is open, so that asking takes nothing from what is measured.
+            let mut look = tokenx_migrations::begin_look(&self.services.world.pool).await.ok()?;
             let open: bool = sqlx::query_scalar(
                 "SELECT EXISTS (SELECT FROM command_states
                                  WHERE state IN ('accepted', 'awaiting_approval', 'ready', 'prepared'))
                      OR EXISTS (SELECT FROM command_states WHERE state = 'mined')",
             )
-            .fetch_one(&self.services.world.pool)
+            .fetch_one(&mut *look)
             .await
             .ok()?;
             (!open).then_some(())
