@@ -4,13 +4,14 @@ use sqlx::{PgPool, Postgres, SqlSafeStr, Transaction};
 
 macro_rules! by_key {
     () => {
-        "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL enable_seqscan = off; SET LOCAL jit = off"
+        "SET LOCAL plan_cache_mode = force_generic_plan; SET LOCAL jit = off;
+         SET LOCAL enable_seqscan = off; SET LOCAL enable_mergejoin = off"
     };
 }
 
 /// Makes the statements of a transaction go by key, whatever the tables hold: each is planned once per connection, and
-/// never to read a table from end to end. Left to itself, Postgres does that to change two thousand rows of forty
-/// thousand, each time, and keeps such a plan from when a table was small.
+/// never to read a table from end to end, nor its key from the beginning. Left to itself, Postgres does that to find two
+/// thousand rows of forty thousand, each time, and keeps such a plan from when a table was small.
 pub const BY_KEY: &str = by_key!();
 
 /// Begins a transaction that may read and write, [`BY_KEY`].

@@ -162,6 +162,7 @@ pub(crate) async fn take(pool: &PgPool, lane_id: i64, owner: &str) -> Result<i64
 
 /// The lane as its owner sees it; `None` if somebody else owns it now.
 pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Option<Look>, sqlx::Error> {
+    let mut tx = tokenx_migrations::begin_look(pool).await?;
     let row = sqlx::query(
         "SELECT l.next_nonce, n.nonce AS chain_nonce, l.halted_reason,
                 c.number, c.hash, c.confirmed, c.finalized, c.reorgs, c.halted AS index_halted,
@@ -179,8 +180,9 @@ pub(crate) async fn look(pool: &PgPool, lane_id: i64, epoch: i64) -> Result<Opti
     )
     .bind(lane_id)
     .bind(epoch)
-    .fetch_optional(pool)
+    .fetch_optional(&mut *tx)
     .await?;
+    tx.commit().await?;
     let Some(row) = row else { return Ok(None) };
     let cursor = match row.try_get::<Option<i64>, _>("number")? {
         None => None,
